@@ -1,0 +1,7 @@
+export * from './gen/cloudless/v1/agent_pb.ts'
+export * from './gen/cloudless/v1/coordinator_pb.ts'
+export * from './gen/cloudless/v1/event_pb.ts'
+export * from './gen/cloudless/v1/node_pb.ts'
+export * from './gen/cloudless/v1/records_pb.ts'
+export * from './gen/cloudless/v1/resources_pb.ts'
+export * from './gen/cloudless/v1/workload_pb.ts'

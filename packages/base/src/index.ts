@@ -1,0 +1,32 @@
+export { backoffDelayMs, type BackoffOptions } from './backoff.ts'
+export { formatBytes, parseBytes } from './bytes.ts'
+export { every, sleep, systemClock, type Clock } from './clock.ts'
+export {
+  makePrivateDirectory,
+  removeDurably,
+  writeDurably,
+  writeDurablySync,
+  type DurableFileOptions,
+} from './durable-file.ts'
+export { formatDurationMs, parseDurationMs } from './duration.ts'
+export {
+  assert,
+  AssertionFailure,
+  assertNever,
+  CloudlessError,
+  errorCodes,
+  messageOf,
+  systemCodeOf,
+  type CloudlessErrorOptions,
+  type ErrorCode,
+  type ErrorDetails,
+} from './errors.ts'
+export {
+  labelLengthMax,
+  problemWithLabel,
+  problemWithSubdomain,
+  subdomainLengthMax,
+} from './names.ts'
+export { between, pick, randomId, seededRandom, systemRandom, type Random } from './random.ts'
+export { KeyedSerialQueue, Semaphore } from './serial-queue.ts'
+export { version } from './version.ts'

@@ -1,0 +1,43 @@
+/** Chance as a dependency: the simulator passes a seeded source, production the system's. */
+import { randomBytes } from 'node:crypto'
+
+export interface Random {
+  /** In [0, 1). */
+  next(): number
+}
+
+export const systemRandom: Random = {
+  next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+}
+
+/** The same seed gives the same sequence (mulberry32). Not for secrets. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0
+  return {
+    next() {
+      state = (state + 0x6d2b79f5) >>> 0
+      let mixed = state
+      mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
+      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+    },
+  }
+}
+
+/** In [min, max). */
+export function between(random: Random, min: number, max: number): number {
+  return min + random.next() * (max - min)
+}
+
+export function pick<T>(random: Random, items: readonly T[]): T | undefined {
+  return items[Math.floor(random.next() * items.length)]
+}
+
+const idAlphabet = 'abcdefghijkmnpqrstuvwxyz23456789'
+
+/** Letters and digits that are not mistaken for one another; five bits each. */
+export function randomId(random: Random, length: number): string {
+  let id = ''
+  for (let n = 0; n < length; n++) id += idAlphabet[Math.floor(random.next() * idAlphabet.length)]
+  return id
+}

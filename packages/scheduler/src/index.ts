@@ -1,0 +1,2 @@
+export { noResources } from './model.ts'
+export type * from './model.ts'
