@@ -1,1 +1,59 @@
-export {}
+export {
+  authorizeCall,
+  authorizeMessage,
+  callersOf,
+  type AccessVerdict,
+  type CalledMethod,
+  type Caller,
+} from './authorization.ts'
+export {
+  openCertificateAuthority,
+  type CertificateAuthority,
+  type CertificateAuthorityDeps,
+  type CertificateAuthorityOptions,
+  type IssuedCertificate,
+  type IssueRequest,
+} from './certificate-authority.ts'
+export {
+  certificateFacts,
+  fingerprintOf,
+  parseCertificate,
+  publicKeyFingerprintOf,
+  type CertificateFacts,
+} from './certificate-facts.ts'
+export {
+  checkCredentials,
+  loadCredentials,
+  loadPendingEnrolment,
+  saveCredentials,
+  savePendingEnrolment,
+  setCredentialsAside,
+  type Credentials,
+  type LoadedCredentials,
+  type PendingEnrolment,
+} from './credentials.ts'
+export { fetchCaCertificate, type FetchCaOptions } from './fetch-ca.ts'
+export {
+  decodeJoinToken,
+  signJoinToken,
+  verifyJoinToken,
+  type JoinTokenClaims,
+  type JoinTokenVerdict,
+} from './join-token.ts'
+export { createCsr, createKey } from './key-and-csr.ts'
+export {
+  identifyCertificate,
+  identifyPeer,
+  type MemberIdentity,
+  type PeerIdentity,
+} from './peer.ts'
+export { planRenewal, recheckMsMax, type RenewalInput, type RenewalPlan } from './rotation.ts'
+export {
+  formatSpiffeId,
+  identityTypes,
+  parseSpiffeId,
+  type IdentityType,
+  type SpiffeId,
+} from './spiffe-id.ts'
+export { coordinatorServerName, tlsClientOptions, type TlsClientOptions } from './tls-client.ts'
+export { createTrustAnchor, type TrustAnchor } from './trust-anchor.ts'
