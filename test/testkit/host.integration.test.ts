@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { createHost, type Host } from './host.ts'
+import { createNetwork, type Network } from './network.ts'
+import { isAlive } from './processes.ts'
+import { findLeftovers, sweep } from './sweep.ts'
+import { waitFor } from './wait-for.ts'
+
+const prefix = 'ctk'
+let network: Network
+let one: Host
+let two: Host
+const directory = mkdtempSync(join(tmpdir(), 'cloudless-host-test-'))
+
+before(async () => {
+  await sweep(prefix)
+  network = await createNetwork({ prefix, subnet: '10.71.0' })
+  one = createHost(network, {
+    name: 'one',
+    address: '10.71.0.1',
+    directory: join(directory, 'one'),
+  })
+  two = createHost(network, {
+    name: 'two',
+    address: '10.71.0.2',
+    directory: join(directory, 'two'),
+  })
+  await Promise.all([one.boot(), two.boot()])
+})
+
+after(async () => {
+  await sweep(prefix)
+  rmSync(directory, { recursive: true, force: true })
+})
+
+/** Nothing listens there: a machine that is reached refuses at once, one that is not says nothing. */
+async function reaches(from: Host, address: string): Promise<boolean> {
+  const dial = await from.run(['timeout', '1', 'bash', '-c', `</dev/tcp/${address}/9`])
+  return dial.stderr.includes('refused')
+}
+
+test('hosts reach each other and us, each with a name and a boot id of its own', async () => {
+  assert.ok(await reaches(one, two.address))
+  assert.ok(await reaches(one, network.legAddress))
+  assert.equal((await one.run(['hostname'])).stdout.trim(), 'one')
+  const bootIds = await Promise.all(
+    [one, two].map((host) => host.run(['cat', '/proc/sys/kernel/random/boot_id'])),
+  )
+  assert.notEqual(bootIds[0]!.stdout, bootIds[1]!.stdout)
+})
+
+test('a cut cable passes nothing until it is healed', async () => {
+  await one.link.cut()
+  assert.equal(await reaches(one, two.address), false)
+  await one.link.heal()
+  await waitFor(() => reaches(one, two.address), { what: 'the healed cable to carry' })
+})
+
+test('a lossy cable loses, a slow one slows', async () => {
+  await two.link.loss(100)
+  assert.equal(await reaches(one, two.address), false)
+  await two.link.loss(0)
+  assert.ok(await reaches(one, two.address))
+  await two.link.bandwidth(1_000_000)
+  const shaped = await two.run(['tc', 'qdisc', 'show', 'dev', 'eth0'])
+  assert.match(shaped.stdout, /tbf.*rate 1Mbit/)
+  await two.link.bandwidth(undefined)
+})
+
+test('a task runs inside and is found by a host object made later', async () => {
+  const task = await one.startTask('sleeper', ['sleep', '1000'])
+  const found = createHost(network, { name: 'one', address: one.address, directory: one.directory })
+  assert.deepEqual(found.task('sleeper'), task)
+  assert.deepEqual(await found.startTask('sleeper', ['sleep', '1000']), task)
+  assert.ok(await found.kill('sleeper', 'SIGKILL'))
+  assert.equal(one.task('sleeper'), undefined)
+})
+
+test('what runs survives its containerd and dies with the power', async () => {
+  assert.equal((await two.run(['ctr', 'version'])).code, 0)
+  const sleeper = await two.startTask('sleeper', ['sleep', '1000'])
+  const bootId = readFileSync(two.pathOf('/run/boot-id'), 'utf8')
+  await two.kill('containerd', 'SIGKILL')
+  assert.ok(isAlive(sleeper))
+  await two.startContainerd()
+  await two.powerOff()
+  assert.ok(!isAlive(sleeper))
+  assert.ok(!two.isUp())
+  await two.boot()
+  assert.notEqual(readFileSync(two.pathOf('/run/boot-id'), 'utf8'), bootId)
+  assert.ok(await reaches(one, two.address))
+})
+
+test('a sweep leaves nothing', async () => {
+  await sweep(prefix)
+  assert.deepEqual(await findLeftovers(prefix), [])
+  assert.ok(!one.isUp())
+  assert.ok(existsSync(one.directory))
+})
