@@ -29,4 +29,5 @@ export {
 } from './names.ts'
 export { between, pick, randomId, seededRandom, systemRandom, type Random } from './random.ts'
 export { KeyedSerialQueue, Semaphore } from './serial-queue.ts'
+export { nearestName, suggestion } from './suggest.ts'
 export { version } from './version.ts'
