@@ -10,3 +10,32 @@ export * from './gen/cloudless/v1/resources_pb.ts'
 export * from './gen/cloudless/v1/secrets_pb.ts'
 export * from './gen/cloudless/v1/storage_pb.ts'
 export * from './gen/cloudless/v1/workload_pb.ts'
+export {
+  formatImageReference,
+  normaliseImage,
+  parseImageReference,
+  type ImageReference,
+  type ImageReferenceResult,
+} from './image-reference.ts'
+export {
+  defaultWorkload,
+  defaultWorkloadSpec,
+  namespaceDefault,
+} from './workload/default-workload.ts'
+export {
+  problemWithLabelKey,
+  problemWithLabelValue,
+  selectorOperators,
+  validateLabels,
+} from './workload/labels.ts'
+export { taintEffects } from './workload/placement.ts'
+export { podTemplateOf, sameTemplate } from './workload/pod-template.ts'
+export {
+  errorOfProblems,
+  formatFieldPath,
+  ProblemList,
+  type FieldPath,
+  type FieldProblem,
+} from './workload/problem.ts'
+export { iopsClasses } from './workload/resources.ts'
+export { validateWorkload, validateWorkloadSpec } from './workload/validate-workload.ts'

@@ -1,0 +1,80 @@
+/** Rules for where replicas may run, how they restart and how they are replaced. */
+import {
+  AffinityType,
+  type Affinity,
+  type PlacementPolicy,
+  type RestartPolicy,
+  type RolloutStrategy,
+  type Toleration,
+} from '../gen/cloudless/v1/workload_pb.ts'
+import { problemWithLabelKey, validateLabels, validateRequirement } from './labels.ts'
+import type { ProblemList } from './problem.ts'
+
+export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] as const
+export const spreadTopologies = ['zone', 'region', 'node'] as const
+
+const dayMs = 86_400_000
+const replicasMax = 100_000
+const termsMax = 64
+
+export function validatePlacement(placement: PlacementPolicy, problems: ProblemList): void {
+  for (const name of ['regions', 'zones'] as const) {
+    const at = problems.at(name)
+    if (placement[name].includes('')) at.add('must not contain empty names')
+    at.unique(placement[name], (one) => one, 'name')
+  }
+  validateLabels(placement.nodeSelector, problems.at('nodeSelector'))
+  for (const name of ['affinity', 'antiAffinity'] as const) {
+    limited(placement[name], problems.at(name), validateAffinity)
+  }
+  limited(placement.tolerations, problems.at('tolerations'), validateToleration)
+  limited(placement.nodeRequirements, problems.at('nodeRequirements'), validateRequirement)
+  problems.at('spreadTopology').oneOf(placement.spreadTopology, ['', ...spreadTopologies])
+}
+
+function validateAffinity(affinity: Affinity, problems: ProblemList): void {
+  if (affinity.type !== AffinityType.NODE && affinity.type !== AffinityType.WORKLOAD) {
+    problems.at('type').add('must be NODE or WORKLOAD')
+  }
+  if (Object.keys(affinity.matchLabels).length === 0) {
+    problems.at('matchLabels').add('must have at least one label')
+  }
+  validateLabels(affinity.matchLabels, problems.at('matchLabels'))
+  if (affinity.topologyKey !== '') {
+    problems.at('topologyKey').addIf(problemWithLabelKey(affinity.topologyKey))
+  }
+  problems.at('weight').integer(affinity.weight, { min: 0, max: 100 })
+}
+
+export function validateToleration(toleration: Toleration, problems: ProblemList): void {
+  const { key, value, operator, effect } = toleration
+  problems.at('operator').oneOf(operator, ['', 'Equal', 'Exists'])
+  problems.at('effect').oneOf(effect, ['', ...taintEffects])
+  if (key !== '') problems.at('key').addIf(problemWithLabelKey(key))
+  else if (operator !== 'Exists') problems.at('key').add('must not be empty, except for Exists')
+  if (operator === 'Exists' && value !== '') problems.at('value').add('must be empty for Exists')
+}
+
+export function validateRestartPolicy(policy: RestartPolicy, problems: ProblemList): void {
+  problems.at('policy').integer(policy.policy, { min: 0, max: 3 })
+  problems.at('maxRetries').integer(policy.maxRetries, { min: 0, max: 1_000_000 })
+  problems.at('backoffMs').integer(policy.backoffMs, { min: 0, max: 300_000 })
+}
+
+export function validateRollout(rollout: RolloutStrategy, problems: ProblemList): void {
+  problems.at('strategy').integer(rollout.strategy, { min: 0, max: 3 })
+  for (const name of ['maxSurge', 'maxUnavailable'] as const) {
+    problems.at(name).integer(rollout[name], { min: 0, max: replicasMax })
+  }
+  problems.at('minAvailable').integer(rollout.minAvailable ?? 0, { min: 0, max: replicasMax })
+  problems.at('pauseDurationMs').integer(rollout.pauseDurationMs, { min: 0, max: dayMs })
+}
+
+function limited<T>(
+  items: readonly T[],
+  problems: ProblemList,
+  validate: (item: T, problems: ProblemList) => void,
+): void {
+  if (items.length > termsMax) problems.add(`must have at most ${termsMax} elements`)
+  for (const [index, item] of items.slice(0, termsMax).entries()) validate(item, problems.at(index))
+}

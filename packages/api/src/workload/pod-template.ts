@@ -1,0 +1,24 @@
+/**
+ * When an update needs new containers.
+ *
+ * A spec's template is what a running replica depends on: everything but the number of replicas and how they are replaced.
+ * Two specs with the same template are the same revision.
+ */
+import { clone, equals } from '@bufbuild/protobuf'
+import { WorkloadSpecSchema, type WorkloadSpec } from '../gen/cloudless/v1/workload_pb.ts'
+import { normaliseImage } from '../image-reference.ts'
+import { defaultWorkloadSpec } from './default-workload.ts'
+
+/** A copy with the defaults filled in, without `replicas` and `rollout`. */
+export function podTemplateOf(spec: WorkloadSpec): WorkloadSpec {
+  const template = clone(WorkloadSpecSchema, defaultWorkloadSpec(spec))
+  template.image = normaliseImage(template.image)
+  template.replicas = 0
+  delete template.rollout
+  return template
+}
+
+/** Whether replicas of the one spec may go on under the other. Says yes to what is only written differently. */
+export function sameTemplate(one: WorkloadSpec, other: WorkloadSpec): boolean {
+  return equals(WorkloadSpecSchema, podTemplateOf(one), podTemplateOf(other))
+}

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { create, fromJson, type JsonObject } from '@bufbuild/protobuf'
+import fc from 'fast-check'
+import { WorkloadSchema, WorkloadSpecSchema } from '../gen/cloudless/v1/workload_pb.ts'
+import { problemsMax } from './problem.ts'
+import { validateWorkload, validateWorkloadSpec } from './validate-workload.ts'
+
+/** Fields of the problems of a workload that is good but for `spec`. */
+function fieldsOf(spec: JsonObject): string[] {
+  const workload = { name: 'web', spec: { image: 'nginx', replicas: 1, ...spec } }
+  return validateWorkload(fromJson(WorkloadSchema, workload)).map((problem) => problem.field)
+}
+
+describe('a workload', () => {
+  it('is accepted with a name and an image alone', () => {
+    assert.deepEqual(fieldsOf({}), [])
+  })
+
+  it('has a name, a namespace and labels that fit everywhere', () => {
+    const problems = validateWorkload(
+      create(WorkloadSchema, {
+        name: 'Web',
+        namespace: 'a.b',
+        labels: { 'a b': 'x', ok: 'no good' },
+        annotations: { '/': '' },
+      }),
+    )
+    assert.deepEqual(
+      problems.map((problem) => problem.field),
+      ['name', 'namespace', 'labels["a b"]', 'labels.ok', 'annotations["/"]', 'spec'],
+    )
+    assert.match(problems[0]!.message, /lower-case/)
+  })
+
+  const probe = { http: { port: 80 } }
+  const volume = { name: 'a', source: 'emptyDir', mountPath: '/a' }
+  for (const [property, spec, ...fields] of [
+    ['needs an image', { image: '' }, 'spec.image'],
+    ['needs a well-formed image', { image: 'No/Such:::' }, 'spec.image'],
+    ['may have no replicas', { replicas: 0 }],
+    ['has no negative replicas', { replicas: -1 }, 'spec.replicas'],
+    ['has at most 100000 replicas', { replicas: 100_001 }, 'spec.replicas'],
+    ['names variables as shells do', { env: { '1A': '' } }, 'spec.env["1A"]'],
+    ['works in an absolute directory', { workingDir: 'app' }, 'spec.workingDir'],
+    ['has a bounded priority', { priority: 2_000_000_000 }, 'spec.priority'],
+    [
+      'asks for no negative resources',
+      { resources: { requests: { cpuMillicores: -1, memoryBytes: '-5' } } },
+      'spec.resources.requests.cpuMillicores',
+      'spec.resources.requests.memoryBytes',
+    ],
+    [
+      'asks for at most its limits',
+      { resources: { requests: { cpuMillicores: 200 }, limits: { cpuMillicores: 100 } } },
+      'spec.resources.requests.cpuMillicores',
+    ],
+    [
+      'has a memory limit in which something can start',
+      { resources: { limits: { memoryBytes: '512' } } },
+      'spec.resources.limits.memoryBytes',
+    ],
+    [
+      'has a known IOPS class',
+      { resources: { requests: { iopsClass: 'fast' } } },
+      'spec.resources.requests.iopsClass',
+    ],
+    [
+      'spreads over a known topology',
+      { placement: { spreadTopology: 'rack' } },
+      'spec.placement.spreadTopology',
+    ],
+    [
+      'has affinities of a type, with labels and a weight to 100',
+      { placement: { affinity: [{ weight: 101 }] } },
+      'spec.placement.affinity[0].type',
+      'spec.placement.affinity[0].matchLabels',
+      'spec.placement.affinity[0].weight',
+    ],
+    [
+      'gives operators the values they need',
+      {
+        placement: {
+          nodeRequirements: [
+            { key: 'a', operator: 'In' },
+            { key: 'a', operator: 'Exists', values: ['x'] },
+            { key: 'a', operator: 'Gt', values: ['x'] },
+            { key: 'a', operator: 'Like' },
+          ],
+        },
+      },
+      'spec.placement.nodeRequirements[0].values',
+      'spec.placement.nodeRequirements[1].values',
+      'spec.placement.nodeRequirements[2].values',
+      'spec.placement.nodeRequirements[3].operator',
+    ],
+    [
+      'tolerates what can be there',
+      { placement: { tolerations: [{ operator: 'Exists', value: 'x' }, { effect: 'No' }] } },
+      'spec.placement.tolerations[0].value',
+      'spec.placement.tolerations[1].effect',
+      'spec.placement.tolerations[1].key',
+    ],
+    [
+      'has ports in range, each once',
+      {
+        ports: [
+          { name: 'a', containerPort: 80 },
+          { name: 'a', containerPort: 80, protocol: 'TCP' },
+          { containerPort: 0 },
+          { containerPort: 80, protocol: 'UDP' },
+          { containerPort: 81, hostPort: 70_000, protocol: 'SCTP' },
+        ],
+      },
+      'spec.ports[2].containerPort',
+      'spec.ports[4].hostPort',
+      'spec.ports[4].protocol',
+      'spec.ports[1]',
+      'spec.ports[1]',
+    ],
+    [
+      'mounts absolute paths, each once',
+      {
+        volumes: [
+          volume,
+          { ...volume, mountPath: '/a/' },
+          { ...volume, name: 'b', mountPath: 'b' },
+        ],
+        secretVolumes: [{ secretName: 's', mountPath: '/a' }],
+      },
+      'spec.volumes[2].mountPath',
+      'spec.volumes[1]',
+      'spec.volumes[1]',
+      'spec.secretVolumes[0].mountPath',
+    ],
+    [
+      'has volumes of known sources and options',
+      {
+        volumes: [
+          { name: 'a', source: 'nfs', mountPath: '/a' },
+          { name: 'b', source: 'hostPath', mountPath: '/b', options: { path: '../x' } },
+          { name: 'c', source: 'emptyDir', mountPath: '/c', options: { sizeBytes: '1Mi' } },
+          { name: 'd', source: 'emptyDir', mountPath: '/d', options: { size_bytes: 'big' } },
+          { name: 'e', source: 'configMap', mountPath: '/e', options: { 'a/b': '' } },
+        ],
+      },
+      'spec.volumes[0].source',
+      'spec.volumes[1].options.path',
+      'spec.volumes[2].options.sizeBytes',
+      'spec.volumes[3].options.size_bytes',
+      'spec.volumes[4].options["a/b"]',
+    ],
+    ['has probes that probe something', { livenessProbe: {} }, 'spec.livenessProbe'],
+    [
+      'probes ports in range',
+      { readinessProbe: { tcp: {} }, startupProbe: { http: { port: 70_000, path: 'x' } } },
+      'spec.startupProbe.http.port',
+      'spec.startupProbe.http.path',
+      'spec.readinessProbe.tcp.port',
+    ],
+    [
+      'probes at times that exist',
+      { livenessProbe: { ...probe, initialDelayMs: '-1', failureThreshold: -1 } },
+      'spec.livenessProbe.initialDelayMs',
+      'spec.livenessProbe.failureThreshold',
+    ],
+    [
+      'does not ask for root and no root',
+      { securityContext: { runAsNonRoot: true, runAsUser: '0' } },
+      'spec.securityContext.runAsUser',
+    ],
+    [
+      'writes capabilities without CAP_',
+      { securityContext: { capabilitiesAdd: ['CAP_NET_ADMIN', 'NET_ADMIN'] } },
+      'spec.securityContext.capabilitiesAdd[0]',
+    ],
+    [
+      'names its local profile',
+      {
+        securityContext: {
+          linux: { seccompProfile: { type: 'SECURITY_PROFILE_TYPE_LOCALHOST' } },
+        },
+      },
+      'spec.securityContext.linux.seccompProfile.localhostProfile',
+    ],
+    [
+      'names its secrets',
+      { secretEnv: [{ keyToEnv: { a: '1' } }] },
+      'spec.secretEnv[0].secretName',
+      'spec.secretEnv[0].keyToEnv.a',
+    ],
+    ['fits into a record', { args: ['x'.repeat(600_000)] }, 'spec'],
+  ] as [string, JsonObject, ...string[]][]) {
+    it(property, () => assert.deepEqual(fieldsOf(spec), fields))
+  }
+
+  it('suggests the option that was meant', () => {
+    const spec = fromJson(WorkloadSpecSchema, {
+      image: 'nginx',
+      volumes: [{ ...volume, options: { sizeBytes: '1' } }],
+    })
+    assert.match(validateWorkloadSpec(spec)[0]!.message, /did you mean "size_bytes"/)
+  })
+
+  it('reports a bounded number of problems', () => {
+    const ports = Array.from({ length: 1_000 }, () => ({ containerPort: 0 }))
+    assert.equal(fieldsOf({ ports }).length, problemsMax)
+  })
+
+  it('is judged whatever it holds', () => {
+    const text = fc.string({ maxLength: 20 })
+    const number = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
+    const spec = fc.record({
+      image: text,
+      replicas: number,
+      env: fc.dictionary(text, text, { noNullPrototype: true }),
+      volumes: fc.array(fc.record({ name: text, source: text, mountPath: text })),
+      ports: fc.array(fc.record({ containerPort: number, hostPort: number, protocol: text })),
+      placement: fc.record({
+        tolerations: fc.array(fc.record({ key: text, operator: text, value: text, effect: text })),
+      }),
+    })
+    fc.assert(
+      fc.property(spec, (raw) => {
+        validateWorkloadSpec(create(WorkloadSpecSchema, raw))
+      }),
+    )
+  })
+})
