@@ -113,8 +113,8 @@ export function createHost(network: Network, options: HostOptions): Host {
       await removeCgroups(hostId)
       mkdirSync(directory, { recursive: true })
       const cgroups = createCgroups(hostId)
-      const arguments_ = ['power-on', markerOf(network.prefix, name), name, ...cgroups]
-      startDetached(['bash', initScript, ...arguments_], join(directory, 'host.log'))
+      const powerOn = ['power-on', markerOf(network.prefix, name), name, ...cgroups]
+      startDetached(['bash', initScript, ...powerOn], join(directory, 'host.log'))
     }
     await waitFor(() => initPid() !== undefined && existsSync(pathOf('/run/ready')), {
       what: `host ${name} to come up`,

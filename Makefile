@@ -1,0 +1,83 @@
+# The commands people type. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+unit_tests := 'packages/*/src/**/!(*.integration).test.ts' 'tools/**/!(*.tidy).test.ts'
+integration_tests := 'packages/*/src/**/*.integration.test.ts' \
+  'test/testkit/**/*.integration.test.ts' 'test/integration/**/*.test.ts'
+
+.PHONY: help
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: packages ## Start a coordinator and three agents with a sample workload; twice is harmless
+	@tools/install/debian.sh cluster
+	@node tools/local-cluster/main.ts up
+
+.PHONY: down
+down: ## Stop what `make up` started and leave nothing behind; DATA=1 also removes the data
+	@tools/local-cluster/down.sh $(if $(filter 1,$(DATA)),--data)
+
+.PHONY: status
+status: packages ## Show the nodes and replicas of the running cluster
+	@node tools/local-cluster/main.ts status
+
+.PHONY: build
+build: packages ## Check that everything type-checks and every program loads
+	@tsc --noEmit
+	@for program in bin/*; do "$$program" --version >/dev/null && echo "ok $$program"; done
+
+.PHONY: test
+test: lint test-unit test-integration ## Everything: lint, unit, property and integration tests (root; under 10 minutes)
+
+.PHONY: test-unit
+test-unit: packages ## Unit and property tests
+	@node --test --test-isolation=none --test-reporter=dot --test-reporter-destination=stderr \
+	  --test-reporter=tools/test-summary.ts --test-reporter-destination=stdout $(unit_tests)
+
+.PHONY: test-integration
+test-integration: packages ## Tests with real containers, hosts and programs (root)
+	@tools/install/debian.sh tests
+	@node --test --test-concurrency=1 --test-reporter=spec $(integration_tests)
+
+.PHONY: coverage
+coverage: packages ## Unit test coverage by package, against what each must reach
+	@node tools/coverage/main.ts $(unit_tests)
+
+.PHONY: benchmark
+benchmark: packages ## Print the figures we publish, measured here (root)
+	@tools/install/debian.sh tests
+	@shopt -s nullglob; for figure in bench/*.bench.ts; do node "$$figure"; done
+
+.PHONY: lint
+lint: packages ## Format, lint, types, unused code, contract, and the house rules
+	@oxfmt --check
+	@oxlint
+	@tsc --noEmit
+	@knip
+	@buf lint
+	@node --test --test-reporter=dot 'tools/tidy/*.tidy.test.ts'
+
+.PHONY: fmt
+fmt: packages ## Format the code
+	@oxfmt
+
+.PHONY: proto
+proto: packages ## Generate the code of the contract in proto/
+	@buf generate
+
+.PHONY: ci
+ci: ## What runs for every change
+	@.ci/run
+
+.PHONY: clean
+clean: down ## Stop the local cluster and remove everything that can be made again
+	@rm -rf node_modules coverage .compile-cache
+
+.PHONY: packages
+packages:
+	@tools/install/npm.sh

@@ -1,0 +1,34 @@
+#!/bin/bash
+# Installs the npm packages when they are absent or the lockfile has changed; silent when there is nothing to do.
+set -eu
+cd "$(dirname "$0")/../.."
+
+stamp=node_modules/.cloudless-lockfile
+if cmp -s package-lock.json "$stamp" && [ -x node_modules/.bin/node ]; then exit 0; fi
+
+if ! command -v npm >/dev/null; then
+  echo "npm is not installed, and the project's packages come through it." >&2
+  echo "Install Node.js with npm: apt-get install npm, or from https://nodejs.org" >&2
+  exit 1
+fi
+# One at a time: two installations into one directory spoil each other.
+exec 9<package-lock.json
+flock 9
+if cmp -s package-lock.json "$stamp" && [ -x node_modules/.bin/node ]; then exit 0; fi
+
+echo "Installing npm packages ..." >&2
+PATH="$PWD/node_modules/.bin:$PATH" npm ci --no-audit --no-fund --loglevel=error >&2 || {
+  echo "npm ci failed (above). It needs to reach the npm registry; run it again when it can." >&2
+  exit 1
+}
+if [ ! -x node_modules/.bin/node ]; then
+  # No packaged Node for this platform: the user's own must do.
+  major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
+  if [ "${major:-0}" -lt 26 ]; then
+    echo "There is no packaged Node.js for $(uname -sm), and the installed one is older than 26." >&2
+    echo "Install Node.js 26 or later from https://nodejs.org" >&2
+    exit 1
+  fi
+  mkdir -p node_modules/.bin && ln -sf "$(command -v node)" node_modules/.bin/node
+fi
+cp package-lock.json "$stamp"

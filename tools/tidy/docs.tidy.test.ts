@@ -1,0 +1,55 @@
+/** The documents hold together: links lead somewhere, commands and codes that are named exist. */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import { test } from 'node:test'
+import { errorCodes } from '@cloudless/base'
+import { root, sourceFiles } from './sources.ts'
+
+const documents = sourceFiles(/\.md$/)
+
+test('every link between documents leads to a file, and to a heading that is there', () => {
+  const faults = documents.flatMap(({ path, text }) => {
+    const prose = text.replace(/```[\s\S]*?```/g, '')
+    const links = [...prose.matchAll(/\[[^\]]*\]\(([^)\s]+)\)/g)].map((match) => match[1]!)
+    return links
+      .filter((link) => !/^(https?|mailto):/.test(link))
+      .filter((link) => !leadsSomewhere(path, link))
+      .map((link) => `${path}: ${link}`)
+  })
+  assert.deepEqual(faults, [])
+})
+
+function leadsSomewhere(from: string, link: string): boolean {
+  const [file = '', heading] = link.split('#')
+  const target = file === '' ? from : posix.join(posix.dirname(from), file)
+  if (!existsSync(join(root, target))) return false
+  if (heading === undefined) return true
+  const text = documents.find((document) => document.path === target)?.text ?? ''
+  return [...text.matchAll(/^#+\s+(.+)$/gm)].some((match) => anchorOf(match[1]!) === heading)
+}
+
+/** As the usual renderers make them. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .trim()
+    .replace(/ /g, '-')
+}
+
+test('every error code has its line in docs/operating/errors.md', () => {
+  const text = documents.find(({ path }) => path === 'docs/operating/errors.md')?.text ?? ''
+  for (const code of errorCodes) assert.ok(text.includes(`\`${code}\``), code)
+})
+
+test('every make target that a document names exists', () => {
+  const makefile = sourceFiles(/^Makefile$/)[0]!.text
+  const targets = new Set([...makefile.matchAll(/^([a-z-]+):/gm)].map((match) => match[1]!))
+  const faults = documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/`(?:sudo )?make ([a-z-]+)/g)]
+      .filter((match) => !targets.has(match[1]!))
+      .map((match) => `${path}: make ${match[1]}`),
+  )
+  assert.deepEqual(faults, [])
+})
