@@ -39,7 +39,7 @@ export function planRenewal(input: RenewalInput): RenewalPlan {
   const fraction = lifeFractionMin + (lifeFractionMax - lifeFractionMin) * input.jitter
   const ageMs = Math.max(input.nowMs - input.notBeforeMs, input.heldMs)
   const keptLeftMs = input.justIssued ? lifeMs * keptFractionMin - input.heldMs : 0
-  const leftMs = Math.max(lifeMs * fraction - ageMs, keptLeftMs)
+  const leftMs = Math.round(Math.max(lifeMs * fraction - ageMs, keptLeftMs))
   if (leftMs <= 0) return { kind: 'renew' }
-  return { kind: 'wait', delayMs: Math.max(1, Math.min(leftMs, recheckMsMax)) }
+  return { kind: 'wait', delayMs: Math.min(leftMs, recheckMsMax) }
 }

@@ -1,5 +1,7 @@
 /** Loads the X.509 library when it is first needed: a process that only dials pays neither its time nor its memory. */
-export type X509Library = typeof import('@peculiar/x509')
+import type * as x509 from '@peculiar/x509'
+
+export type X509Library = typeof x509
 
 /** The signature algorithm of every key here. */
 export const signingAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
