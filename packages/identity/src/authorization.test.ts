@@ -9,9 +9,15 @@ interface Method extends CalledMethod {
   readonly name: string
 }
 
-const services = Object.values(api).filter(
+const everything: readonly unknown[] = [
+  api,
+  api.grpcHealth,
+  api.grpcReflection,
+  api.grpcReflectionAlpha,
+].flatMap((module) => Object.values(module))
+const services = everything.filter(
   (value): value is typeof api.CoordinatorService =>
-    typeof value === 'object' && 'kind' in value && value.kind === 'service',
+    typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'service',
 )
 const methods: readonly Method[] = services.flatMap((service) => service.methods)
 
@@ -39,6 +45,7 @@ test('the API has the services we think it has', () => {
     names.filter((name) => name.endsWith('Service')),
     ['AgentService', 'CoordinatorService', 'NetworkService', 'SecretsService', 'StorageService'],
   )
+  assert.equal(services.length, 8)
   assert.ok(methods.length > 80)
 })
 

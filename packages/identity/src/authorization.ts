@@ -158,7 +158,7 @@ const rulesByService: ReadonlyMap<string, Readonly<Record<string, AccessRule>>> 
   ['cloudless.api.v1.NetworkService', networkRules],
   ['cloudless.api.v1.StorageService', storageRules],
   ['cloudless.api.v1.SecretsService', secretsRules],
-  ['grpc.health.v1.Health', { check: everyMember, watch: everyMember, list: everyMember }],
+  ['grpc.health.v1.Health', { check: everyMember, watch: everyMember }],
   ['grpc.reflection.v1.ServerReflection', { serverReflectionInfo: operators }],
   ['grpc.reflection.v1alpha.ServerReflection', { serverReflectionInfo: operators }],
 ])
