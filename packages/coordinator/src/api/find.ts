@@ -1,0 +1,54 @@
+/** Names and ids of requests to records, or the error that says what there is not. */
+import { CloudlessError, problemWithLabel, problemWithSubdomain } from '@cloudless/base'
+import type { NodeRecord, WorkloadRecord } from '@cloudless/api'
+import type { ClusterState, Held } from '../state/cluster-state.ts'
+
+export const namespaceDefault = 'default'
+
+export function workloadIdOf(namespace: string, name: string): string {
+  return `${namespace || namespaceDefault}-${name}`
+}
+
+export function requireNode(state: ClusterState, idOrName: string): Held<NodeRecord> {
+  if (idOrName === '') throw new CloudlessError('invalid_argument', 'node_id: must not be empty')
+  const held = state.findNode(idOrName)
+  if (held) return held
+  throw new CloudlessError(
+    'not_found',
+    `there is no node with the name or id "${idOrName}"; \`cloudlessctl node list\` shows them`,
+  )
+}
+
+/** By name in the namespace, else by id. */
+export function requireWorkload(
+  state: ClusterState,
+  idOrName: string,
+  namespace: string,
+): Held<WorkloadRecord> {
+  if (idOrName === '') {
+    throw new CloudlessError('invalid_argument', 'workload_id: must not be empty')
+  }
+  const problem = namespace === '' ? undefined : problemWithLabel(namespace)
+  if (problem) throw new CloudlessError('invalid_argument', `namespace: ${problem}`)
+  const held =
+    state.held('workload', workloadIdOf(namespace, idOrName)) ?? state.held('workload', idOrName)
+  if (held) return held
+  throw new CloudlessError(
+    'not_found',
+    `there is no workload "${idOrName}" in namespace "${namespace || namespaceDefault}"; ` +
+      '`cloudlessctl workload list -A` shows all',
+  )
+}
+
+/** Whether every label asked for is there. */
+export function matchesLabels(
+  labels: Readonly<Record<string, string>>,
+  selector: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(selector).every(([key, value]) => labels[key] === value)
+}
+
+export function requireSubdomain(field: string, value: string): void {
+  const problem = problemWithSubdomain(value)
+  if (problem) throw new CloudlessError('invalid_argument', `${field}: ${problem}`)
+}

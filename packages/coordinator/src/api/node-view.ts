@@ -1,0 +1,128 @@
+/** What is served of a node: its record, with what is known of it now. */
+import { create } from '@bufbuild/protobuf'
+import {
+  NodeConditionSchema,
+  NodePhase,
+  ReplicaState,
+  ResourceCapacitySchema,
+  type Node,
+  type NodeCondition,
+  type NodeRecord,
+  type ResourceCapacity,
+} from '@cloudless/api'
+import { formatDurationMs, type Clock } from '@cloudless/base'
+import type { Resources } from '@cloudless/scheduler'
+import type { ClusterState, Held } from '../state/cluster-state.ts'
+import type { LiveNodes } from '../membership/live-nodes.ts'
+import { reliabilityScore } from '../membership/reliability.ts'
+import { resourcesOf, sumOf } from '../controllers/scheduler-view.ts'
+
+export interface NodeViewDeps {
+  readonly state: ClusterState
+  readonly liveNodes: LiveNodes
+  readonly clock: Clock
+  readonly heartbeatIntervalMs: number
+}
+
+/** A clock further off than this is said; certificates are backdated by more. */
+const clockSkewMsMax = 30_000
+
+export function viewNode(deps: NodeViewDeps, { id, record, modRevision }: Held<NodeRecord>): Node {
+  const live = deps.liveNodes.get(id)
+  const replicas = deps.state.replicasOnNode(id).map((held) => held.record)
+  const reserved = sumOf(replicas.map((replica) => resourcesOf(replica.status!.resources)))
+  return {
+    ...record.node!,
+    status: {
+      ...record.node!.status!,
+      message: messageOf(record, replicas.length),
+      conditions: conditionsOf(deps, record),
+    },
+    reserved: capacityOf(reserved),
+    replicaCount: replicas.length,
+    reliabilityScore: reliabilityOf(deps, record),
+    lastSeenMs: BigInt(Math.round(live?.lastSeenAtMs ?? 0)),
+    resourceVersion: BigInt(modRevision),
+    ...(live?.usage && { usage: live.usage }),
+  }
+}
+
+export function reliabilityOf(deps: NodeViewDeps, record: NodeRecord): number {
+  const node = record.node!
+  const live = deps.liveNodes.get(node.id)
+  const nowMs = deps.clock.wallMs()
+  const states = deps.state.replicasOnNode(node.id).map((held) => held.record.status!.state)
+  const ratio = (used: number, of: number): number => (of > 0 ? used / of : 0)
+  return reliabilityScore({
+    phase: node.status!.phase,
+    enrolledForMs: nowMs - Number(node.createdAtMs),
+    silentForMs: live && live.lastSeenAtMs > 0 ? nowMs - live.lastSeenAtMs : Infinity,
+    heartbeatIntervalMs: deps.heartbeatIntervalMs,
+    runningReplicas: states.filter((state) => state === ReplicaState.RUNNING).length,
+    failedReplicas: states.filter((state) => state === ReplicaState.FAILED).length,
+    cpuUsedRatio: ratio(live?.usage?.cpuMillicores ?? 0, node.capacity?.cpuMillicores ?? 0),
+    memoryUsedRatio: ratio(
+      Number(live?.usage?.memoryBytes ?? 0n),
+      Number(node.capacity?.memoryBytes ?? 0n),
+    ),
+    capacity: node.capacity,
+    conditions: live?.conditions ?? [],
+    taintCount: node.taints.length,
+  })
+}
+
+export function capacityOf(resources: Resources): ResourceCapacity {
+  return create(ResourceCapacitySchema, {
+    cpuMillicores: resources.cpuMillis,
+    memoryBytes: BigInt(resources.memoryBytes),
+    storageBytes: BigInt(resources.storageBytes),
+    bandwidthBps: BigInt(resources.bandwidthBps),
+    gpuCount: resources.gpuCount,
+  })
+}
+
+function messageOf(record: NodeRecord, replicaCount: number): string {
+  if (record.drainStartedAtMs === 0n) return record.node!.status!.message
+  if (record.node!.status!.phase !== NodePhase.DRAINING) return record.node!.status!.message
+  return replicaCount === 0 ? 'drained' : `draining: ${replicaCount} replicas left`
+}
+
+function conditionsOf(deps: NodeViewDeps, record: NodeRecord): NodeCondition[] {
+  const node = record.node!
+  const live = deps.liveNodes.get(node.id)
+  const ready = node.status!.phase === NodePhase.READY
+  const conditions: NodeCondition[] = [
+    create(NodeConditionSchema, {
+      type: 'Ready',
+      status: ready ? 'True' : node.status!.phase === NodePhase.OFFLINE ? 'Unknown' : 'False',
+      reason: ready ? 'AgentReady' : 'AgentNotReady',
+      message: node.status!.message,
+      lastTransitionMs: node.status!.lastTransitionMs,
+    }),
+    ...(live?.conditions ?? []),
+  ]
+  if (live?.liveness.kind === 'leaving') {
+    conditions.push(
+      create(NodeConditionSchema, {
+        type: 'AgentRestarting',
+        status: 'True',
+        reason: 'Goodbye',
+        message: 'its agent was stopped on purpose; its containers run on',
+      }),
+    )
+  }
+  const skewMs = live?.clockSkewMs ?? 0
+  if (Math.abs(skewMs) > clockSkewMsMax) {
+    conditions.push(
+      create(NodeConditionSchema, {
+        type: 'ClockSkew',
+        status: 'True',
+        reason: 'ClockOff',
+        message:
+          `its clock is ${formatDurationMs(Math.abs(skewMs))} ` +
+          `${skewMs > 0 ? 'ahead of' : 'behind'} the coordinator's: set up NTP on it`,
+      }),
+    )
+  }
+  return conditions
+}

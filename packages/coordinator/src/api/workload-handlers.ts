@@ -1,0 +1,400 @@
+/** CoordinatorService's calls about workloads and their replicas. */
+import { clone, create, equals } from '@bufbuild/protobuf'
+import { EmptySchema } from '@bufbuild/protobuf/wkt'
+import {
+  ApplyOutcome,
+  ApplyWorkloadResponseSchema,
+  defaultWorkload,
+  errorOfProblems,
+  ListReplicasResponseSchema,
+  ListWorkloadsResponseSchema,
+  sameTemplate,
+  validateWorkload,
+  WatchWorkloadsResponseSchema,
+  WorkloadRecordSchema,
+  WorkloadSchema,
+  WorkloadSpecSchema,
+  type ApplyWorkloadRequest,
+  type CreateWorkloadRequest,
+  type DeleteWorkloadRequest,
+  type GetWorkloadRequest,
+  type ListReplicasRequest,
+  type ListWorkloadsRequest,
+  type RestartWorkloadRequest,
+  type ScaleWorkloadRequest,
+  type UpdateWorkloadRequest,
+  type WatchWorkloadsRequest,
+  type Workload,
+  type WorkloadRecord,
+} from '@cloudless/api'
+import { CloudlessError, type Clock } from '@cloudless/base'
+import type { Write } from '@cloudless/metadata'
+import {
+  absent,
+  putRecord,
+  unchanged,
+  type ClusterState,
+  type Decision,
+  type Held,
+} from '../state/cluster-state.ts'
+import type { Call } from './call.ts'
+import {
+  matchesLabels,
+  namespaceDefault,
+  requireNode,
+  requireWorkload,
+  workloadIdOf,
+} from './find.ts'
+import { pageOf } from './paging.ts'
+import { watchRecords } from './watch.ts'
+import { viewWorkload } from './workload-view.ts'
+
+export interface WorkloadHandlersDeps {
+  readonly state: ClusterState
+  readonly clock: Clock
+  /** Refuses what the cluster's policy does not allow. */
+  readonly admit: (workload: Workload) => void
+  readonly onChanged: (workload: WorkloadRecord, action: WorkloadAction) => void
+}
+
+export type WorkloadAction = 'create' | 'update' | 'scale' | 'restart' | 'delete'
+
+/** Writes to commit together with a create, made from its answer. */
+export type WithWorkloadAnswer<Answer> = (answer: Answer) => readonly Write[]
+
+const replicasMax = 100_000
+
+export function workloadHandlers(deps: WorkloadHandlersDeps) {
+  const { state, clock } = deps
+
+  /** Checks, completes and names what a request brought. */
+  function accepted(workload: Workload | undefined): Workload {
+    if (!workload) throw new CloudlessError('invalid_argument', 'workload: must be set')
+    const complete = defaultWorkload(clone(WorkloadSchema, workload))
+    const problems = validateWorkload(complete)
+    if (problems.length > 0) throw errorOfProblems('the workload is not valid', problems)
+    deps.admit(complete)
+    const id = workloadIdOf(complete.namespace, complete.name)
+    const plain = { ...complete, id, resourceVersion: 0n, revision: 0n }
+    delete plain.status
+    return plain
+  }
+
+  function view(id: string, withReplicas = true): Workload {
+    const held = state.held('workload', id)
+    if (!held) throw new CloudlessError('not_found', `workload "${id}" was deleted meanwhile`)
+    return viewHeld(held, withReplicas)
+  }
+
+  function viewHeld(held: Held<WorkloadRecord>, withReplicas: boolean): Workload {
+    const replicas = state.replicasOfWorkload(held.id).map((replica) => replica.record)
+    return viewWorkload(held.record, replicas, { withReplicas, modRevision: held.modRevision })
+  }
+
+  function decideCreate(
+    workload: Workload,
+    withAnswer: WithWorkloadAnswer<Workload>,
+  ): Decision<WorkloadRecord> {
+    const existing = state.held('workload', workload.id)
+    if (existing) throw alreadyExists(existing, workload)
+    const nowMs = BigInt(clock.wallMs())
+    const stored = { ...workload, revision: 1n, createdAtMs: nowMs, updatedAtMs: nowMs }
+    const record = create(WorkloadRecordSchema, { workload: stored })
+    const answer = viewWorkload(record, [], { withReplicas: true, modRevision: 0 })
+    return {
+      preconditions: [absent('workload', workload.id)],
+      writes: [putRecord('workload', workload.id, record), ...withAnswer(answer)],
+      result: record,
+    }
+  }
+
+  async function createWorkload(
+    request: CreateWorkloadRequest,
+    withAnswer: WithWorkloadAnswer<Workload> = () => [],
+  ): Promise<Workload> {
+    const workload = accepted(request.workload)
+    if (request.dryRun) {
+      const { result } = decideCreate(workload, () => [])
+      return viewWorkload(result, [], { withReplicas: true, modRevision: 0 })
+    }
+    const record = await state.update(() => decideCreate(workload, withAnswer))
+    deps.onChanged(record!, 'create')
+    return view(workload.id)
+  }
+
+  /** Undefined when the record is already as asked. */
+  function decideUpdate(held: Held<WorkloadRecord>, workload: Workload): Decision<WorkloadRecord> {
+    if (held.record.deletedAtMs > 0n) throw beingDeleted(workload)
+    const record = updated(held.record, workload, clock.wallMs())
+    if (sameContent(held.record.workload!, workload)) {
+      return { preconditions: [], writes: [], result: held.record }
+    }
+    return {
+      preconditions: [unchanged('workload', held)],
+      writes: [putRecord('workload', held.id, record)],
+      result: record,
+    }
+  }
+
+  async function updateWorkload(request: UpdateWorkloadRequest): Promise<Workload> {
+    const workload = accepted(request.workload)
+    const expected = Number(request.workload!.resourceVersion)
+    const decide = (): Decision<WorkloadRecord> => {
+      const held = requireWorkload(state, workload.name, workload.namespace)
+      if (expected !== 0 && expected !== held.modRevision) {
+        throw new CloudlessError(
+          'conflict',
+          `workload "${workload.name}" has changed since you read it (version ${expected}, now ` +
+            `${held.modRevision}): read it again and repeat your change`,
+        )
+      }
+      return decideUpdate(held, workload)
+    }
+    if (request.dryRun) {
+      const { result } = decide()
+      return viewWorkload(result, [], { withReplicas: false, modRevision: expected })
+    }
+    const before = state.held('workload', workload.id)?.modRevision
+    const record = await state.update(decide)
+    if (state.held('workload', workload.id)?.modRevision !== before) {
+      deps.onChanged(record!, 'update')
+    }
+    return view(workload.id)
+  }
+
+  async function edit(
+    request: { readonly workloadId: string; readonly namespace: string },
+    action: WorkloadAction,
+    change: (record: WorkloadRecord) => WorkloadRecord,
+  ): Promise<string> {
+    const { id } = requireWorkload(state, request.workloadId, request.namespace)
+    const record = await state.update(() => {
+      const held = requireWorkload(state, id, '')
+      if (held.record.deletedAtMs > 0n && action !== 'delete') {
+        throw beingDeleted(held.record.workload!)
+      }
+      const result = change(held.record)
+      return {
+        preconditions: [unchanged('workload', held)],
+        writes: [putRecord('workload', held.id, result)],
+        result,
+      }
+    })
+    deps.onChanged(record!, action)
+    return id
+  }
+
+  return {
+    createWorkload,
+    updateWorkload,
+
+    async applyWorkload(
+      request: ApplyWorkloadRequest,
+      withAnswer: WithWorkloadAnswer<Workload> = () => [],
+    ) {
+      const workload = accepted(request.workload)
+      const existing = state.held('workload', workload.id)
+      const outcome = !existing
+        ? ApplyOutcome.CREATED
+        : sameContent(existing.record.workload!, workload)
+          ? ApplyOutcome.UNCHANGED
+          : ApplyOutcome.CONFIGURED
+      const answer = existing
+        ? await updateWorkload({ ...request, $typeName: 'cloudless.api.v1.UpdateWorkloadRequest' })
+        : await createWorkload(
+            { ...request, $typeName: 'cloudless.api.v1.CreateWorkloadRequest' },
+            withAnswer,
+          )
+      return create(ApplyWorkloadResponseSchema, { workload: answer, outcome })
+    },
+
+    async deleteWorkload(request: DeleteWorkloadRequest) {
+      const graceful = request.graceful ?? true
+      if (request.timeoutMs < 0n) {
+        throw new CloudlessError('invalid_argument', 'timeout_ms: must not be negative')
+      }
+      const graceMs = graceful ? request.timeoutMs || undefined : 0n
+      await edit(request, 'delete', (record) => ({
+        ...record,
+        deletedAtMs: record.deletedAtMs || BigInt(clock.wallMs()),
+        ...(graceMs === undefined ? {} : { deleteGraceMs: graceMs }),
+      }))
+      return create(EmptySchema)
+    },
+
+    getWorkload: (request: GetWorkloadRequest): Workload =>
+      viewHeld(requireWorkload(state, request.workloadId, request.namespace), true),
+
+    listWorkloads(request: ListWorkloadsRequest) {
+      const matching = [...state.all('workload')].filter((held) => matchesWorkload(held, request))
+      const page = pageOf(matching, ({ record: { workload } }) => keyOfWorkload(workload!), request)
+      return create(ListWorkloadsResponseSchema, {
+        workloads: page.items.map((held) => viewHeld(held, false)),
+        nextToken: page.nextToken,
+        total: page.total,
+      })
+    },
+
+    async *watchWorkloads(request: WatchWorkloadsRequest, call: Call) {
+      const single = request.workloadId !== ''
+      const only = single
+        ? requireWorkload(state, request.workloadId, request.namespace).id
+        : undefined
+      const accepts = (held: Held<WorkloadRecord>): boolean =>
+        single ? held.id === only : matchesWorkload(held, request)
+      const source = {
+        current: () => {
+          const workloads = new Map<string, Workload>()
+          for (const held of state.all('workload')) {
+            if (accepts(held)) workloads.set(held.id, viewHeld(held, single))
+          }
+          return workloads
+        },
+        *concerned(changes: Parameters<Parameters<ClusterState['listen']>[0]>[0]) {
+          for (const { kind, id, before, after } of changes) {
+            if (kind === 'workload') yield id
+            if (kind !== 'replica') continue
+            const replica = (after ?? before) as { status?: { workloadId: string } }
+            yield replica.status!.workloadId
+          }
+        },
+        view: (id: string) => {
+          const held = state.held('workload', id)
+          return held && accepts(held) ? viewHeld(held, single) : undefined
+        },
+      }
+      for await (const { kind, item } of watchRecords(state, source, call.signal)) {
+        yield create(WatchWorkloadsResponseSchema, { kind, ...(item && { workload: item }) })
+      }
+    },
+
+    async scaleWorkload(request: ScaleWorkloadRequest): Promise<Workload> {
+      const { replicas } = request
+      if (replicas < 0 || replicas > replicasMax) {
+        throw new CloudlessError('invalid_argument', `replicas: must be 0 to ${replicasMax}`)
+      }
+      const id = await edit(request, 'scale', (record) => ({
+        ...record,
+        workload: {
+          ...record.workload!,
+          updatedAtMs: BigInt(clock.wallMs()),
+          spec: { ...record.workload!.spec!, replicas },
+        },
+      }))
+      return view(id)
+    },
+
+    async restartWorkload(request: RestartWorkloadRequest): Promise<Workload> {
+      const id = await edit(request, 'restart', (record) => ({
+        ...record,
+        workload: {
+          ...record.workload!,
+          updatedAtMs: BigInt(clock.wallMs()),
+          revision: record.workload!.revision + 1n,
+        },
+      }))
+      return view(id)
+    },
+
+    listReplicas(request: ListReplicasRequest) {
+      const nodeId = request.nodeId === '' ? undefined : requireNode(state, request.nodeId).id
+      const workloadId =
+        request.workloadId === ''
+          ? undefined
+          : requireWorkload(state, request.workloadId, request.namespace).id
+      const all =
+        workloadId !== undefined
+          ? state.replicasOfWorkload(workloadId)
+          : nodeId !== undefined
+            ? state.replicasOnNode(nodeId)
+            : [...state.all('replica')]
+      const matching = all
+        .map((held) => held.record.status!)
+        .filter((status) => nodeId === undefined || status.nodeId === nodeId)
+        .filter(
+          (status) =>
+            workloadId !== undefined ||
+            request.namespace === '' ||
+            status.namespace === request.namespace,
+        )
+      const page = pageOf(matching, (status) => status.id, request)
+      return create(ListReplicasResponseSchema, {
+        replicas: [...page.items],
+        nextToken: page.nextToken,
+        total: page.total,
+      })
+    },
+  }
+}
+
+/** The record after an update; its revision grows when what runs must be replaced. */
+function updated(record: WorkloadRecord, workload: Workload, nowMs: number): WorkloadRecord {
+  const before = record.workload!
+  const changed = !sameTemplate(before.spec!, workload.spec!)
+  return {
+    ...record,
+    workload: {
+      ...workload,
+      createdAtMs: before.createdAtMs,
+      updatedAtMs: BigInt(nowMs),
+      revision: changed ? before.revision + 1n : before.revision,
+    },
+  }
+}
+
+function sameContent(before: Workload, after: Workload): boolean {
+  return (
+    equals(WorkloadSpecSchema, before.spec!, after.spec!) &&
+    sameEntries(before.labels, after.labels) &&
+    sameEntries(before.annotations, after.annotations)
+  )
+}
+
+function sameEntries(
+  a: Readonly<Record<string, string>>,
+  b: Readonly<Record<string, string>>,
+): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
+}
+
+function keyOfWorkload(workload: Workload): string {
+  return `${workload.namespace}/${workload.name}`
+}
+
+function matchesWorkload(
+  { record: { workload } }: Held<WorkloadRecord>,
+  filter: {
+    readonly namespace: string
+    readonly labelSelector: Readonly<Record<string, string>>
+  },
+): boolean {
+  return (
+    (filter.namespace === '' || workload!.namespace === filter.namespace) &&
+    matchesLabels(workload!.labels, filter.labelSelector)
+  )
+}
+
+function alreadyExists(existing: Held<WorkloadRecord>, workload: Workload): CloudlessError {
+  const { name, namespace } = existing.record.workload!
+  if (name === workload.name) {
+    if (existing.record.deletedAtMs > 0n) return beingDeleted(workload)
+    return new CloudlessError(
+      'already_exists',
+      `workload "${name}" exists in namespace "${namespace}": use apply or update to change it`,
+    )
+  }
+  return new CloudlessError(
+    'already_exists',
+    `the id "${existing.id}" is taken by workload "${name}" in namespace "${namespace}": ` +
+      'give this one another name',
+  )
+}
+
+function beingDeleted(workload: Workload): CloudlessError {
+  return new CloudlessError(
+    'failed_precondition',
+    `workload "${workload.name}" in namespace "${workload.namespace || namespaceDefault}" is ` +
+      'being deleted: wait until it is gone and try again',
+  )
+}

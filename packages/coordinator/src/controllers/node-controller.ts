@@ -1,0 +1,337 @@
+/**
+ * Keeps each node's record as its liveness says, gives up what a lost node ran, and empties nodes that are drained or
+ * tainted NoExecute.
+ *
+ * A lost node's replicas become LOST in the same transaction in which it becomes OFFLINE: from then on they are fenced.
+ * Their workloads' controllers make replacements with new ids; the old ids are never assigned again.
+ */
+import {
+  NodePhase,
+  ReplicaState,
+  type Hello,
+  type NodeRecord,
+  type ReplicaObservation,
+  type ReplicaRecord,
+} from '@cloudless/api'
+import { CloudlessError, type Clock, type Random } from '@cloudless/base'
+import type { Precondition, Write } from '@cloudless/metadata'
+import { enumName } from '../state/enum-names.ts'
+import { nodePhase } from '../membership/node-phase.ts'
+import type { LiveNodes } from '../membership/live-nodes.ts'
+import {
+  deleteRecord,
+  putRecord,
+  unchanged,
+  type ClusterState,
+  type Decision,
+  type Held,
+  type RecordChange,
+} from '../state/cluster-state.ts'
+import { planEvictions } from './plan-evictions.ts'
+import { applyObservation, stopping, withStatus } from './replica-records.ts'
+import type { Reporter } from './reporter.ts'
+import { WorkQueue } from './work-queue.ts'
+
+export interface NodeControllerDeps {
+  readonly state: ClusterState
+  readonly clock: Clock
+  readonly random: Random
+  readonly liveNodes: LiveNodes
+  readonly report: Reporter
+}
+
+type Done = () => void
+
+export class NodeController {
+  readonly #deps: NodeControllerDeps
+  readonly #queue: WorkQueue
+  readonly #stopListening: () => void
+  readonly #stuckReported = new Set<string>()
+
+  constructor(deps: NodeControllerDeps) {
+    this.#deps = deps
+    this.#queue = new WorkQueue({
+      clock: deps.clock,
+      random: deps.random,
+      work: (nodeId) => this.#reconcile(nodeId),
+      onError: (nodeId, reason) => deps.report.error(`following node ${nodeId}`, reason),
+    })
+    this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+    for (const { id } of deps.state.all('node')) this.#queue.add(id)
+    for (const { record } of deps.state.all('replica')) {
+      const { nodeId } = record.status!
+      if (nodeId !== '' && !deps.state.get('node', nodeId)) this.#queue.add(nodeId)
+    }
+  }
+
+  /** The node's liveness changed. */
+  look(nodeId: string): void {
+    this.#queue.add(nodeId)
+  }
+
+  close(): Promise<void> {
+    this.#stopListening()
+    return this.#queue.close()
+  }
+
+  /**
+   * Stores what a node says of itself when its session begins, and settles its replicas: what it no longer has is
+   * forgotten, what it reports is taken over, and what was given up but found no other place is taken back.
+   */
+  async welcome(nodeId: string, hello: Hello): Promise<NodeRecord> {
+    const { state, report } = this.#deps
+    const welcomed = await state.update((): Decision<{ node: NodeRecord; done: Done }> => {
+      const held = state.held('node', nodeId)
+      if (!held) {
+        throw new CloudlessError(
+          'permission_denied',
+          `${nodeId} is not a member of this cluster any more: join again with a new token`,
+        )
+      }
+      const node = withHello(held.record, hello)
+      const settled = this.#settleReplicas(nodeId, hello)
+      return {
+        preconditions: [unchanged('node', held), ...settled.preconditions],
+        writes: [putRecord('node', nodeId, node), ...settled.writes],
+        result: {
+          node,
+          done: () => {
+            for (const replica of settled.reclaimed) report.replicaReclaimed(replica)
+            for (const [before, after] of settled.changed) report.replicaChanged(before, after)
+          },
+        },
+      }
+    })
+    welcomed!.done()
+    return welcomed!.node
+  }
+
+  #settleReplicas(nodeId: string, hello: Hello): Settlement {
+    const observed = new Map(hello.replicas.map((r) => [r.replicaId, r]))
+    const settlement: Settlement = {
+      preconditions: [],
+      writes: [],
+      reclaimed: [],
+      changed: [],
+    }
+    for (const held of this.#deps.state.replicasOnNode(nodeId)) {
+      this.#settleReplica(held, observed.get(held.id), settlement)
+    }
+    return settlement
+  }
+
+  #settleReplica(
+    held: Held<ReplicaRecord>,
+    observation: ReplicaObservation | undefined,
+    settlement: Settlement,
+  ): void {
+    const { record, id } = held
+    const isLost = record.status!.state === ReplicaState.LOST
+    if (observation === undefined) {
+      // The agent has nothing of it: what was to be stopped is; what should run will be assigned anew.
+      if (!isLost && !record.stopping) return
+      settlement.preconditions.push(unchanged('replica', held))
+      settlement.writes.push(deleteRecord('replica', id))
+      return
+    }
+    const reporter = { nodeId: record.status!.nodeId, nowMs: this.#deps.clock.wallMs() }
+    const successor = isLost ? this.#successorOf(record) : undefined
+    const canReturn = isLost && !record.stopping && successor && isUnplaced(successor.record)
+    const before = canReturn ? reclaimed(record) : record
+    const verdict = applyObservation(before, observation, reporter)
+    if (verdict.kind === 'unchanged' && !canReturn) return
+    settlement.preconditions.push(unchanged('replica', held))
+    if (verdict.kind === 'forget') {
+      settlement.writes.push(deleteRecord('replica', id))
+      return
+    }
+    const after = verdict.kind === 'changed' ? verdict.record : before
+    settlement.writes.push(putRecord('replica', id, after))
+    settlement.changed.push([record, after])
+    if (!canReturn) return
+    settlement.preconditions.push(unchanged('replica', successor))
+    settlement.writes.push(deleteRecord('replica', successor.id))
+    settlement.reclaimed.push(after)
+  }
+
+  #successorOf(record: ReplicaRecord): Held<ReplicaRecord> | undefined {
+    const { workloadId, id } = record.status!
+    return this.#deps.state
+      .replicasOfWorkload(workloadId)
+      .find((held) => held.record.status!.replaces === id)
+  }
+
+  #onChanges(changes: readonly RecordChange[]): void {
+    for (const { kind, id, before, after } of changes) {
+      if (kind === 'node') this.#queue.add(id)
+      if (kind !== 'replica') continue
+      // A draining node is looked at again when one of its replicas is gone.
+      const { nodeId } = ((after ?? before) as ReplicaRecord).status!
+      if (nodeId !== '' && this.#needsALook(nodeId)) this.#queue.add(nodeId)
+    }
+  }
+
+  /** It is being emptied, or is gone or lost while replicas are given to it. */
+  #needsALook(nodeId: string): boolean {
+    const record = this.#deps.state.get('node', nodeId)
+    if (!record || record.node!.status!.phase === NodePhase.OFFLINE) return true
+    return record.drainStartedAtMs > 0n || record.node!.taints.some((t) => t.effect === 'NoExecute')
+  }
+
+  async #reconcile(nodeId: string): Promise<number | undefined> {
+    const { state, clock } = this.#deps
+    const done = await state.update(() => {
+      const held = state.held('node', nodeId)
+      return held ? this.#decide(held) : this.#forgetReplicas(nodeId)
+    })
+    done?.()
+    const drainDeadlineMs = Number(state.get('node', nodeId)?.drainDeadlineMs ?? 0n)
+    const leftMs = drainDeadlineMs - clock.wallMs()
+    return leftMs > 0 ? leftMs + 1 : undefined
+  }
+
+  /** What was given to a node while it was being removed: its workload makes another. */
+  #forgetReplicas(nodeId: string): Decision<Done> {
+    const replicas = this.#deps.state.replicasOnNode(nodeId)
+    return {
+      preconditions: replicas.map((replica) => unchanged('replica', replica)),
+      writes: replicas.map((replica) => deleteRecord('replica', replica.id)),
+      result: () => undefined,
+    }
+  }
+
+  #decide(held: Held<NodeRecord>): Decision<Done> | undefined {
+    const { state, clock, liveNodes, report } = this.#deps
+    const live = liveNodes.get(held.id)
+    const verdict = nodePhase(held.record, live?.liveness, live?.runtimeReady ?? true)
+    const status = held.record.node!.status!
+    const replicas = state.replicasOnNode(held.id)
+    const preconditions: Precondition[] = []
+    const writes: Write[] = []
+    const reports: Done[] = []
+
+    if (verdict.phase !== status.phase || verdict.message !== status.message) {
+      const moved = verdict.phase !== status.phase
+      const lastTransitionMs = moved ? BigInt(clock.wallMs()) : status.lastTransitionMs
+      const node = {
+        ...held.record.node!,
+        status: { ...status, ...verdict, lastTransitionMs },
+      }
+      preconditions.push(unchanged('node', held))
+      writes.push(putRecord('node', held.id, { ...held.record, node }))
+      const [before, after] = [
+        enumName(NodePhase, status.phase),
+        enumName(NodePhase, verdict.phase),
+      ]
+      if (moved) {
+        reports.push(() =>
+          report.nodePhaseChanged({ ...held.record, node }, before, after, verdict.message),
+        )
+      }
+    }
+    if (verdict.phase === NodePhase.OFFLINE) {
+      const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)
+      for (const replica of given) {
+        preconditions.push(unchanged('replica', replica))
+        writes.push(
+          replica.record.stopping
+            ? deleteRecord('replica', replica.id)
+            : putRecord('replica', replica.id, lost(replica.record, held.record, clock.wallMs())),
+        )
+      }
+      if (given.length > 0) reports.push(() => report.nodeLost(held.record, given.length))
+    } else {
+      this.#evict(held, replicas, { preconditions, writes, reports })
+    }
+    return { preconditions, writes, result: () => reports.forEach((say) => say()) }
+  }
+
+  #evict(
+    node: Held<NodeRecord>,
+    replicas: readonly Held<ReplicaRecord>[],
+    out: { preconditions: Precondition[]; writes: Write[]; reports: Done[] },
+  ): void {
+    const { clock, report } = this.#deps
+    const plan = planEvictions(
+      node.record,
+      replicas.map((held) => held.record),
+    )
+    const heldById = new Map(replicas.map((held) => [held.id, held]))
+    for (const { replica, kind, reason } of plan) {
+      const held = heldById.get(replica.status!.id)!
+      out.preconditions.push(unchanged('replica', held))
+      const record = {
+        replace: (): ReplicaRecord => ({ ...replica, replaceWanted: true, replaceReason: reason }),
+        keep: (): ReplicaRecord => ({ ...replica, replaceWanted: false, replaceReason: '' }),
+        stop: (): ReplicaRecord => stopping(replica, reason, undefined),
+      }[kind]()
+      out.writes.push(putRecord('replica', held.id, record))
+    }
+    if (node.record.drainStartedAtMs === 0n) {
+      this.#stuckReported.delete(node.id)
+      return
+    }
+    const drainKey = `${node.id}/${node.record.drainStartedAtMs}`
+    if (replicas.length === 0 && !this.#stuckReported.has(drainKey)) {
+      this.#stuckReported.add(drainKey)
+      out.reports.push(() => report.nodeDrained(node.record))
+    } else if (
+      replicas.length > 0 &&
+      clock.wallMs() >= Number(node.record.drainDeadlineMs) &&
+      !this.#stuckReported.has(`${drainKey}/stuck`)
+    ) {
+      this.#stuckReported.add(`${drainKey}/stuck`)
+      out.reports.push(() => report.drainStuck(node.record, replicas.length))
+    }
+  }
+}
+
+interface Settlement {
+  readonly preconditions: Precondition[]
+  readonly writes: Write[]
+  readonly reclaimed: ReplicaRecord[]
+  readonly changed: [ReplicaRecord, ReplicaRecord | undefined][]
+}
+
+function isUnplaced(replica: ReplicaRecord): boolean {
+  return replica.status!.nodeId === ''
+}
+
+function lost(replica: ReplicaRecord, node: NodeRecord, nowMs: number): ReplicaRecord {
+  return withStatus(
+    replica,
+    {
+      state: ReplicaState.LOST,
+      ready: false,
+      reason: 'NodeLost',
+      message: `node ${node.node!.name} was lost; a replacement takes over`,
+    },
+    { lostAtMs: BigInt(nowMs) },
+  )
+}
+
+/** Taken back before anything else took its place. */
+function reclaimed(replica: ReplicaRecord): ReplicaRecord {
+  return withStatus(
+    replica,
+    { state: ReplicaState.SCHEDULED, reason: '', message: '' },
+    { lostAtMs: 0n },
+  )
+}
+
+function withHello(record: NodeRecord, hello: Hello): NodeRecord {
+  const node = {
+    ...record.node!,
+    agentVersion: hello.agentVersion,
+    addresses: hello.addresses,
+    ...(hello.capabilities && { capabilities: hello.capabilities }),
+    ...(hello.capacity && { capacity: hello.capacity }),
+    ...(hello.allocatable && { allocatable: hello.allocatable }),
+  }
+  return {
+    ...record,
+    node,
+    bootId: hello.bootId,
+    instanceId: hello.instanceId,
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * Gives waiting replicas their places: all that wait, as one batch, against the newest picture of the cluster.
+ *
+ * One batch at a time, and only here are replicas given to nodes, so what was free when the scheduler looked is free
+ * when the placement is committed; the preconditions catch a replica or node that changed meanwhile, and the batch is
+ * then decided again. What could not be placed waits for a change that can help: a node, or room on one.
+ */
+import { create } from '@bufbuild/protobuf'
+import {
+  PendingReasonSchema,
+  ReplicaState,
+  type NodeRecord,
+  type PendingReason,
+  type ReplicaRecord,
+} from '@cloudless/api'
+import { backoffDelayMs, type Clock, type Random } from '@cloudless/base'
+import type { Precondition, Write } from '@cloudless/metadata'
+import { schedule, type Placement, type ScoreWeights } from '@cloudless/scheduler'
+import {
+  putRecord,
+  unchanged,
+  type ClusterState,
+  type Decision,
+  type Held,
+  type RecordChange,
+} from '../state/cluster-state.ts'
+import { keyOf } from '../state/records.ts'
+import type { Reporter } from './reporter.ts'
+import { withStatus } from './replica-records.ts'
+import { pendingReplicaOf, type SchedulerView } from './scheduler-view.ts'
+
+export interface PlacementControllerDeps {
+  readonly state: ClusterState
+  readonly view: SchedulerView
+  readonly clock: Clock
+  readonly random: Random
+  readonly report: Reporter
+}
+
+export interface PlacementOptions {
+  readonly weights: ScoreWeights
+}
+
+/** Replicas decided in one transaction. */
+const batchMax = 256
+const retryBackoff = { delayMsMin: 100, delayMsMax: 10_000 }
+
+export class PlacementController {
+  readonly #deps: PlacementControllerDeps
+  readonly #options: PlacementOptions
+  readonly #stopListening: () => void
+  /** Ids of replicas without a place. */
+  readonly #waiting = new Set<string>()
+  /** Those of them that something may have changed for since they were last tried. */
+  readonly #due = new Set<string>()
+  #running: Promise<void> | undefined
+  #cancelRetry: (() => void) | undefined
+  #failures = 0
+  #closed = false
+
+  constructor(deps: PlacementControllerDeps, options: PlacementOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+    for (const { id, record } of deps.state.all('replica')) {
+      if (needsPlace(record)) this.#wait(id)
+    }
+    this.#start()
+  }
+
+  /** Replicas without a place. */
+  get queueDepth(): number {
+    return this.#waiting.size
+  }
+
+  /** Everything that waits is tried again. */
+  retryAll(): void {
+    for (const id of this.#waiting) this.#due.add(id)
+    this.#start()
+  }
+
+  /** Resolves when what is due now has been decided. */
+  async settled(): Promise<void> {
+    while (this.#running) await this.#running
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#stopListening()
+    this.#cancelRetry?.()
+    await this.#running
+  }
+
+  #wait(id: string): void {
+    this.#waiting.add(id)
+    this.#due.add(id)
+  }
+
+  #onChanges(changes: readonly RecordChange[]): void {
+    this.#deps.view.invalidate(changes)
+    let helps = false
+    for (const change of changes) {
+      if (change.kind === 'node') helps ||= change.after !== undefined
+      if (change.kind !== 'replica') continue
+      const { before, after } = change as RecordChange<'replica'>
+      if (after && needsPlace(after)) {
+        // A changed reason is our own doing: it is no cause to try again.
+        if (!before || !needsPlace(before)) this.#wait(change.id)
+        continue
+      }
+      this.#waiting.delete(change.id)
+      this.#due.delete(change.id)
+      // Room came free; affinities may be satisfied by what was placed.
+      helps ||= after === undefined || before?.status!.nodeId !== after.status!.nodeId
+    }
+    if (helps && this.#waiting.size > 0) for (const id of this.#waiting) this.#due.add(id)
+    this.#start()
+  }
+
+  #start(): void {
+    if (this.#closed || this.#due.size === 0 || this.#running || this.#cancelRetry) return
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      this.#start()
+    })
+  }
+
+  async #run(): Promise<void> {
+    try {
+      // The rest of a batch of changes joins the batch of decisions.
+      await Promise.resolve()
+      while (this.#due.size > 0 && !this.#closed) await this.#placeBatch()
+      this.#failures = 0
+    } catch (reason) {
+      this.#deps.report.error('placing replicas', reason)
+      const delayMs = backoffDelayMs(this.#deps.random, this.#failures++, retryBackoff)
+      this.#cancelRetry = this.#deps.clock.after(delayMs, () => {
+        this.#cancelRetry = undefined
+        this.retryAll()
+      })
+    }
+  }
+
+  async #placeBatch(): Promise<void> {
+    const { state, clock, report } = this.#deps
+    const ids = this.#takeBatch()
+    let decideSeconds = 0
+    const startMs = clock.monotonicMs()
+    try {
+      const outcome = await state.update(() => {
+        const decideStartMs = clock.monotonicMs()
+        const decision = this.#decide(ids)
+        decideSeconds = (clock.monotonicMs() - decideStartMs) / 1_000
+        return decision
+      })
+      const bindSeconds = (clock.monotonicMs() - startMs) / 1_000 - decideSeconds
+      outcome?.say()
+      if (!outcome || outcome.placed + outcome.unplaceable === 0) return
+      report.scheduled({ ...outcome, decideSeconds, bindSeconds })
+    } catch (reason) {
+      for (const id of ids) this.#due.add(id)
+      throw reason
+    }
+  }
+
+  /** Takes from what is due: highest priority first, then the oldest. */
+  #takeBatch(): string[] {
+    const due: Held<ReplicaRecord>[] = []
+    for (const id of this.#due) {
+      const held = this.#deps.state.held('replica', id)
+      if (held && needsPlace(held.record)) due.push(held)
+      else this.#due.delete(id)
+    }
+    due.sort(
+      (a, b) =>
+        b.record.spec!.priority - a.record.spec!.priority ||
+        Number(a.record.status!.createdAtMs - b.record.status!.createdAtMs),
+    )
+    const ids = due.slice(0, batchMax).map((held) => held.id)
+    for (const id of ids) this.#due.delete(id)
+    return ids
+  }
+
+  #decide(ids: readonly string[]): Decision<Outcome> {
+    const { state, view } = this.#deps
+    const heldById = new Map<string, Held<ReplicaRecord>>()
+    for (const id of ids) {
+      const held = state.held('replica', id)
+      if (held && needsPlace(held.record)) heldById.set(id, held)
+    }
+    const pending = [...heldById.values()].map(({ record }) =>
+      pendingReplicaOf(record, excludedNodeIds(state, record)),
+    )
+    const placements = schedule(view.nodes(), pending, { weights: this.#options.weights })
+    const draft = { preconditions: [] as Precondition[], writes: [] as Write[], say: [] as Say[] }
+    const nodeIds = new Set<string>()
+    for (const placement of placements) {
+      const held = heldById.get(placement.replicaId)!
+      if (placement.kind === 'placed') {
+        nodeIds.add(placement.nodeId)
+        this.#place(held, placement, draft)
+      } else {
+        this.#leave(held, placement, draft)
+      }
+    }
+    for (const nodeId of nodeIds) {
+      draft.preconditions.push({ kind: 'exists', key: keyOf('node', nodeId) })
+    }
+    const placed = placements.filter((placement) => placement.kind === 'placed').length
+    const result = {
+      placed,
+      unplaceable: placements.length - placed,
+      say: () => draft.say.forEach((say) => say()),
+    }
+    return { preconditions: draft.preconditions, writes: draft.writes, result }
+  }
+
+  #place(
+    held: Held<ReplicaRecord>,
+    placement: Extract<Placement, { kind: 'placed' }>,
+    draft: Draft,
+  ): void {
+    const node = this.#deps.state.get('node', placement.nodeId)!
+    const record = placedOn(held.record, node, placement.score, this.#deps.clock.wallMs())
+    draft.preconditions.push(unchanged('replica', held))
+    draft.writes.push(putRecord('replica', held.id, record))
+    draft.say.push(() => this.#deps.report.replicaPlaced(record, node, placement.score))
+  }
+
+  #leave(
+    held: Held<ReplicaRecord>,
+    placement: Extract<Placement, { kind: 'unplaceable' }>,
+    draft: Draft,
+  ): void {
+    const pendingReasons = placement.rejections.map((rejection) =>
+      create(PendingReasonSchema, rejection),
+    )
+    if (sameReasons(held.record.status!.pendingReasons, pendingReasons)) return
+    const message = describeRejections(placement)
+    const record = withStatus(held.record, { pendingReasons, reason: 'Unschedulable', message })
+    draft.preconditions.push(unchanged('replica', held))
+    draft.writes.push(putRecord('replica', held.id, record))
+    draft.say.push(() => this.#deps.report.replicaUnplaceable(record, message))
+  }
+}
+
+type Say = () => void
+
+interface Draft {
+  readonly preconditions: Precondition[]
+  readonly writes: Write[]
+  readonly say: Say[]
+}
+
+interface Outcome {
+  readonly placed: number
+  readonly unplaceable: number
+  readonly say: Say
+}
+
+/** "0 of 3 nodes: 2 not enough memory, 1 tainted". */
+export function describeRejections(placement: Extract<Placement, { kind: 'unplaceable' }>): string {
+  if (placement.nodeCount === 0)
+    return 'there are no nodes; join one with `cloudlessctl token create`'
+  const counts = placement.rejections.map(({ reason, nodeCount }) => `${nodeCount} ${reason}`)
+  return `0 of ${placement.nodeCount} nodes: ${counts.join(', ')}`
+}
+
+function needsPlace(record: ReplicaRecord): boolean {
+  return record.status!.nodeId === '' && !record.stopping
+}
+
+/** A replica that stands in for another does not go back to the node that one is to leave. */
+function excludedNodeIds(state: ClusterState, record: ReplicaRecord): string[] {
+  const { replaces } = record.status!
+  const predecessor = replaces === '' ? undefined : state.get('replica', replaces)
+  if (!predecessor) return []
+  const leaving = predecessor.replaceWanted && predecessor.replaceReason !== 'restarted'
+  return leaving ? [predecessor.status!.nodeId] : []
+}
+
+function placedOn(
+  replica: ReplicaRecord,
+  node: NodeRecord,
+  score: number,
+  nowMs: number,
+): ReplicaRecord {
+  return withStatus(replica, {
+    state: ReplicaState.SCHEDULED,
+    nodeId: node.node!.id,
+    nodeName: node.node!.name,
+    fragmentId: `frag-${replica.status!.id}`,
+    scheduledAtMs: BigInt(nowMs),
+    pendingReasons: [],
+    reason: '',
+    message: '',
+    score,
+  })
+}
+
+function sameReasons(a: readonly PendingReason[], b: readonly PendingReason[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((one, n) => one.reason === b[n]!.reason && one.nodeCount === b[n]!.nodeCount)
+  )
+}

@@ -1,0 +1,50 @@
+/** Which replicas must leave a node that is being drained or is tainted NoExecute. Pure. */
+import { ReplicaState, type NodeRecord, type ReplicaRecord, type Taint } from '@cloudless/api'
+
+export interface Eviction {
+  readonly replica: ReplicaRecord
+  /** Replaced before it stops, stopped at once, or, after all, kept. */
+  readonly kind: 'replace' | 'stop' | 'keep'
+  readonly reason: EvictionReason
+}
+
+export type EvictionReason = 'drained' | 'tainted'
+
+export function planEvictions(
+  node: NodeRecord,
+  replicas: readonly ReplicaRecord[],
+): readonly Eviction[] {
+  const evictions: Eviction[] = []
+  for (const replica of replicas) {
+    if (replica.stopping || replica.status!.state === ReplicaState.LOST) continue
+    const reason = reasonToLeave(node, replica)
+    if (reason !== undefined) {
+      const graceful = reason === 'tainted' || node.drainGraceful
+      if (graceful && replica.replaceWanted) continue
+      evictions.push({ replica, kind: graceful ? 'replace' : 'stop', reason })
+    } else if (isEvictionReason(replica.replaceReason)) {
+      evictions.push({ replica, kind: 'keep', reason: replica.replaceReason })
+    }
+  }
+  return evictions
+}
+
+function reasonToLeave(node: NodeRecord, replica: ReplicaRecord): EvictionReason | undefined {
+  if (node.drainStartedAtMs > 0n) return 'drained'
+  const evicting = node.node!.taints.filter((taint) => taint.effect === 'NoExecute')
+  return evicting.every((taint) => isTolerated(taint, replica)) ? undefined : 'tainted'
+}
+
+function isTolerated(taint: Taint, replica: ReplicaRecord): boolean {
+  return (replica.spec?.placement?.tolerations ?? []).some(
+    (toleration) =>
+      (toleration.effect === '' || toleration.effect === taint.effect) &&
+      (toleration.operator === 'Exists'
+        ? toleration.key === '' || toleration.key === taint.key
+        : toleration.key === taint.key && toleration.value === taint.value),
+  )
+}
+
+function isEvictionReason(reason: string): reason is EvictionReason {
+  return reason === 'drained' || reason === 'tainted'
+}

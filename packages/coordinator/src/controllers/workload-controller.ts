@@ -1,0 +1,137 @@
+/** Carries out workload plans: makes, stops and forgets replicas until a workload is as its spec says. */
+import type { Clock, Random } from '@cloudless/base'
+import { ReplicaState, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
+import type { Precondition, Write } from '@cloudless/metadata'
+import {
+  absent,
+  deleteRecord,
+  putRecord,
+  unchanged,
+  type ClusterState,
+  type Decision,
+  type Held,
+  type RecordChange,
+} from '../state/cluster-state.ts'
+import { planWorkload, type WorkloadPlan } from './plan-workload.ts'
+import { newReplica, newReplicaId, stopping } from './replica-records.ts'
+import type { Reporter } from './reporter.ts'
+import { WorkQueue } from './work-queue.ts'
+
+export interface WorkloadControllerDeps {
+  readonly state: ClusterState
+  readonly clock: Clock
+  readonly random: Random
+  readonly report: Reporter
+}
+
+/** Replicas made or stopped in one transaction; the rest of a large plan follows in the next. */
+const changesPerTransactionMax = 256
+
+type Done = () => void
+
+export class WorkloadController {
+  readonly #deps: WorkloadControllerDeps
+  readonly #queue: WorkQueue
+  readonly #stopListening: () => void
+
+  constructor(deps: WorkloadControllerDeps) {
+    this.#deps = deps
+    this.#queue = new WorkQueue({
+      clock: deps.clock,
+      random: deps.random,
+      work: (workloadId) => this.#reconcile(workloadId),
+      onError: (workloadId, reason) =>
+        deps.report.error(`bringing workload ${workloadId} to its spec`, reason),
+    })
+    this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+    for (const { id } of deps.state.all('workload')) this.#queue.add(id)
+    for (const { record } of deps.state.all('replica')) this.#queue.add(record.status!.workloadId)
+  }
+
+  close(): Promise<void> {
+    this.#stopListening()
+    return this.#queue.close()
+  }
+
+  #onChanges(changes: readonly RecordChange[]): void {
+    for (const { kind, id, before, after } of changes) {
+      if (kind === 'workload') this.#queue.add(id)
+      if (kind !== 'replica') continue
+      const { status } = (after ?? before) as ReplicaRecord
+      this.#queue.add(status!.workloadId)
+    }
+  }
+
+  async #reconcile(workloadId: string): Promise<number | undefined> {
+    const { state, clock } = this.#deps
+    let wakeAtMs = 0
+    const done = await state.update(() => {
+      const workload = state.held('workload', workloadId)
+      const replicas = state.replicasOfWorkload(workloadId)
+      if (!workload) return orphaned(replicas)
+      const plan = planWorkload(
+        workload.record,
+        replicas.map((held) => held.record),
+        clock.wallMs(),
+      )
+      wakeAtMs = plan.wakeAtMs
+      return this.#decide(workload, replicas, plan)
+    })
+    done?.()
+    return wakeAtMs > 0 ? Math.max(1, wakeAtMs - clock.wallMs()) : undefined
+  }
+
+  #decide(
+    workload: Held<WorkloadRecord>,
+    replicas: readonly Held<ReplicaRecord>[],
+    plan: WorkloadPlan,
+  ): Decision<Done> {
+    const { clock, random, report } = this.#deps
+    const heldById = new Map(replicas.map((held) => [held.id, held]))
+    const preconditions: Precondition[] = [unchanged('workload', workload)]
+    const writes: Write[] = []
+    const reports: Done[] = []
+    for (const { replaces } of plan.create.slice(0, changesPerTransactionMax)) {
+      const id = newReplicaId(workload.record.workload!.name, random)
+      const replica = newReplica(workload.record, { id, replaces, nowMs: clock.wallMs() })
+      preconditions.push(absent('replica', id))
+      writes.push(putRecord('replica', id, replica))
+      reports.push(() => report.replicaCreated(replica))
+    }
+    for (const { replica, reason } of plan.stop.slice(0, changesPerTransactionMax)) {
+      const { id } = replica.status!
+      const graceMs = workload.record.deleteGraceMs
+      preconditions.push(unchanged('replica', heldById.get(id)!))
+      writes.push(putRecord('replica', id, stopping(replica, reason, graceMs)))
+      reports.push(() => report.replicaStopping(replica, reason))
+    }
+    for (const replica of plan.forget.slice(0, changesPerTransactionMax)) {
+      const { id } = replica.status!
+      preconditions.push(unchanged('replica', heldById.get(id)!))
+      writes.push(deleteRecord('replica', id))
+    }
+    if (plan.finished && plan.forget.length <= changesPerTransactionMax) {
+      writes.push(deleteRecord('workload', workload.id))
+      reports.push(() => report.workloadDeleted(workload.record))
+    }
+    return { preconditions, writes, result: () => reports.forEach((report) => report()) }
+  }
+}
+
+/** Replicas whose workload is gone: only a crash between versions could leave them. */
+function orphaned(replicas: readonly Held<ReplicaRecord>[]): Decision<Done> | undefined {
+  const preconditions: Precondition[] = []
+  const writes: Write[] = []
+  for (const held of replicas) {
+    const { nodeId, state } = held.record.status!
+    const unreachable = nodeId === '' || state === ReplicaState.LOST
+    if (held.record.stopping && !unreachable) continue
+    preconditions.push(unchanged('replica', held))
+    writes.push(
+      unreachable
+        ? deleteRecord('replica', held.id)
+        : putRecord('replica', held.id, stopping(held.record, 'deleted', undefined)),
+    )
+  }
+  return { preconditions, writes, result: () => undefined }
+}

@@ -1,0 +1,272 @@
+/**
+ * How a device becomes a member: a join token's use is counted, its name is claimed, its subnet is given and its
+ * certificate recorded, all in one transaction, so that a crash between any two lines leaves a member or nothing.
+ */
+import { create } from '@bufbuild/protobuf'
+import {
+  EnrollNodeResponseSchema,
+  NodePhase,
+  NodeRecordSchema,
+  NodeSchema,
+  NodeStatusSchema,
+  RemovedNodeRecordSchema,
+  type EnrollNodeRequest,
+  type EnrollNodeResponse,
+  type JoinTokenRecord,
+  type NodeRecord,
+} from '@cloudless/api'
+import {
+  CloudlessError,
+  problemWithLabel,
+  randomId,
+  type Clock,
+  type Random,
+} from '@cloudless/base'
+import {
+  verifyJoinToken,
+  type CertificateAuthority,
+  type IssuedCertificate,
+} from '@cloudless/identity'
+import type { Precondition, Write } from '@cloudless/metadata'
+import {
+  absent,
+  deleteRecord,
+  putRecord,
+  unchanged,
+  type ClusterState,
+  type Decision,
+  type Held,
+} from '../state/cluster-state.ts'
+import { nodeNameKey } from '../state/records.ts'
+import { allocateSubnet, type SubnetPlan } from './subnets.ts'
+
+export interface EnrolmentDeps {
+  readonly state: ClusterState
+  readonly authority: CertificateAuthority
+  readonly clock: Clock
+  readonly random: Random
+  /** Whether the node is known to be gone, so that its name may be taken over. */
+  readonly isGone: (nodeId: string) => boolean
+}
+
+export interface EnrolmentOptions {
+  readonly certificateLifetimeMs: number
+  /** How long a removed or replaced node's certificates are remembered as refused. */
+  readonly rejoinWindowMs: number
+  readonly heartbeatIntervalMs: number
+  readonly subnets: SubnetPlan
+}
+
+export interface Enrolled {
+  readonly response: EnrollNodeResponse
+  readonly node: NodeRecord
+  readonly token: JoinTokenRecord
+  /** The node whose name was taken over, if any. */
+  readonly replacedNodeId: string | undefined
+}
+
+/** Writes to commit together with the enrolment, made from its answer. */
+export type WithAnswer = (response: EnrollNodeResponse) => readonly Write[]
+
+export async function enrollNode(
+  deps: EnrolmentDeps,
+  options: EnrolmentOptions,
+  request: EnrollNodeRequest,
+  withAnswer: WithAnswer = () => [],
+): Promise<Enrolled> {
+  const problem = problemWithLabel(request.nodeName)
+  if (problem) throw new CloudlessError('invalid_argument', `node_name: ${problem}`)
+  const verdict = await verifyJoinToken(deps.authority.tokenKey, request.token, deps.clock.wallMs())
+  if (verdict.kind === 'invalid') throw new CloudlessError('unauthenticated', verdict.message)
+  const { tokenId } = verdict.claims
+
+  const nodeId = `node-${randomId(deps.random, 12)}`
+  const certificate = await deps.authority.issue({
+    csrPem: request.csrPem,
+    spiffeId: { trustDomain: deps.authority.trustDomain, type: 'node', id: nodeId },
+    dnsNames: [request.nodeName],
+    lifetimeMs: options.certificateLifetimeMs,
+  })
+  const enrolled = await deps.state.update(() => {
+    const token = usableToken(deps.state.held('token', tokenId), deps.clock.wallMs(), tokenId)
+    checkScope(token.record, request)
+    return decide(deps, options, { request, nodeId, certificate, token, withAnswer })
+  })
+  return enrolled!
+}
+
+interface Attempt {
+  readonly request: EnrollNodeRequest
+  readonly nodeId: string
+  readonly certificate: IssuedCertificate
+  readonly token: Held<JoinTokenRecord>
+  readonly withAnswer: WithAnswer
+}
+
+function decide(
+  deps: EnrolmentDeps,
+  options: EnrolmentOptions,
+  { request, nodeId, certificate, token, withAnswer }: Attempt,
+): Decision<Enrolled> {
+  const nowMs = deps.clock.wallMs()
+  const namesake = deps.state.findNode(request.nodeName)
+  if (namesake && !deps.isGone(namesake.id)) {
+    throw new CloudlessError(
+      'already_exists',
+      `a node named "${request.nodeName}" is a member and alive (${namesake.id}): ` +
+        'give this one another name, or remove that one with `cloudlessctl node remove`',
+    )
+  }
+  const taken = new Set<string>()
+  for (const { record, id } of deps.state.all('node')) {
+    if (id !== namesake?.id) taken.add(record.node!.podCidr)
+  }
+  const record = newNode(request, token.record, {
+    nodeId,
+    certificate,
+    nowMs,
+    podCidr: allocateSubnet(options.subnets, taken),
+  })
+  const response = create(EnrollNodeResponseSchema, {
+    nodeId,
+    certificate: certificate.certificatePem,
+    caCertificate: deps.authority.certificatePem,
+    heartbeatIntervalMs: BigInt(options.heartbeatIntervalMs),
+    node: record.node!,
+  })
+  const used = usedOnce(token.record, request.nodeName)
+  const preconditions: Precondition[] = [
+    unchanged('token', token),
+    absent('node', nodeId),
+    namesake ? unchanged('node', namesake) : { kind: 'absent', key: nodeNameKey(request.nodeName) },
+  ]
+  const writes: Write[] = [
+    putRecord('token', token.id, used),
+    putRecord('node', nodeId, record),
+    { kind: 'put', key: nodeNameKey(request.nodeName), value: new TextEncoder().encode(nodeId) },
+    ...(namesake ? removalWrites(deps.state, namesake, nowMs, options.rejoinWindowMs) : []),
+    ...withAnswer(response),
+  ]
+  const result = { response, node: record, token: used, replacedNodeId: namesake?.id }
+  return { preconditions, writes, result }
+}
+
+/**
+ * Everything that ends a membership but the name's claim: the record, its replicas', and a mark that keeps its
+ * certificates refused for as long as one could still be shown.
+ */
+export function removalWrites(
+  state: ClusterState,
+  node: Held<NodeRecord>,
+  nowMs: number,
+  rejoinWindowMs: number,
+): Write[] {
+  const expiresAtMs = node.record.node!.certificateExpiresAtMs + BigInt(rejoinWindowMs)
+  return [
+    deleteRecord('node', node.id),
+    putRecord(
+      'removed',
+      node.id,
+      create(RemovedNodeRecordSchema, {
+        nodeId: node.id,
+        name: node.record.node!.name,
+        removedAtMs: BigInt(nowMs),
+        expiresAtMs,
+      }),
+    ),
+    ...state.replicasOnNode(node.id).map((replica) => deleteRecord('replica', replica.id)),
+  ]
+}
+
+function usableToken(
+  token: Held<JoinTokenRecord> | undefined,
+  nowMs: number,
+  tokenId: string,
+): Held<JoinTokenRecord> {
+  const make = 'make another with `cloudlessctl token create`'
+  if (!token) {
+    throw new CloudlessError('unauthenticated', `the join token ${tokenId} is not known: ${make}`)
+  }
+  const { revoked, uses, maxUses, expiresAtMs, usedBy } = token.record.joinToken!
+  if (revoked) {
+    throw new CloudlessError('unauthenticated', `the join token ${tokenId} was revoked: ${make}`)
+  }
+  if (Number(expiresAtMs) <= nowMs) {
+    throw new CloudlessError('unauthenticated', `the join token ${tokenId} has expired: ${make}`)
+  }
+  if (uses >= maxUses) {
+    throw new CloudlessError(
+      'unauthenticated',
+      `the join token ${tokenId} is used up (${uses} of ${maxUses}, last by ${usedBy.at(-1)}): ${make}`,
+    )
+  }
+  return token
+}
+
+function checkScope(token: JoinTokenRecord, request: EnrollNodeRequest): void {
+  const { nodeName, region, zone, id } = token.joinToken!
+  const scopes = [
+    ['node name', nodeName, request.nodeName],
+    ['region', region, request.region || region],
+    ['zone', zone, request.zone || zone],
+  ] as const
+  for (const [what, scope, asked] of scopes) {
+    if (scope === '' || scope === asked) continue
+    throw new CloudlessError(
+      'permission_denied',
+      `the join token ${id} is only for ${what} "${scope}", not "${asked}"`,
+    )
+  }
+}
+
+/** Names of users kept on a token; enough to see who, bounded for a token of 10,000 uses. */
+const usersKeptMax = 100
+
+function usedOnce(token: JoinTokenRecord, nodeName: string): JoinTokenRecord {
+  const joinToken = token.joinToken!
+  const usedBy = [...joinToken.usedBy, nodeName].slice(-usersKeptMax)
+  return { ...token, joinToken: { ...joinToken, uses: joinToken.uses + 1, usedBy } }
+}
+
+interface NewNodeFacts {
+  readonly nodeId: string
+  readonly certificate: IssuedCertificate
+  readonly nowMs: number
+  readonly podCidr: string
+}
+
+function newNode(
+  request: EnrollNodeRequest,
+  token: JoinTokenRecord,
+  { nodeId, certificate, nowMs, podCidr }: NewNodeFacts,
+): NodeRecord {
+  const { region, zone } = token.joinToken!
+  const node = create(NodeSchema, {
+    id: nodeId,
+    name: request.nodeName,
+    region: region || request.region,
+    zone: zone || request.zone,
+    labels: request.labels,
+    taints: request.taints,
+    podCidr,
+    agentVersion: request.agentVersion,
+    reliabilityScore: 1,
+    createdAtMs: BigInt(nowMs),
+    certificateExpiresAtMs: BigInt(certificate.notAfterMs),
+    status: create(NodeStatusSchema, {
+      phase: NodePhase.ENROLLING,
+      message: 'enrolled; its agent has not connected yet',
+      lastTransitionMs: BigInt(nowMs),
+    }),
+    ...(request.capabilities && { capabilities: request.capabilities }),
+    ...(request.capacity && { capacity: request.capacity }),
+    ...((request.allocatable ?? request.capacity) && {
+      allocatable: request.allocatable ?? request.capacity!,
+    }),
+  })
+  return create(NodeRecordSchema, {
+    node,
+    certificateSerials: [certificate.serial],
+    publicKeyFingerprint: certificate.publicKeyFingerprint,
+  })
+}

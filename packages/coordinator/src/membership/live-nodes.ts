@@ -1,0 +1,185 @@
+/**
+ * What is known of the nodes now and is not worth storing: their sessions, when they were last heard, their usage.
+ *
+ * Lives in memory and is made anew by every start of the coordinator; the agents fill it within a second or two.
+ */
+import { every, type Clock } from '@cloudless/base'
+import type { Hello, HeartbeatRequest, NodeCondition, ResourceUsage } from '@cloudless/api'
+import {
+  onTime,
+  silenceLimitMs,
+  stepLiveness,
+  type Liveness,
+  type LivenessEvent,
+  type LivenessOptions,
+} from './liveness.ts'
+
+export interface LiveNode {
+  readonly nodeId: string
+  liveness: Liveness
+  /** Unix milliseconds; 0: not since this coordinator started. */
+  lastSeenAtMs: number
+  usage: ResourceUsage | undefined
+  conditions: readonly NodeCondition[]
+  runtimeReady: boolean
+  /** Agent's clock less ours, milliseconds. */
+  clockSkewMs: number
+  roundTripMs: number
+  /** Monotonic milliseconds; 0 while not connected. */
+  connectedSinceMs: number
+}
+
+export interface LiveNodesDeps {
+  readonly clock: Clock
+  /** Called after a node's liveness changed its kind, or its runtime or pressure did. */
+  readonly onChange: (nodeId: string) => void
+}
+
+/** How often silence is looked for. Bounds the lateness of a verdict. */
+const tickMs = 100
+
+export class LiveNodes {
+  readonly #deps: LiveNodesDeps
+  readonly #options: LivenessOptions
+  readonly #nodes = new Map<string, LiveNode>()
+  readonly #stop: () => void
+  #tickDueMs: number
+
+  constructor(deps: LiveNodesDeps, options: LivenessOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#tickDueMs = deps.clock.monotonicMs() + tickMs
+    this.#stop = every(deps.clock, tickMs, () => this.#tick())
+  }
+
+  get(nodeId: string): LiveNode | undefined {
+    return this.#nodes.get(nodeId)
+  }
+
+  isConnected(nodeId: string): boolean {
+    return this.#nodes.get(nodeId)?.liveness.kind === 'connected'
+  }
+
+  /** A member that was alive before this coordinator started: it has a while to return. */
+  expect(nodeId: string): void {
+    const deadlineMs = this.#deps.clock.monotonicMs() + this.#options.returnGraceMs
+    this.#ensure(nodeId, { kind: 'absent', deadlineMs, lateness: onTime })
+  }
+
+  /** A member that was known to be gone. */
+  presumeLost(nodeId: string): void {
+    this.#ensure(nodeId, { kind: 'lost', cause: 'absence', lateness: onTime })
+  }
+
+  connected(nodeId: string, hello: Hello): void {
+    const node = this.#ensure(nodeId, { kind: 'lost', cause: 'absence', lateness: onTime })
+    node.runtimeReady = hello.runtimeReady
+    node.connectedSinceMs = this.#deps.clock.monotonicMs()
+    this.#heardWall(node, Number(hello.wallTimeMs))
+    this.#step(node, { kind: 'session' })
+    this.#deps.onChange(nodeId)
+  }
+
+  heard(nodeId: string): void {
+    const node = this.#nodes.get(nodeId)
+    if (!node) return
+    node.lastSeenAtMs = this.#deps.clock.wallMs()
+    this.#step(node, { kind: 'heard' })
+  }
+
+  heartbeat(nodeId: string, heartbeat: HeartbeatRequest): void {
+    const node = this.#nodes.get(nodeId)
+    if (!node) return
+    this.heard(nodeId)
+    this.#heardWall(node, Number(heartbeat.wallTimeMs))
+    node.usage = heartbeat.usage
+    node.roundTripMs = heartbeat.roundTripMs
+    const runtimeReady = !heartbeat.conditions.some(
+      (c) => c.type === 'RuntimeUnavailable' && c.status === 'True',
+    )
+    const changed =
+      runtimeReady !== node.runtimeReady || !sameConditions(node.conditions, heartbeat.conditions)
+    node.runtimeReady = runtimeReady
+    node.conditions = heartbeat.conditions
+    if (changed) this.#deps.onChange(nodeId)
+  }
+
+  reset(nodeId: string): void {
+    const node = this.#nodes.get(nodeId)
+    if (!node) return
+    this.#step(node, { kind: 'reset' })
+    // Looked at exactly when the grace is over, not at the next tick.
+    this.#deps.clock.after(this.#options.resetGraceMs + 1, () => {
+      this.#step(node, { kind: 'tick', overdueMs: 0 })
+    })
+  }
+
+  goodbye(nodeId: string, expectedBackMs: number): void {
+    const node = this.#nodes.get(nodeId)
+    if (node) this.#step(node, { kind: 'goodbye', expectedBackMs })
+  }
+
+  forget(nodeId: string): void {
+    this.#nodes.delete(nodeId)
+  }
+
+  silenceLimitMs(nodeId: string): number {
+    const node = this.#nodes.get(nodeId)
+    return silenceLimitMs(node?.liveness.lateness ?? onTime, this.#options)
+  }
+
+  close(): void {
+    this.#stop()
+  }
+
+  /**
+   * Timers that fire late mean that this process was held up; what the nodes sent meanwhile still waits in the sockets.
+   * So the look is put off until those have been read, and the delay is not held against the nodes.
+   */
+  #tick(): void {
+    const nowMs = this.#deps.clock.monotonicMs()
+    const overdueMs = Math.max(0, nowMs - this.#tickDueMs)
+    this.#tickDueMs = nowMs + tickMs
+    this.#deps.clock.after(0, () => {
+      for (const node of this.#nodes.values()) this.#step(node, { kind: 'tick', overdueMs })
+    })
+  }
+
+  #step(node: LiveNode, event: LivenessEvent): void {
+    const before = node.liveness
+    const nowMs = this.#deps.clock.monotonicMs()
+    node.liveness = stepLiveness(before, event, nowMs, this.#options)
+    if (before.kind !== node.liveness.kind) this.#deps.onChange(node.nodeId)
+  }
+
+  #heardWall(node: LiveNode, agentWallMs: number): void {
+    const wallMs = this.#deps.clock.wallMs()
+    node.lastSeenAtMs = wallMs
+    if (agentWallMs > 0) node.clockSkewMs = agentWallMs - wallMs
+  }
+
+  #ensure(nodeId: string, liveness: Liveness): LiveNode {
+    const known = this.#nodes.get(nodeId)
+    if (known) return known
+    const node: LiveNode = {
+      nodeId,
+      liveness,
+      lastSeenAtMs: 0,
+      usage: undefined,
+      conditions: [],
+      runtimeReady: true,
+      clockSkewMs: 0,
+      roundTripMs: 0,
+      connectedSinceMs: 0,
+    }
+    this.#nodes.set(nodeId, node)
+    return node
+  }
+}
+
+function sameConditions(a: readonly NodeCondition[], b: readonly NodeCondition[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((condition, n) => condition.type === b[n]!.type && condition.status === b[n]!.status)
+  )
+}

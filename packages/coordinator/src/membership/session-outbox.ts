@@ -1,0 +1,170 @@
+/**
+ * What one agent is still to be told.
+ *
+ * Level-triggered: it holds which replicas to look at again, not what to say of them. What is said is decided when the
+ * agent can take it, from the records as they are then, so a slow agent costs no memory and gets no stale orders.
+ */
+import { create } from '@bufbuild/protobuf'
+import {
+  AssignmentSchema,
+  AssignmentUpdateSchema,
+  CoordinatorMessageSchema,
+  ReplicaState,
+  ReplicaStopSchema,
+  type Assignment,
+  type CoordinatorMessage,
+  type ReplicaRecord,
+  type ReplicaStop,
+} from '@cloudless/api'
+import { CloudlessError } from '@cloudless/base'
+
+export interface OutboxDeps {
+  readonly nodeId: string
+  readonly replica: (replicaId: string) => ReplicaRecord | undefined
+  readonly replicasOnNode: () => readonly ReplicaRecord[]
+}
+
+type DirectMessage = CoordinatorMessage['message']
+
+/** Acknowledgements and requests an agent may leave unread before its session is given up. */
+const directMessagesMax = 1_000
+
+export class SessionOutbox {
+  readonly #deps: OutboxDeps
+  readonly #dirty = new Set<string>()
+  /** What the agent was last told of each replica. */
+  readonly #told = new Map<string, 'run' | 'stop'>()
+  readonly #direct: DirectMessage[] = []
+  #version = 0n
+  #fullSent = false
+  #closed: { readonly error: CloudlessError | undefined } | undefined
+  #wake: (() => void) | undefined
+
+  constructor(deps: OutboxDeps) {
+    this.#deps = deps
+  }
+
+  /** Says something that is not about assignments. */
+  send(message: DirectMessage): void {
+    if (this.#direct.length >= directMessagesMax) {
+      this.close(new CloudlessError('resource_exhausted', 'the agent does not read its session'))
+      return
+    }
+    this.#direct.push(message)
+    this.#notify()
+  }
+
+  /** The record of this replica changed. */
+  touch(replicaId: string): void {
+    this.#dirty.add(replicaId)
+    this.#notify()
+  }
+
+  /** Ends the stream after what is already waiting. */
+  close(error?: CloudlessError): void {
+    this.#closed ??= { error }
+    this.#notify()
+  }
+
+  /** Everything the agent is to be told, until the outbox is closed. */
+  async *messages(signal: AbortSignal): AsyncIterable<CoordinatorMessage> {
+    const onAbort = (): void => this.close()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      for (;;) {
+        for (let next = this.#direct.shift(); next; next = this.#direct.shift()) {
+          yield create(CoordinatorMessageSchema, { message: next })
+        }
+        const update = this.#nextUpdate()
+        if (update) {
+          yield update
+          continue
+        }
+        if (this.#closed?.error) throw this.#closed.error
+        if (this.#closed) return
+        await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #notify(): void {
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  #nextUpdate(): CoordinatorMessage | undefined {
+    if (!this.#fullSent) return this.#fullUpdate()
+    if (this.#dirty.size === 0) return undefined
+    const upsert: Assignment[] = []
+    const stop: ReplicaStop[] = []
+    for (const replicaId of this.#dirty) this.#tell(replicaId, upsert, stop)
+    this.#dirty.clear()
+    return upsert.length + stop.length === 0 ? undefined : this.#update(false, upsert, stop)
+  }
+
+  #fullUpdate(): CoordinatorMessage {
+    this.#fullSent = true
+    this.#dirty.clear()
+    const upsert: Assignment[] = []
+    const stop: ReplicaStop[] = []
+    for (const replica of this.#deps.replicasOnNode()) this.#tell(replica.status!.id, upsert, stop)
+    return this.#update(true, upsert, stop)
+  }
+
+  #tell(replicaId: string, upsert: Assignment[], stop: ReplicaStop[]): void {
+    const told = this.#told.get(replicaId)
+    const record = this.#deps.replica(replicaId)
+    const isOurs = record?.status!.nodeId === this.#deps.nodeId
+    if (isOurs && shouldRun(record)) {
+      if (told === 'run') return
+      this.#told.set(replicaId, 'run')
+      upsert.push(assignmentOf(record))
+      return
+    }
+    if (isOurs) {
+      if (told === 'stop') return
+      this.#told.set(replicaId, 'stop')
+      stop.push(stopOf(record))
+      return
+    }
+    // Deleted, or given to another node: only an agent that was told to run it needs to hear.
+    if (told === 'run') stop.push(create(ReplicaStopSchema, { replicaId, reason: 'fenced' }))
+    this.#told.delete(replicaId)
+  }
+
+  #update(full: boolean, upsert: Assignment[], stop: ReplicaStop[]): CoordinatorMessage {
+    this.#version += 1n
+    const value = create(AssignmentUpdateSchema, { full, upsert, stop, version: this.#version })
+    return create(CoordinatorMessageSchema, { message: { case: 'assignments', value } })
+  }
+}
+
+/** A replica its node should have running. */
+export function shouldRun(record: ReplicaRecord): boolean {
+  return !record.stopping && record.status!.state !== ReplicaState.LOST
+}
+
+export function assignmentOf(record: ReplicaRecord): Assignment {
+  const status = record.status!
+  return create(AssignmentSchema, {
+    replicaId: status.id,
+    fragmentId: status.fragmentId,
+    workloadId: status.workloadId,
+    workloadName: status.workloadName,
+    namespace: status.namespace,
+    revision: status.revision,
+    labels: record.labels,
+    action: 'run',
+    ...(record.spec && { spec: record.spec }),
+  })
+}
+
+function stopOf(record: ReplicaRecord): ReplicaStop {
+  return create(ReplicaStopSchema, {
+    replicaId: record.status!.id,
+    reason: record.stopping ? record.stopReason : 'fenced',
+    ...(record.stopGraceMs === undefined ? {} : { graceMs: record.stopGraceMs }),
+  })
+}

@@ -1,0 +1,237 @@
+/**
+ * The agents' sessions: one stream each, over which heartbeats and reports come up and assignments go down.
+ *
+ * A node has one session. A newer one takes over from an older; the agent of the older is told, unless it is the same
+ * agent dialling again after its link broke.
+ */
+import { create } from '@bufbuild/protobuf'
+import {
+  DialBackSchema,
+  EvictedSchema,
+  HeartbeatAckSchema,
+  WelcomeSchema,
+  type AgentMessage,
+  type CoordinatorMessage,
+  type Hello,
+  type HeartbeatRequest,
+  type NodeRecord,
+  type Welcome,
+} from '@cloudless/api'
+import { CloudlessError, type Clock } from '@cloudless/base'
+import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
+import type { LiveNodes } from './live-nodes.ts'
+import type { ObservationWriter } from './observation-writer.ts'
+import { SessionOutbox } from './session-outbox.ts'
+
+export interface SessionsDeps {
+  readonly state: ClusterState
+  readonly clock: Clock
+  readonly liveNodes: LiveNodes
+  readonly observations: ObservationWriter
+  /** Stores what a hello says of the node and settles its replicas; resolves with the record as stored. */
+  readonly welcome: (nodeId: string, hello: Hello) => Promise<NodeRecord>
+  /** A node's capabilities, capacity or addresses changed while connected. */
+  readonly onHeartbeat: (nodeId: string, heartbeat: HeartbeatRequest) => void
+}
+
+export interface SessionsOptions {
+  readonly heartbeatIntervalMs: number
+  /** "host:port" of all coordinators, told to agents. */
+  readonly coordinators: readonly string[]
+}
+
+interface OpenSession {
+  readonly nodeId: string
+  readonly instanceId: string
+  readonly outbox: SessionOutbox
+  /** Ended by a goodbye, an eviction or a successor: not a sign of trouble. */
+  orderly: boolean
+}
+
+const helloMsMax = 10_000
+
+export class Sessions {
+  readonly #deps: SessionsDeps
+  readonly #options: SessionsOptions
+  readonly #open = new Map<string, OpenSession>()
+  readonly #stopListening: () => void
+  #closed = false
+
+  constructor(deps: SessionsDeps, options: SessionsOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+  }
+
+  has(nodeId: string): boolean {
+    return this.#open.has(nodeId)
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** Asks the agent to dial a connection on which it serves; false when it has no session. */
+  requestDialBack(nodeId: string, connectionId: string): boolean {
+    const session = this.#open.get(nodeId)
+    if (!session) return false
+    const value = create(DialBackSchema, { connectionId })
+    session.outbox.send({ case: 'dialBack', value })
+    return true
+  }
+
+  /** Tells the agent that it is out, and ends its session. */
+  evict(nodeId: string, reason: 'removed' | 'superseded', message: string): void {
+    const session = this.#open.get(nodeId)
+    if (!session) return
+    session.orderly = true
+    const value = create(EvictedSchema, { reason, message })
+    session.outbox.send({ case: 'evicted', value })
+    session.outbox.close()
+    this.#open.delete(nodeId)
+  }
+
+  /** Serves one stream. `nodeId` is the certificate's. */
+  async *serve(
+    nodeId: string,
+    incoming: AsyncIterable<AgentMessage>,
+    signal: AbortSignal,
+  ): AsyncIterable<CoordinatorMessage> {
+    if (this.#closed) throw new CloudlessError('unavailable', 'the coordinator is shutting down')
+    const reader = incoming[Symbol.asyncIterator]()
+    const hello = await this.#readHello(nodeId, reader)
+    // Heard before anything is stored: a slow disk must not make a node look dead.
+    this.#deps.liveNodes.connected(nodeId, hello)
+    const session = this.#begin(nodeId, hello)
+    try {
+      const node = await this.#deps.welcome(nodeId, hello)
+      session.outbox.send({ case: 'welcome', value: this.#welcomeMessage(node) })
+      // Ends with the stream; what it throws ends the stream.
+      void this.#read(session, reader).then(
+        () => session.outbox.close(),
+        (reason: unknown) => session.outbox.close(CloudlessError.from(reason)),
+      )
+      yield* session.outbox.messages(signal)
+    } finally {
+      session.outbox.close()
+      this.#end(session)
+    }
+  }
+
+  /** Ends every session: their agents dial again, here or at another coordinator. */
+  close(): void {
+    this.#closed = true
+    this.#stopListening()
+    for (const session of this.#open.values()) {
+      session.orderly = true
+      session.outbox.close(new CloudlessError('unavailable', 'the coordinator is shutting down'))
+    }
+    this.#open.clear()
+  }
+
+  #welcomeMessage(node: NodeRecord): Welcome {
+    return create(WelcomeSchema, {
+      node: node.node!,
+      heartbeatIntervalMs: BigInt(this.#options.heartbeatIntervalMs),
+      wallTimeMs: BigInt(this.#deps.clock.wallMs()),
+      coordinators: [...this.#options.coordinators],
+    })
+  }
+
+  async #readHello(nodeId: string, reader: AsyncIterator<AgentMessage>): Promise<Hello> {
+    const deadline = Promise.withResolvers<never>()
+    const cancel = this.#deps.clock.after(helloMsMax, () =>
+      deadline.reject(
+        new CloudlessError('deadline_exceeded', `no hello came within ${helloMsMax} ms`),
+      ),
+    )
+    try {
+      const first = await Promise.race([reader.next(), deadline.promise])
+      const message = first.done ? undefined : first.value.message
+      if (message?.case !== 'hello') {
+        throw new CloudlessError('invalid_argument', 'the first message of a session must be hello')
+      }
+      if (message.value.nodeId !== nodeId) {
+        throw new CloudlessError(
+          'permission_denied',
+          `the certificate is ${nodeId}'s, but hello says ${message.value.nodeId}`,
+        )
+      }
+      return message.value
+    } finally {
+      cancel()
+    }
+  }
+
+  #begin(nodeId: string, hello: Hello): OpenSession {
+    const former = this.#open.get(nodeId)
+    if (former) {
+      const other = former.instanceId !== hello.instanceId
+      this.evict(
+        nodeId,
+        'superseded',
+        other ? 'another agent with the same certificate has connected' : 'you dialled again',
+      )
+    }
+    const state = this.#deps.state
+    const outbox = new SessionOutbox({
+      nodeId,
+      replica: (replicaId) => state.get('replica', replicaId),
+      replicasOnNode: () => state.replicasOnNode(nodeId).map((held) => held.record),
+    })
+    const session = { nodeId, instanceId: hello.instanceId, outbox, orderly: false }
+    this.#open.set(nodeId, session)
+    return session
+  }
+
+  async #read(session: OpenSession, reader: AsyncIterator<AgentMessage>): Promise<void> {
+    const { nodeId } = session
+    for (let next = await reader.next(); !next.done; next = await reader.next()) {
+      const { message } = next.value
+      if (this.#open.get(nodeId) !== session) return
+      switch (message.case) {
+        case 'heartbeat':
+          this.#deps.liveNodes.heartbeat(nodeId, message.value)
+          this.#deps.onHeartbeat(nodeId, message.value)
+          this.#acknowledge(session, message.value)
+          break
+        case 'replicas':
+          this.#deps.liveNodes.heard(nodeId)
+          this.#deps.observations.report(nodeId, message.value.replicas)
+          break
+        case 'goodbye':
+          session.orderly = true
+          this.#deps.liveNodes.goodbye(nodeId, Number(message.value.expectedBackMs))
+          return
+        default:
+          this.#deps.liveNodes.heard(nodeId)
+      }
+    }
+  }
+
+  #acknowledge(session: OpenSession, heartbeat: HeartbeatRequest): void {
+    const value = create(HeartbeatAckSchema, {
+      heartbeatIntervalMs: BigInt(this.#options.heartbeatIntervalMs),
+      wallTimeMs: BigInt(this.#deps.clock.wallMs()),
+      sequence: heartbeat.sequence,
+    })
+    session.outbox.send({ case: 'heartbeatAck', value })
+  }
+
+  #end(session: OpenSession): void {
+    if (this.#open.get(session.nodeId) !== session) return
+    this.#open.delete(session.nodeId)
+    if (!session.orderly) this.#deps.liveNodes.reset(session.nodeId)
+  }
+
+  #onChanges(changes: readonly RecordChange[]): void {
+    for (const change of changes) {
+      if (change.kind !== 'replica') continue
+      const { before, after } = change as RecordChange<'replica'>
+      const nodeIds = new Set([before?.status!.nodeId, after?.status!.nodeId])
+      for (const nodeId of nodeIds) {
+        if (nodeId) this.#open.get(nodeId)?.outbox.touch(change.id)
+      }
+    }
+  }
+}

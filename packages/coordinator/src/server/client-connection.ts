@@ -1,0 +1,97 @@
+/**
+ * One TLS connection of a client: who is at the other end, and how long that holds.
+ *
+ * The handshake proves who they are once; whether they still may is asked at each call, because certificates run out,
+ * are revoked, and nodes are removed while their connections stay open.
+ */
+import type { TLSSocket } from 'node:tls'
+import type { PeerIdentity } from '@cloudless/identity'
+import type { CloudlessError } from '@cloudless/base'
+
+export interface MembershipChecks {
+  /** True for a node whose membership has ended. */
+  readonly isRemoved?: (nodeId: string) => boolean
+  /** True for a certificate that was withdrawn before its time. */
+  readonly isCertificateRevoked?: (serial: string) => boolean
+}
+
+export class ClientConnection {
+  /** Counts the connections of this process. */
+  readonly id: number
+  readonly remoteAddress: string
+  readonly #socket: TLSSocket
+  readonly #checks: MembershipChecks
+  #peer: PeerIdentity
+  /** Running calls, each with what ends it. */
+  readonly #calls = new Map<AbortController, CallOnConnection>()
+
+  constructor(
+    id: number,
+    socket: TLSSocket,
+    given: { readonly peer: PeerIdentity; readonly checks: MembershipChecks },
+  ) {
+    this.id = id
+    this.#socket = socket
+    this.remoteAddress = socket.remoteAddress ?? 'unknown'
+    this.#peer = given.peer
+    this.#checks = given.checks
+  }
+
+  /** Who they are now, by the wall clock. */
+  peerAt(nowMs: number): PeerIdentity {
+    const peer = this.#peer
+    if (peer.kind !== 'member') return peer
+    if (peer.type === 'node' && this.#checks.isRemoved?.(peer.id)) {
+      return { kind: 'foreign', reason: `the node "${peer.id}" was removed from the cluster` }
+    }
+    if (this.#checks.isCertificateRevoked?.(peer.serial)) {
+      return { kind: 'foreign', reason: `the certificate of ${peer.type} "${peer.id}" was revoked` }
+    }
+    const expired = nowMs >= peer.notAfterMs
+    return expired === peer.expired ? peer : { ...peer, expired }
+  }
+
+  /** The node's id, when a node is at the other end. */
+  get nodeId(): string | undefined {
+    return this.#peer.kind === 'member' && this.#peer.type === 'node' ? this.#peer.id : undefined
+  }
+
+  /** The peer has a newer certificate: the connection stands as long as that one. */
+  extendExpiry(notAfterMs: number, serial?: string): void {
+    if (this.#peer.kind !== 'member') return
+    this.#peer = { ...this.#peer, notAfterMs, ...(serial === undefined ? {} : { serial }) }
+  }
+
+  /** Registers a running call; call the result when it has ended. */
+  addCall(controller: AbortController, call: CallOnConnection): () => void {
+    this.#calls.set(controller, call)
+    return () => this.#calls.delete(controller)
+  }
+
+  /** Ends the calls for which `refusal` gives a reason; they answer with it. */
+  endCalls(refusal: (call: CallOnConnection) => CloudlessError | undefined): void {
+    for (const [controller, call] of this.#calls) {
+      const reason = refusal(call)
+      if (reason !== undefined) controller.abort(reason)
+    }
+  }
+
+  get callCount(): number {
+    return this.#calls.size
+  }
+
+  /** Cuts the connection at once. */
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  onClosed(act: () => void): void {
+    this.#socket.once('close', act)
+  }
+}
+
+/** The method a running call is of. */
+export interface CallOnConnection {
+  readonly localName: string
+  readonly parent: { readonly typeName: string }
+}

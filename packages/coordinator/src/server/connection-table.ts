@@ -1,0 +1,55 @@
+/** Every open connection of this coordinator, and the watch over those whose right has ended. */
+import { CloudlessError, every, type Clock } from '@cloudless/base'
+import { authorizeCall } from '@cloudless/identity'
+import type { ClientConnection } from './client-connection.ts'
+
+/** How often running calls are checked against expiry and removal. */
+export const sweepIntervalMs = 500
+
+export class ConnectionTable {
+  readonly #clock: Clock
+  readonly #connections = new Set<ClientConnection>()
+  readonly #stopSweeping: () => void
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#stopSweeping = every(clock, sweepIntervalMs, () => this.sweep())
+  }
+
+  add(connection: ClientConnection): void {
+    this.#connections.add(connection)
+    connection.onClosed(() => this.#connections.delete(connection))
+  }
+
+  get size(): number {
+    return this.#connections.size
+  }
+
+  /** Cuts every connection of a node; for one that was removed. */
+  closeConnectionsOf(nodeId: string): void {
+    for (const connection of this.#connections) {
+      if (connection.nodeId === nodeId) connection.destroy()
+    }
+  }
+
+  /** Ends the calls that would be refused if they were made now. */
+  sweep(): void {
+    const nowMs = this.#clock.wallMs()
+    for (const connection of this.#connections) {
+      if (connection.callCount === 0) continue
+      const peer = connection.peerAt(nowMs)
+      connection.endCalls((call) => {
+        const verdict = authorizeCall(peer, call)
+        return verdict.kind === 'allowed'
+          ? undefined
+          : new CloudlessError('unauthenticated', verdict.message)
+      })
+    }
+  }
+
+  /** Cuts what is left and stops the watch. */
+  close(): void {
+    this.#stopSweeping()
+    for (const connection of this.#connections) connection.destroy()
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * The coordinator's picture of the metadata store: every record decoded in memory, with the indexes reads need.
+ *
+ * It follows the store's watch, so it is a moment behind; `write` returns only when the picture holds what was
+ * written, which gives every caller read-your-writes. All decisions are made on this picture and committed with
+ * preconditions on the revisions they were made from, so a stale picture costs a retry and never a wrong write.
+ *
+ * Invariants
+ *   1. Changes are applied in the store's order, whole transactions at a time; listeners run after each batch.
+ *   2. Records are never changed in place: a listener may keep what it was given.
+ */
+import { CloudlessError, type Clock } from '@cloudless/base'
+import type {
+  Change,
+  MetadataStore,
+  Precondition,
+  Transaction,
+  TransactionResult,
+  Write,
+} from '@cloudless/metadata'
+import {
+  decodeRecord,
+  encodeRecord,
+  keyOf,
+  parseKey,
+  recordKinds,
+  type RecordByKind,
+  type RecordKind,
+} from './records.ts'
+import { GroupedIndex } from './grouped-index.ts'
+
+export interface Held<R> {
+  readonly id: string
+  readonly record: R
+  readonly modRevision: number
+}
+
+/** One record that changed; `before` or `after` is missing when it was made or deleted. */
+export interface RecordChange<K extends RecordKind = RecordKind> {
+  readonly kind: K
+  readonly id: string
+  readonly before?: RecordByKind[K]
+  readonly after?: RecordByKind[K]
+}
+
+export type ChangeListener = (changes: readonly RecordChange[]) => void
+
+export interface ClusterStateDeps {
+  readonly store: MetadataStore
+  readonly clock: Clock
+}
+
+const writeAttemptsMax = 10
+const catchUpMsMax = 10_000
+
+export class ClusterState {
+  readonly #store: MetadataStore
+  readonly #clock: Clock
+  readonly #tables = new Map<RecordKind, Map<string, Held<RecordByKind[RecordKind]>>>()
+  readonly #listeners = new Set<ChangeListener>()
+  readonly #waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>()
+  readonly #replicasByWorkload = new GroupedIndex()
+  readonly #replicasByNode = new GroupedIndex()
+  readonly #nodeIdByName = new Map<string, string>()
+  #revision = 0
+  #failure: CloudlessError | undefined
+
+  private constructor(deps: ClusterStateDeps) {
+    this.#store = deps.store
+    this.#clock = deps.clock
+    for (const kind of recordKinds) this.#tables.set(kind, new Map())
+  }
+
+  /** Reads everything, then follows the store until the signal is aborted. `onFailure` is called when it cannot. */
+  static async open(
+    deps: ClusterStateDeps,
+    options: { readonly signal: AbortSignal; readonly onFailure: (error: CloudlessError) => void },
+  ): Promise<ClusterState> {
+    const state = new ClusterState(deps)
+    const { entries, revision } = await deps.store.list('')
+    for (const entry of entries) {
+      state.#apply({ kind: 'put', entry })
+    }
+    state.#revision = revision
+    void state.#follow(options.signal).catch((reason: unknown) => {
+      state.#failure = CloudlessError.from(reason, 'following the metadata store')
+      options.onFailure(state.#failure)
+    })
+    return state
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  get<K extends RecordKind>(kind: K, id: string): RecordByKind[K] | undefined {
+    return this.held(kind, id)?.record
+  }
+
+  held<K extends RecordKind>(kind: K, id: string): Held<RecordByKind[K]> | undefined {
+    return this.#table(kind).get(id)
+  }
+
+  all<K extends RecordKind>(kind: K): IterableIterator<Held<RecordByKind[K]>> {
+    return this.#table(kind).values()
+  }
+
+  count(kind: RecordKind): number {
+    return this.#table(kind).size
+  }
+
+  replicasOfWorkload(workloadId: string): Held<RecordByKind['replica']>[] {
+    return this.#resolve(this.#replicasByWorkload.of(workloadId))
+  }
+
+  replicasOnNode(nodeId: string): Held<RecordByKind['replica']>[] {
+    return this.#resolve(this.#replicasByNode.of(nodeId))
+  }
+
+  replicaCountOnNode(nodeId: string): number {
+    return this.#replicasByNode.of(nodeId).size
+  }
+
+  /** By id, or by name: members have unique names. */
+  findNode(idOrName: string): Held<RecordByKind['node']> | undefined {
+    return this.held('node', idOrName) ?? this.held('node', this.#nodeIdByName.get(idOrName) ?? '')
+  }
+
+  /** Runs after every batch of changes, until the returned function is called. */
+  listen(listener: ChangeListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Commits, then waits until this picture shows it. A refused transaction leaves everything as it was. */
+  async write(transaction: Transaction): Promise<TransactionResult> {
+    const result = await this.#store.transact(transaction)
+    await this.caughtUp(result.revision)
+    return result
+  }
+
+  /**
+   * Decides on the picture and commits what was decided; decides again when the picture had become stale.
+   * `decide` returns undefined to write nothing. Throws `conflict` after too many attempts.
+   */
+  async update<T>(decide: () => Decision<T> | undefined): Promise<T | undefined> {
+    for (let attempt = 0; attempt < writeAttemptsMax; attempt++) {
+      const decision = decide()
+      if (decision === undefined) return undefined
+      if (decision.writes.length === 0) return decision.result
+      const { kind } = await this.write(decision)
+      if (kind === 'committed') return decision.result
+    }
+    throw new CloudlessError('conflict', 'others kept changing the same records; try again')
+  }
+
+  /** Resolves when every change up to `revision` has been applied. */
+  caughtUp(revision: number): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    if (revision <= this.#revision) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const waiter = {
+        revision,
+        resolve: () => {
+          cancel()
+          resolve()
+        },
+      }
+      const cancel = this.#clock.after(catchUpMsMax, () => {
+        this.#waiters.delete(waiter)
+        reject(
+          new CloudlessError(
+            'unavailable',
+            `the change was stored, but the coordinator did not see it within ${catchUpMsMax} ms`,
+          ),
+        )
+      })
+      this.#waiters.add(waiter)
+    })
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const batches = this.#store.watch('', { fromRevision: this.#revision, signal })
+    for await (const batch of batches) {
+      const changes: RecordChange[] = []
+      for (const change of batch.changes) {
+        const applied = this.#apply(change)
+        if (applied) changes.push(applied)
+      }
+      this.#revision = Math.max(this.#revision, batch.revision)
+      if (changes.length > 0) for (const listener of this.#listeners) listener(changes)
+      for (const waiter of this.#waiters) {
+        if (waiter.revision > this.#revision) continue
+        this.#waiters.delete(waiter)
+        waiter.resolve()
+      }
+    }
+  }
+
+  #apply(change: Change): RecordChange | undefined {
+    const key = change.kind === 'put' ? change.entry.key : change.key
+    const parsed = parseKey(key)
+    if (parsed === undefined) return undefined
+    const { kind, id } = parsed
+    const table = this.#table(kind)
+    const before = table.get(id)?.record
+    if (change.kind === 'delete') {
+      table.delete(id)
+      this.#reindex(kind, id, before, undefined)
+      return before && { kind, id, before }
+    }
+    const after = decodeRecord(kind, key, change.entry.value)
+    table.set(id, { id, record: after, modRevision: change.entry.modRevision })
+    this.#reindex(kind, id, before, after)
+    return before ? { kind, id, before, after } : { kind, id, after }
+  }
+
+  #reindex(
+    kind: RecordKind,
+    id: string,
+    before: RecordByKind[RecordKind] | undefined,
+    after: RecordByKind[RecordKind] | undefined,
+  ): void {
+    if (kind === 'replica') {
+      const [old, now] = [before, after] as (RecordByKind['replica'] | undefined)[]
+      this.#replicasByWorkload.move(id, old?.status?.workloadId, now?.status?.workloadId)
+      this.#replicasByNode.move(
+        id,
+        old?.status?.nodeId || undefined,
+        now?.status?.nodeId || undefined,
+      )
+    }
+    if (kind === 'node') {
+      const [old, now] = [before, after] as (RecordByKind['node'] | undefined)[]
+      const oldName = old?.node?.name
+      if (oldName !== undefined && this.#nodeIdByName.get(oldName) === id) {
+        this.#nodeIdByName.delete(oldName)
+      }
+      if (now?.node) this.#nodeIdByName.set(now.node.name, id)
+    }
+  }
+
+  #resolve(ids: ReadonlySet<string>): Held<RecordByKind['replica']>[] {
+    const found: Held<RecordByKind['replica']>[] = []
+    for (const id of ids) {
+      const held = this.held('replica', id)
+      if (held) found.push(held)
+    }
+    return found
+  }
+
+  #table<K extends RecordKind>(kind: K): Map<string, Held<RecordByKind[K]>> {
+    return this.#tables.get(kind)! as Map<string, Held<RecordByKind[K]>>
+  }
+}
+
+/** What to commit, and what to tell the caller when it was. */
+export interface Decision<T> {
+  readonly preconditions: readonly Precondition[]
+  readonly writes: readonly Write[]
+  readonly result: T
+}
+
+export function putRecord<K extends RecordKind>(
+  kind: K,
+  id: string,
+  record: RecordByKind[K],
+): Write {
+  return { kind: 'put', key: keyOf(kind, id), value: encodeRecord(kind, record) }
+}
+
+export function deleteRecord(kind: RecordKind, id: string): Write {
+  return { kind: 'delete', key: keyOf(kind, id) }
+}
+
+/** The record is still the one that was read. */
+export function unchanged(kind: RecordKind, held: Held<unknown>): Precondition {
+  return { kind: 'unchanged', key: keyOf(kind, held.id), modRevision: held.modRevision }
+}
+
+export function absent(kind: RecordKind, id: string): Precondition {
+  return { kind: 'absent', key: keyOf(kind, id) }
+}
