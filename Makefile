@@ -16,11 +16,11 @@ help: ## List these commands
 .PHONY: up
 up: packages ## Start a coordinator and three agents with a sample workload; twice is harmless
 	@tools/install/debian.sh cluster
-	@node tools/local-cluster/main.ts up
+	@tools/local-cluster/run.sh up
 
 .PHONY: down
 down: ## Stop what `make up` started and leave nothing behind; DATA=1 also removes the data
-	@tools/local-cluster/down.sh $(if $(filter 1,$(DATA)),--data)
+	@tools/local-cluster/run.sh down $(if $(filter 1,$(DATA)),--data)
 
 .PHONY: status
 status: packages ## Show the nodes and replicas of the running cluster

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The first process of a pretend machine, and the door to it.
 #
-#   host-init.sh power-on MARKER HOSTNAME CGROUP...   joins the cgroups, makes the namespaces, stays as their first process
+#   host-init.sh power-on MARKER HOSTNAME DISK CGROUP...   joins the cgroups, makes the namespaces, stays as their first process
 #   host-init.sh task NAME DIRECTORY COMMAND...       inside: becomes COMMAND, its pid in /run/tasks/NAME
 #
 # The machine has its own network, processes, mounts, host name and cgroup root, and a /run that a power cut empties.
@@ -15,10 +15,10 @@ join_cgroups() {
 
 case $action in
 power-on)
-  marker=$1 hostname=$2; shift 2
+  marker=$1 hostname=$2 disk=$3; shift 3
   join_cgroups "$@"
   exec unshare --mount --uts --pid --net --ipc --cgroup --fork --mount-proc --propagation private \
-    bash "$0" first-process "$marker" "$hostname"
+    bash "$0" first-process "$marker" "$hostname" "$disk"
   ;;
 
 first-process)

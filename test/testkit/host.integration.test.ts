@@ -3,9 +3,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { createAgentOn } from './agent-on-host.ts'
 import { createHost, type Host } from './host.ts'
 import { createNetwork, type Network } from './network.ts'
-import { isAlive } from './processes.ts'
+import { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
 import { findLeftovers, sweep } from './sweep.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -79,20 +80,34 @@ test('a task runs inside and is found by a host object made later', async () => 
   assert.equal(one.task('sleeper'), undefined)
 })
 
-test('what runs survives its containerd and dies with the power', async () => {
-  assert.equal((await two.run(['ctr', 'version'])).code, 0)
-  const sleeper = await two.startTask('sleeper', ['sleep', '1000'])
-  const bootId = readFileSync(two.pathOf('/run/boot-id'), 'utf8')
+test('a container survives its containerd and dies with the power; the disk stays', async () => {
+  const agent = createAgentOn(two, { name: 'two', coordinator: '10.71.0.253:1' })
+  await agent.importImage(simpleWebImage, await buildSimpleWeb(directory))
+  const ctr = ['ctr', '--namespace', 'cloudless']
+  const started = await two.run([...ctr, 'run', '--detach', '--net-host', simpleWebImage, 'web'])
+  assert.equal(started.code, 0, started.stderr)
+  await waitFor(() => serves(two.address), { what: 'the page of the container' })
+
   await two.kill('containerd', 'SIGKILL')
-  assert.ok(isAlive(sleeper))
+  assert.ok(await serves(two.address))
   await two.startContainerd()
+  assert.match((await two.run([...ctr, 'tasks', 'list'])).stdout, /web .*RUNNING/)
+
+  const bootId = readFileSync(two.pathOf('/run/boot-id'), 'utf8')
   await two.powerOff()
-  assert.ok(!isAlive(sleeper))
   assert.ok(!two.isUp())
+  assert.equal(await serves(two.address), false)
   await two.boot()
   assert.notEqual(readFileSync(two.pathOf('/run/boot-id'), 'utf8'), bootId)
   assert.ok(await reaches(one, two.address))
+  assert.doesNotMatch((await two.run([...ctr, 'tasks', 'list'])).stdout, /RUNNING/)
+  assert.match((await two.run([...ctr, 'images', 'list', '-q'])).stdout, /simple-web/)
 })
+
+async function serves(address: string): Promise<boolean> {
+  const url = `http://${address}:8080/healthz`
+  return (await network.run(['curl', '-s', '--max-time', '2', url])).stdout.trim() === 'ok'
+}
 
 test('a sweep leaves nothing', async () => {
   await sweep(prefix)

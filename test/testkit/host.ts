@@ -5,8 +5,7 @@
  * survive their containerd and their agent, and all of it dies at once when the power goes. The state of a host is read
  * from the kernel each time, never remembered, so that a host made by a run that was killed is an ordinary host.
  */
-import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert } from '@cloudless/base'
 import { createCgroups, removeCgroups } from './cgroups.ts'
@@ -24,6 +23,7 @@ import {
   signalProcess,
   type ProcessIdentity,
 } from './processes.ts'
+import { startInBackground } from './programs.ts'
 import { waitFor } from './wait-for.ts'
 
 export interface HostOptions {
@@ -54,6 +54,9 @@ export interface Host {
 
   /** Runs a program inside to its end. */
   run(command: readonly string[], options?: CommandOptions): Promise<CommandResult>
+
+  /** The command line that runs the command inside; for what `run` does not offer. */
+  enter(command: readonly string[]): string[]
 
   /** Starts a program inside that goes on when we end. One task per name; a running one is left alone. */
   startTask(
@@ -113,8 +116,8 @@ export function createHost(network: Network, options: HostOptions): Host {
       await removeCgroups(hostId)
       mkdirSync(directory, { recursive: true })
       const cgroups = createCgroups(hostId)
-      const powerOn = ['power-on', markerOf(network.prefix, name), name, ...cgroups]
-      startDetached(['bash', initScript, ...powerOn], join(directory, 'host.log'))
+      const powerOn = ['power-on', markerOf(network.prefix, name), name, directory, ...cgroups]
+      startInBackground(['bash', initScript, ...powerOn], join(directory, 'host.log'))
     }
     await waitFor(() => initPid() !== undefined && existsSync(pathOf('/run/ready')), {
       what: `host ${name} to come up`,
@@ -145,7 +148,7 @@ export function createHost(network: Network, options: HostOptions): Host {
     const log = taskOptions.log ?? join(directory, `${taskName}.log`)
     const cwd = taskOptions.cwd ?? '/'
     const inside = ['bash', initScript, 'task', taskName, cwd, ...command]
-    startDetached(enter(inside), log, taskOptions.env)
+    startInBackground(enter(inside), log, taskOptions.env)
     return waitFor(() => task(taskName), {
       what: `task ${taskName} to start on host ${name}`,
       pollMs: 5,
@@ -161,6 +164,8 @@ export function createHost(network: Network, options: HostOptions): Host {
   }
 
   async function startContainerd(): Promise<void> {
+    // The socket of one that was killed is still there and would pass for the new one's.
+    if (task('containerd') === undefined) rmSync(pathOf(containerdSocket), { force: true })
     await startTask('containerd', prepareContainerd(directory))
     await waitFor(() => existsSync(pathOf(containerdSocket)), {
       what: `containerd of host ${name}`,
@@ -183,6 +188,7 @@ export function createHost(network: Network, options: HostOptions): Host {
     link,
     boot,
     isUp: () => initPid() !== undefined,
+    enter,
     run: (command, commandOptions) => runCommand(enter(command), commandOptions),
     startTask,
     task,
@@ -207,6 +213,11 @@ export function findHostProcesses(prefix: string, name?: string): number[] {
   })
 }
 
+/** Disk directories of the running hosts of that prefix. */
+export function disksInUse(prefix: string): string[] {
+  return findHostProcesses(prefix).map((pid) => argumentsOf(pid)[5] ?? '')
+}
+
 /** Kills the first process, with which the kernel kills all others, and waits until none is left. */
 export async function killHostProcesses(prefix: string, name?: string): Promise<void> {
   for (const pid of findHostProcesses(prefix, name)) {
@@ -222,22 +233,4 @@ export async function killHostProcesses(prefix: string, name?: string): Promise<
 
 function markerOf(prefix: string, name: string): string {
   return `cloudless-host:${prefix}:${name}`
-}
-
-function startDetached(
-  command: readonly string[],
-  log: string,
-  env: NodeJS.ProcessEnv = process.env,
-): void {
-  const output = openSync(log, 'a')
-  const [program, ...args] = command
-  const child = spawn(program!, args, {
-    detached: true,
-    stdio: ['ignore', output, output],
-    env,
-  })
-  // A program that cannot be started says so in what is waited for next.
-  child.on('error', () => undefined)
-  child.unref()
-  closeSync(output)
 }

@@ -1,6 +1,21 @@
+export { createAgentOn, type AgentOnHost, type AgentOptions } from './agent-on-host.ts'
+export {
+  startCluster,
+  type AgentSpec,
+  type Cluster,
+  type ClusterOptions,
+  type NodeView,
+} from './cluster.ts'
 export { mustRun, runCommand, type CommandOptions, type CommandResult } from './command.ts'
+export {
+  createCoordinator,
+  writeCliConfig,
+  type CoordinatorOptions,
+  type CoordinatorProcess,
+} from './coordinator-process.ts'
+export { createCtl, type Ctl } from './ctl.ts'
 export { containerdSocket } from './host-containerd.ts'
-export { createHost, type Host, type HostOptions, type TaskOptions } from './host.ts'
+export { createHost, disksInUse, type Host, type HostOptions, type TaskOptions } from './host.ts'
 export type { HostLink } from './host-link.ts'
 export { createNetwork, type Network, type NetworkOptions } from './network.ts'
 export {
@@ -12,5 +27,7 @@ export {
   signalProcess,
   type ProcessIdentity,
 } from './processes.ts'
+export { checkout, cleanEnvironment } from './programs.ts'
+export { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
 export { findLeftovers, sweep } from './sweep.ts'
 export { waitFor, type WaitOptions } from './wait-for.ts'

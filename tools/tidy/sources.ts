@@ -38,13 +38,18 @@ export interface Manifest {
 
 /** Every package.json of the project; the root's has the folder "". */
 export function manifests(): Manifest[] {
-  return sourceFiles(/(^|\/)package\.json$/).map(({ path, text }) => ({
-    dependencies: {},
-    devDependencies: {},
-    optionalDependencies: {},
-    ...(JSON.parse(text) as object as Manifest),
-    folder: path.replace(/\/?package\.json$/, ''),
-  }))
+  return sourceFiles(/(^|\/)package\.json$/).map(({ path, text }) => {
+    const content = JSON.parse(text) as Partial<Manifest>
+    return {
+      folder: path.replace(/\/?package\.json$/, ''),
+      name: content.name ?? '',
+      version: content.version ?? '',
+      license: content.license ?? '',
+      dependencies: content.dependencies ?? {},
+      devDependencies: content.devDependencies ?? {},
+      optionalDependencies: content.optionalDependencies ?? {},
+    }
+  })
 }
 
 export interface Import {

@@ -1,0 +1,157 @@
+/**
+ * `make up`: brings the local cluster to where it should be, whatever is there already. Each step looks first and does
+ * only what is missing, so a second run, a run after a reboot and a run after kill -9 of any part are the same thing.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { CloudlessError } from '@cloudless/base'
+import {
+  buildSimpleWeb,
+  checkout,
+  createNetwork,
+  disksInUse,
+  simpleWebImage,
+  waitFor,
+  writeCliConfig,
+  type AgentOnHost,
+  type CoordinatorProcess,
+  type Ctl,
+  type Network,
+} from '@cloudless/test/testkit'
+import {
+  agentsOf,
+  coordinatorOf,
+  ctlOf,
+  sampleManifest,
+  sampleWorkload,
+  type NodeView,
+  type ReplicaView,
+} from './cluster.ts'
+import type { Progress } from './progress.ts'
+import { cliConfigOf, type Settings } from './settings.ts'
+import { summarize } from './summary.ts'
+
+export async function bringUp(settings: Settings, progress: Progress): Promise<void> {
+  refuseAnotherHome(settings)
+  mkdirSync(settings.home, { recursive: true, mode: 0o700 })
+  const coordinator = coordinatorOf(settings)
+  const ctl = ctlOf(settings)
+  const network = await progress.step('network', () =>
+    createNetwork({ prefix: settings.prefix, subnet: settings.subnet }),
+  )
+  const agents = agentsOf(settings, network)
+
+  const hosts = Promise.all(agents.map((agent) => agent.host.boot()))
+  const image = buildSimpleWeb(settings.home)
+  // Awaited below, each in the step that shows it; a failure before that must not go unnoticed.
+  hosts.catch(() => undefined)
+  image.catch(() => undefined)
+
+  await progress.step('coordinator', () => startCoordinator(settings, coordinator))
+  await progress.step('three hosts, each with a containerd', async () => void (await hosts))
+  await progress.step('sample image', async () => {
+    const tar = await image
+    await Promise.all(agents.map((agent) => agent.importImage(simpleWebImage, tar)))
+  })
+  await progress.step('three agents', () => startAgents(agents, ctl))
+  await progress.step('routes to the containers', () => routeToContainers(network, agents, ctl))
+  await progress.step(`sample workload (${sampleManifest})`, () => applySample(ctl))
+  progress.say(await summarize(settings, ctl))
+}
+
+/** The same names would be used twice. */
+function refuseAnotherHome(settings: Settings): void {
+  const other = disksInUse(settings.prefix).find((disk) => !disk.startsWith(`${settings.home}/`))
+  if (other === undefined) return
+  throw new CloudlessError(
+    'failed_precondition',
+    `another local cluster is running from ${join(other, '..', '..')}. Stop it there with \`make down\`, ` +
+      'or give this one names of its own: ' +
+      'CLOUDLESS_PREFIX=second CLOUDLESS_SUBNET=10.67.0 CLOUDLESS_PORT=8180 CLOUDLESS_HEALTH_PORT=8181 make up',
+  )
+}
+
+async function startCoordinator(
+  settings: Settings,
+  coordinator: CoordinatorProcess,
+): Promise<void> {
+  await coordinator.start()
+  const credentialsDirectory = join(settings.home, 'operator')
+  if (!existsSync(join(credentialsDirectory, 'cert.pem'))) {
+    await coordinator.issueCredentials('admin', credentialsDirectory)
+  }
+  writeCliConfig(cliConfigOf(settings), {
+    name: 'local',
+    coordinator: `127.0.0.1:${settings.port}`,
+    credentialsDirectory,
+  })
+}
+
+async function startAgents(agents: readonly AgentOnHost[], ctl: Ctl): Promise<void> {
+  const known = await ctl.items<NodeView>(['node', 'list'])
+  await Promise.all(
+    agents.map(async (agent) => {
+      if (agent.isEnrolled()) return agent.start()
+      // Its disk was lost, or it was stopped between enrolling and writing that down: the name is to be used again.
+      if (known.some((node) => node.name === agent.name)) {
+        await ctl.text(['node', 'remove', agent.name, '--force'])
+      }
+      const scope = ['--node-name', agent.name, '--ttl', '10m']
+      await agent.start((await ctl.json<{ token: string }>(['token', 'create', ...scope])).token)
+    }),
+  )
+  await waitFor(
+    async () => {
+      const nodes = await ctl.items<NodeView>(['node', 'list'])
+      return agents.every((agent) =>
+        nodes.some((node) => node.name === agent.name && isConnected(node)),
+      )
+    },
+    {
+      what: 'the three agents to be ready',
+      deadlineMs: 30_000,
+      describe: async () =>
+        `${(await ctl.run(['node', 'list'])).stdout}\nTheir logs: ${agents.map(({ log }) => log).join(' ')}`,
+    },
+  )
+}
+
+/** Also one that somebody cordoned or drained is where it should be. */
+function isConnected(node: NodeView): boolean {
+  return ['READY', 'CORDONED', 'DRAINING'].some(
+    (phase) => node.status?.phase === `NODE_PHASE_${phase}`,
+  )
+}
+
+async function routeToContainers(
+  network: Network,
+  agents: readonly AgentOnHost[],
+  ctl: Ctl,
+): Promise<void> {
+  for (const node of await ctl.items<NodeView>(['node', 'list'])) {
+    const agent = agents.find(({ name }) => name === node.name)
+    if (agent === undefined || !node.podCidr) continue
+    await network.route(node.podCidr, agent.host.address)
+    await network.routeFromHere(node.podCidr)
+  }
+}
+
+async function applySample(ctl: Ctl): Promise<string> {
+  await ctl.text(['apply', '-f', join(checkout, sampleManifest)])
+  let replicas: readonly ReplicaView[] = []
+  await waitFor(
+    async () => {
+      replicas = await ctl.items<ReplicaView>(['workload', 'replicas', sampleWorkload])
+      return replicas.length >= 3 && replicas.every((replica) => replica.ready === true)
+    },
+    {
+      what: `the replicas of ${sampleWorkload} to be ready`,
+      deadlineMs: 60_000,
+      pollMs: 100,
+      describe: async () =>
+        `${(await ctl.run(['workload', 'describe', sampleWorkload])).stdout}\n` +
+        `Look closer: ${relative(process.cwd(), join(checkout, 'bin/cloudlessctl'))} events`,
+    },
+  )
+  return `${replicas.length} replicas ready`
+}
