@@ -1,0 +1,412 @@
+/**
+ * Keeps this machine's containers as they were assigned, with or without a coordinator.
+ *
+ *   1. What is assigned is on disk before anything is done about it.
+ *   2. After a restart of the agent, what runs is adopted: same container, no restart.
+ *   3. What does not run (the machine has booted) waits for the coordinator's word, and starts without it when `release` is
+ *      called; a replica that was moved elsewhere meanwhile should not come up twice.
+ *   4. A container of ours that no record explains is removed.
+ */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Assignment, AssignmentUpdate, ReplicaObservation } from '@cloudless/api'
+import { CloudlessError, every, KeyedSerialQueue, Semaphore, type Clock } from '@cloudless/base'
+import type { ContainerInfo, Runtime, RuntimeEvent } from '@cloudless/runtime'
+import type { AgentLogger } from '../logger.ts'
+import type { AssignmentRecord, ReplicaRecord } from './assignment-record.ts'
+import { ObservationOutbox, type ObservationListener } from './observation-outbox.ts'
+import { planAssignments, type PlannedStop } from './plan-assignments.ts'
+import { RecordKeeper } from './record-keeper.ts'
+import { recordDiffers, recordOfReplica, replicaOfRecord } from './record-of-replica.ts'
+import { ReplicaActor, type ReplicaMetrics } from './replica-actor.ts'
+import { goneObservation, observeReplica } from './replica-observation.ts'
+import { newReplica, type ReplicaMachine } from './replica-state.ts'
+
+export interface SupervisorDeps {
+  readonly clock: Clock
+  readonly runtime: Runtime
+  readonly record: AssignmentRecord
+  readonly logger: AgentLogger
+  readonly metrics: ReplicaMetrics
+}
+
+export interface SupervisorOptions {
+  readonly dataDirectory: string
+  /** Changes with each boot of the machine. */
+  readonly bootId: string
+  /** Containers made at once; 4 when not given. More only makes each slower. */
+  readonly startConcurrency?: number
+  /** False: containers count as ready without being asked, and are not restarted for their probes. */
+  readonly probesEnabled?: boolean
+}
+
+/** Should an event of the runtime be missed, its containers are looked at this often. */
+const recheckMs = 60_000
+/** And this often while it has never answered. */
+const firstContactMs = 2_000
+
+export class Supervisor {
+  readonly #deps: SupervisorDeps
+  readonly #options: SupervisorOptions
+  readonly #actors = new Map<string, ReplicaActor>()
+  readonly #queue = new KeyedSerialQueue()
+  readonly #keeper: RecordKeeper
+  readonly #starts: Semaphore
+  readonly #outbox: ObservationOutbox
+  readonly #abort = new AbortController()
+  /** Containers of ours without a record, kept while a damaged record may have been theirs. */
+  readonly #strays = new Map<string, ContainerInfo>()
+  readonly #stopsPending: PlannedStop[] = []
+  readonly #beginsPending = new Set<string>()
+  readonly #readyBefore = new Set<string>()
+  #adopted = false
+  #released = false
+  #runtimeReady = false
+  #recordsDamaged = false
+  #events: Promise<void> | undefined
+  #stopChecking: () => void = () => {}
+
+  constructor(deps: SupervisorDeps, options: SupervisorOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#starts = new Semaphore(options.startConcurrency ?? 4)
+    this.#outbox = new ObservationOutbox()
+    this.#keeper = new RecordKeeper(deps)
+  }
+
+  /** Reads the record, adopts what runs and follows the runtime's events. */
+  async start(): Promise<void> {
+    const { records, damaged } = await this.#deps.record.load()
+    for (const message of damaged) this.#deps.logger.error({}, message)
+    this.#recordsDamaged = damaged.length > 0
+    for (const record of records) {
+      const { replicaId } = this.#actorFor(replicaOfRecord(record), record)
+      if (record.ready) this.#readyBefore.add(replicaId)
+      if (record.stopping === null) continue
+      const graceMs = record.stopping.graceMs ?? undefined
+      this.#stopsPending.push({ replicaId, graceMs, reason: 'resumed' })
+    }
+    await this.#adopt()
+    this.#events = this.#follow()
+    this.#check()
+  }
+
+  /** Whether the runtime answered when last asked. */
+  get runtimeReady(): boolean {
+    return this.#runtimeReady
+  }
+
+  replicas(): Iterable<ReplicaActor> {
+    return this.#actors.values()
+  }
+
+  /** By replica or container id. */
+  find(id: string): ReplicaActor | undefined {
+    return this.#actors.get(id)
+  }
+
+  /** Every assigned replica as it is now; those run by hand are not the coordinator's. */
+  observations(): ReplicaObservation[] {
+    return this.#assigned().map((actor) => this.#outbox.number(observeReplica(actor.state)))
+  }
+
+  /** The one listener is told of changes, all those of one turn of the event loop together. */
+  listen(listener: ObservationListener | undefined): void {
+    this.#outbox.listen(listener)
+  }
+
+  /** Resolves when the update is on disk; acts on it then. `resource_exhausted` when the disk is full. */
+  async apply(update: AssignmentUpdate): Promise<void> {
+    const known = new Map(
+      [...this.#actors].map(([replicaId, actor]) => [
+        replicaId,
+        { assignment: actor.state.assignment, adHoc: actor.options.adHoc },
+      ]),
+    )
+    const plan = planAssignments(known, update)
+    await Promise.all(plan.stop.map((stop) => this.#recordStop(stop)))
+    for (const stop of plan.stop) this.#stop(stop)
+    for (const replicaId of plan.gone) this.#outbox.push(goneObservation(replicaId))
+    const fresh = plan.create.map((assignment) => newReplica(this.#effective(assignment)))
+    const changed = plan.replace.flatMap((assignment) => {
+      const actor = this.#actors.get(assignment.replicaId)
+      return actor ? [{ actor, assignment: this.#effective(assignment) }] : []
+    })
+    await Promise.all([
+      ...fresh.map((state) => this.#keeper.save(this.#recordOf(state, byCoordinator))),
+      ...changed.map(({ actor, assignment }) =>
+        this.#keeper.save(this.#recordOf({ ...actor.state, assignment }, actor.options)),
+      ),
+    ])
+    for (const { actor, assignment } of changed) actor.send({ kind: 'replace', assignment })
+    for (const state of fresh) this.#actorFor(state)
+    const wanted = [...fresh, ...changed.map(({ actor }) => actor.state)]
+    for (const state of wanted) this.#begin(state.assignment.replicaId)
+    for (const replicaId of plan.keep) this.#begin(replicaId)
+    if (update.full) this.#removeStrays()
+  }
+
+  /** Without a word from a coordinator: what is recorded and does not run is started. */
+  release(): void {
+    if (this.#released) return
+    this.#released = true
+    for (const replicaId of this.#actors.keys()) this.#begin(replicaId)
+  }
+
+  /** A container of no workload. Its assignment's id is the container's. Durable when it resolves. */
+  async runByHand(assignment: Assignment, idempotencyKey: string): Promise<void> {
+    const present = this.#actors.get(assignment.replicaId)
+    if (present !== undefined) {
+      if (idempotencyKey !== '' && present.options.idempotencyKey === idempotencyKey) return
+      throw new CloudlessError(
+        'already_exists',
+        `a container ${assignment.replicaId} exists on this node; stop it with remove, or choose another name`,
+      )
+    }
+    const state = newReplica(this.#effective(assignment))
+    const facts = { adHoc: true, idempotencyKey }
+    await this.#keeper.save(this.#recordOf(state, facts))
+    if (this.#actors.has(assignment.replicaId)) return // The same call came twice at once.
+    this.#actorFor(state, facts)
+    this.#begin(assignment.replicaId)
+  }
+
+  /** The agent leaves: containers stay, and everything known of them is on disk when it resolves. */
+  async close(): Promise<void> {
+    this.#abort.abort()
+    this.#stopChecking()
+    for (const actor of this.#actors.values()) actor.close()
+    await this.#events
+    await this.#keeper.idle()
+  }
+
+  /** Stops and removes everything, by hand or assigned: the membership has ended. */
+  async stopAll(signal: AbortSignal): Promise<void> {
+    const replicaIds = [...this.#actors.keys()]
+    for (const replicaId of replicaIds)
+      this.#stop({ replicaId, graceMs: undefined, reason: 'evicted' })
+    while (this.#actors.size > 0 && !signal.aborted) {
+      const changed = this.#outbox.nextChange(signal)
+      if (this.#actors.size > 0) await changed
+    }
+  }
+
+  #assigned(): ReplicaActor[] {
+    return [...this.#actors.values()].filter((actor) => !actor.options.adHoc)
+  }
+
+  #actorFor(
+    state: ReplicaMachine,
+    facts: { readonly adHoc: boolean; readonly idempotencyKey: string } = byCoordinator,
+  ): ReplicaActor {
+    const { replicaId } = state.assignment
+    const { clock, runtime, logger, metrics } = this.#deps
+    const queues = { queue: this.#queue, starts: this.#starts }
+    const actor = new ReplicaActor(
+      { clock, runtime, logger, metrics, ...queues },
+      {
+        adHoc: facts.adHoc,
+        idempotencyKey: facts.idempotencyKey,
+        logPath: join(this.#logDirectory(replicaId), 'container.log'),
+        volumeDirectory: join(this.#options.dataDirectory, 'volumes', replicaId),
+        onChange: (changed, before) => this.#changed(changed, before),
+      },
+      state,
+    )
+    this.#actors.set(replicaId, actor)
+    return actor
+  }
+
+  #logDirectory(replicaId: string): string {
+    return join(this.#options.dataDirectory, 'logs', replicaId)
+  }
+
+  #effective(assignment: Assignment): Assignment {
+    if (this.#options.probesEnabled !== false || assignment.spec === undefined) return assignment
+    const { startupProbe: _, livenessProbe: __, readinessProbe: ___, ...spec } = assignment.spec
+    return { ...assignment, spec }
+  }
+
+  #changed(actor: ReplicaActor, before: ReplicaMachine): void {
+    const { state } = actor
+    if (state.stage !== before.stage) {
+      const { replicaId } = actor
+      const fields = { replicaId, workloadId: state.assignment.workloadId, reason: state.reason }
+      this.#deps.logger.info(fields, `replica ${replicaId}: ${before.stage} -> ${state.stage}`)
+    }
+    if (!actor.options.adHoc) this.#outbox.push(observeReplica(state))
+    else this.#outbox.touched()
+    if (state.stage === 'removed') this.#forget(actor)
+    else if (recordDiffers(before, state)) this.#saveSoon(actor)
+  }
+
+  #forget(actor: ReplicaActor): void {
+    actor.close()
+    this.#actors.delete(actor.replicaId)
+    this.#keeper.removeSoon(actor.replicaId, () =>
+      rm(this.#logDirectory(actor.replicaId), { recursive: true, force: true }),
+    )
+  }
+
+  #stop(stop: PlannedStop): void {
+    if (!this.#adopted) {
+      this.#stopsPending.push(stop)
+      return
+    }
+    const { replicaId, reason, graceMs } = stop
+    this.#deps.logger.info({ replicaId, reason }, `stopping replica ${replicaId}: ${reason}`)
+    this.#actors.get(replicaId)?.send({ kind: 'stop', graceMs })
+  }
+
+  /** Starts it unless it runs, once it is known what runs. */
+  #begin(replicaId: string): void {
+    if (!this.#adopted) {
+      this.#beginsPending.add(replicaId)
+      return
+    }
+    const actor = this.#actors.get(replicaId)
+    const stray = this.#strays.get(replicaId)
+    this.#strays.delete(replicaId)
+    if (stray !== undefined) this.#adoptOne(actor, stray)
+    else actor?.send({ kind: 'begin' })
+  }
+
+  // --- the runtime
+
+  /** Looks at what there is, and joins it with what should be. Does nothing while the runtime is away. */
+  async #adopt(): Promise<void> {
+    let containers: readonly ContainerInfo[]
+    try {
+      containers = await this.#deps.runtime.list()
+    } catch (reason) {
+      this.#runtimeReady = false
+      const { code, message } = CloudlessError.from(reason)
+      this.#deps.logger.warn({ code }, `the container runtime does not answer: ${message}`)
+      return
+    }
+    this.#runtimeReady = true
+    const present = new Map(containers.map((container) => [container.containerId, container]))
+    if (this.#adopted) this.#reconcile(present)
+    else this.#adoptAll(present)
+    for (const actor of this.#actors.values()) actor.send({ kind: 'runtime-available' })
+  }
+
+  #adoptAll(present: ReadonlyMap<string, ContainerInfo>): void {
+    this.#adopted = true
+    for (const container of present.values()) {
+      const actor = this.#actors.get(container.containerId)
+      if (actor === undefined) this.#strays.set(container.containerId, container)
+      else this.#adoptOne(actor, container)
+    }
+    if (!this.#recordsDamaged) this.#removeStrays()
+    for (const stop of this.#stopsPending.splice(0)) this.#stop(stop)
+    for (const replicaId of this.#beginsPending) this.#begin(replicaId)
+    this.#beginsPending.clear()
+    this.#readyBefore.clear()
+  }
+
+  #adoptOne(actor: ReplicaActor | undefined, container: ContainerInfo): void {
+    if (actor === undefined || actor.state.stage !== 'new') return
+    const { address, startedAtMs, state } = container
+    if (state !== 'running' && state !== 'stopped') return
+    if (startedAtMs === 0) return // Made and never started: begin starts it.
+    const { replicaId } = actor
+    const spec = actor.state.assignment.spec
+    const gated = [spec?.readinessProbe, spec?.startupProbe].some(
+      (p) => p?.check.case !== undefined,
+    )
+    const ready = this.#readyBefore.has(replicaId) || !gated
+    actor.send({ kind: 'adopt', address: address || actor.state.address, startedAtMs, ready })
+    if (state === 'running') {
+      this.#deps.logger.info({ replicaId }, `replica ${replicaId} still runs: adopted`)
+    } else {
+      const { exitCode, finishedAtMs } = container
+      actor.send({ kind: 'exited', exitCode, oomKilled: false, finishedAtMs })
+    }
+  }
+
+  /** Some news may have been missed: what should run and does not is asked about again, in its turn. */
+  #reconcile(present: ReadonlyMap<string, ContainerInfo>): void {
+    for (const actor of this.#actors.values()) {
+      if (actor.state.stage !== 'running') continue
+      if (present.get(actor.state.containerId)?.state !== 'running') actor.lookAgain()
+    }
+  }
+
+  #check(): void {
+    this.#stopChecking()
+    const periodMs = this.#adopted ? recheckMs : firstContactMs
+    this.#stopChecking = every(this.#deps.clock, periodMs, () => {
+      void this.#adopt().then(() => {
+        if (this.#adopted && periodMs !== recheckMs && !this.#abort.signal.aborted) this.#check()
+      })
+    })
+  }
+
+  #removeStrays(): void {
+    for (const containerId of this.#strays.keys()) {
+      this.#deps.logger.warn({ containerId }, `removing ${containerId}: no assignment explains it`)
+      void this.#queue
+        .run(containerId, () => this.#deps.runtime.remove(containerId))
+        .catch((reason: unknown) => {
+          const { code, message } = CloudlessError.from(reason)
+          this.#deps.logger.warn({ containerId, code }, `cannot remove ${containerId}: ${message}`)
+        })
+    }
+    this.#strays.clear()
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#abort
+    try {
+      for await (const event of this.#deps.runtime.events(signal)) await this.#onEvent(event)
+    } catch (reason) {
+      if (signal.aborted) return
+      const { code, message } = CloudlessError.from(reason)
+      this.#deps.logger.error({ code }, `the runtime's events have ended: ${message}`)
+    }
+  }
+
+  async #onEvent(event: RuntimeEvent): Promise<void> {
+    if (event.kind === 'exit') {
+      this.#actors.get(event.exit.containerId)?.exitReported(event.exit)
+    } else if (event.kind === 'unavailable') {
+      this.#runtimeReady = false
+      this.#deps.logger.warn({}, `the container runtime is away: ${event.message}`)
+    } else {
+      await this.#adopt()
+    }
+  }
+
+  // --- the disk
+
+  #recordOf(
+    state: ReplicaMachine,
+    facts: { readonly adHoc: boolean; readonly idempotencyKey: string },
+  ): ReplicaRecord {
+    return recordOfReplica(state, { ...facts, bootId: this.#options.bootId })
+  }
+
+  #saveSoon(actor: ReplicaActor): void {
+    this.#keeper.saveSoon(actor.replicaId, () =>
+      this.#actors.get(actor.replicaId) === actor
+        ? this.#recordOf(actor.state, actor.options)
+        : undefined,
+    )
+  }
+
+  /** A stop is worth doing even where it cannot be written: on a full disk it is what makes room. */
+  async #recordStop(stop: PlannedStop): Promise<void> {
+    const actor = this.#actors.get(stop.replicaId)
+    if (actor === undefined) return
+    const leaving = { ...actor.state, stage: 'removing', graceMs: stop.graceMs } as const
+    try {
+      await this.#keeper.save(this.#recordOf(leaving, actor.options))
+    } catch (reason) {
+      const { code, message } = CloudlessError.from(reason)
+      this.#deps.logger.error({ replicaId: stop.replicaId, code }, message)
+    }
+  }
+}
+
+const byCoordinator = { adHoc: false, idempotencyKey: '' } as const
