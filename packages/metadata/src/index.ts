@@ -1,1 +1,13 @@
+export {
+  keyBytesMax,
+  operationsPerTransactionMax,
+  problemWithKey,
+  problemWithTransaction,
+  valueBytesMax,
+} from './rules.ts'
+export {
+  createSqliteStore,
+  type SqliteStoreDeps,
+  type SqliteStoreOptions,
+} from './sqlite/sqlite-store.ts'
 export type * from './store.ts'
