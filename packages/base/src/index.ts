@@ -2,6 +2,16 @@ export { backoffDelayMs, type BackoffOptions } from './backoff.ts'
 export { formatBytes, parseBytes } from './bytes.ts'
 export { every, sleep, systemClock, type Clock } from './clock.ts'
 export {
+  describeSettings,
+  loadConfiguration,
+  printableConfiguration,
+  type ConfigurationInput,
+  type ConfigurationResult,
+  type Setting,
+  type SettingType,
+  type Values,
+} from './configuration.ts'
+export {
   makePrivateDirectory,
   removeDurably,
   writeDurably,
