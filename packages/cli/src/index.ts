@@ -1,1 +1,3 @@
-export {}
+export { exitCodes } from './exit-code.ts'
+export { run, type RunDeps } from './run.ts'
+export { type Io, type WindowShape } from './io.ts'

@@ -1,0 +1,94 @@
+/** Help text, made from the same data that parses the command line. */
+import { entries, groups, type Entry, type Group } from './catalog.ts'
+import type { Command, Option } from './command.ts'
+import { exitCodeMeanings } from './exit-code.ts'
+import { globalOptions } from './global-options.ts'
+import { formatColumns } from './output/table.ts'
+import { optionsOf, shapeOf, valueNameOf } from './parse.ts'
+
+/** Of `cloudlessctl` alone. */
+export function rootHelp(): string {
+  const alone = entries.filter((entry) => !entry.hidden && !entry.name.includes(' '))
+  return [
+    'cloudlessctl drives a Cloudless cluster: the devices that joined it and what runs on them.\n',
+    'Usage: cloudlessctl GROUP VERB [NAME] [OPTIONS]\n',
+    section(
+      'Groups',
+      groups.map((group) => [group.name, group.summary]),
+    ),
+    section(
+      'Commands',
+      alone.map((entry) => [entry.name, entry.summary]),
+    ),
+    'As in kubectl: get nodes, get workloads, describe node NAME, logs NAME, exec NAME -- CMD,\nscale NAME --replicas N, delete workload NAME.\n',
+    section('Options of every command', globalOptions.map(optionRow)),
+    section(
+      'Exit codes',
+      exitCodeMeanings.map(([code, meaning]) => [String(code), meaning]),
+    ),
+    'Start with: cloudlessctl node list\nMore: cloudlessctl GROUP --help, cloudlessctl GROUP VERB --help\n',
+  ].join('\n')
+}
+
+/** Of one group: its verbs. */
+export function groupHelp(group: Group): string {
+  const verbs = entries.filter((entry) => entry.name.startsWith(`${group.name} `))
+  const others = group.aliases.length === 0 ? '' : ` (also: ${group.aliases.join(', ')})`
+  return [
+    `${group.summary}${others}\n`,
+    `Usage: cloudlessctl ${group.name} VERB [OPTIONS]\n`,
+    section(
+      'Verbs',
+      verbs.map((entry) => [entry.name.split(' ')[1]!, entry.summary]),
+    ),
+    `More: cloudlessctl ${group.name} VERB --help\n`,
+  ].join('\n')
+}
+
+/** Of one verb. */
+export function commandHelp(entry: Entry, command: Command): string {
+  const own = command.options.filter((option) => !option.hidden)
+  return [
+    `${entry.summary}\n`,
+    `Usage: ${usageOf(entry, command)}\n`,
+    `${command.description}\n`,
+    ...(command.arguments.length === 0
+      ? []
+      : [
+          section(
+            'Arguments',
+            command.arguments.map((argument) => [argument.name, argument.help]),
+          ),
+        ]),
+    ...(own.length === 0 ? [] : [section('Options', own.map(optionRow))]),
+    `Examples:\n${command.examples.map(({ title, line }) => `  # ${title}\n  ${line}\n`).join('')}`,
+    section('Options of every command', inheritedOptions(command).map(optionRow)),
+    `Exit codes: ${exitCodeMeanings.map(([code, text]) => `${code} ${text.split(':')[0]}`).join(', ')}\n`,
+  ].join('\n')
+}
+
+export function usageOf(entry: Entry, command: Command): string {
+  const shapes = command.arguments.map(shapeOf).map((shape) => shape.replace(/^<(.*)>$/, '$1'))
+  const words = shapes.map((shape) => (shape.startsWith('[COMMAND') ? `-- ${shape}` : shape))
+  return ['cloudlessctl', entry.name, ...words, '[OPTIONS]'].join(' ')
+}
+
+function inheritedOptions(command: Command): readonly Option[] {
+  return optionsOf(command).filter((option) => globalOptions.includes(option))
+}
+
+/** "-o, --output FORMAT" and what it does, its choices and its default. */
+export function optionRow(option: Option): readonly [string, string] {
+  const short = option.short === undefined ? '    ' : `-${option.short}, `
+  const value = valueNameOf(option)
+  const choices = option.choices === undefined ? '' : `: ${option.choices.join(', ')}`
+  const byDefault = option.default === undefined ? '' : ` (default ${option.default})`
+  return [
+    `${short}--${option.name}${value === undefined ? '' : ` ${value}`}`,
+    `${option.help}${choices}${byDefault}`,
+  ]
+}
+
+function section(title: string, rows: readonly (readonly [string, string])[]): string {
+  return `${title}:\n${formatColumns(rows.map(([left, right]) => [` ${left}`, right]))}`
+}

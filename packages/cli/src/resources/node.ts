@@ -1,0 +1,48 @@
+import { NodePhaseSchema, NodeSchema, type Node } from '@cloudless/api'
+import { age, enumLabel, instant, mebibytes, orDash, pairs } from './format.ts'
+import type { Resource } from './resource.ts'
+
+/** "READY", "OFFLINE", ... */
+export function nodeStatus(node: Node): string {
+  return enumLabel(NodePhaseSchema, node.status?.phase ?? 0)
+}
+
+export const nodeResource: Resource<typeof NodeSchema> = {
+  singular: 'node',
+  plural: 'nodes',
+  schema: NodeSchema,
+  nameOf: (node) => node.name,
+  columns: [
+    { title: 'NAME', value: (node) => node.name },
+    { title: 'ID', value: (node) => node.id },
+    { title: 'REGION', value: (node) => orDash(node.region) },
+    { title: 'ZONE', value: (node) => orDash(node.zone) },
+    { title: 'STATUS', value: nodeStatus },
+    {
+      title: 'CPU (used/m)',
+      value: (n) => `${n.usage?.cpuMillicores ?? 0}/${n.capacity?.cpuMillicores ?? 0}`,
+    },
+    {
+      title: 'MEMORY (used/Mi)',
+      value: (n) => `${mebibytes(n.usage?.memoryBytes)}/${mebibytes(n.capacity?.memoryBytes)}`,
+    },
+    { title: 'REPLICAS', value: (node) => String(node.replicaCount) },
+    { title: 'RELIABILITY', value: (node) => node.reliabilityScore.toFixed(2) },
+    { title: 'AGE', value: (node, nowMs) => age(node.createdAtMs, nowMs) },
+    { title: 'LAST SEEN', wide: true, value: (node, nowMs) => age(node.lastSeenMs, nowMs) },
+    { title: 'ADDRESS', wide: true, value: (node) => orDash(node.addresses[0] ?? '') },
+    { title: 'SUBNET', wide: true, value: (node) => orDash(node.podCidr) },
+    { title: 'ARCH', wide: true, value: (node) => orDash(node.capabilities?.architecture ?? '') },
+    {
+      title: 'RUNTIME',
+      wide: true,
+      value: (node) => orDash(node.capabilities?.runtimeVersion ?? ''),
+    },
+    {
+      title: 'CERTIFICATE UNTIL',
+      wide: true,
+      value: (node) => instant(node.certificateExpiresAtMs),
+    },
+    { title: 'LABELS', wide: true, value: (node) => pairs(node.labels) },
+  ],
+}

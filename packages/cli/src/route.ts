@@ -1,0 +1,150 @@
+/**
+ * Which verb the words of a command line mean. Pure.
+ *
+ * A verb is `GROUP VERB` ("node list") or stands alone ("apply"). kubectl's order works too: `get nodes`,
+ * `describe node X`, `logs X`, `delete workload X`. Options may stand before the verb, so their values are skipped.
+ */
+import { entries, groups, type Entry, type Group } from './catalog.ts'
+import { globalOptions } from './global-options.ts'
+import { didYouMean } from './suggest.ts'
+
+export type Route =
+  | { readonly kind: 'verb'; readonly entry: Entry; readonly words: readonly string[] }
+  | { readonly kind: 'group'; readonly group: Group }
+  | { readonly kind: 'root' }
+  | { readonly kind: 'unknown'; readonly problem: string }
+
+/** `words` of the result are everything but the verb: its arguments and all options. */
+export function route(words: readonly string[]): Route {
+  const [first, second, third] = positionsOf(words)
+  if (first === undefined) return { kind: 'root' }
+  const word = words[first]!
+  const next = second === undefined ? undefined : words[second]
+
+  const group = groupOf(word)
+  if (group !== undefined) {
+    if (next === undefined) return { kind: 'group', group }
+    const entry = entryOf(group.name, next)
+    if (entry === undefined) return unknownVerb(group, next)
+    return verb(entry, words, [first, second!])
+  }
+
+  const kubectl = kubectlEntry(word, next, third !== undefined)
+  if (kubectl !== undefined) {
+    return verb(kubectl.entry, words, kubectl.takesNext ? [first, second!] : [first])
+  }
+  const alone = entries.find((e) => !e.name.includes(' ') && named(e, word))
+  if (alone !== undefined) return verb(alone, words, [first])
+  return {
+    kind: 'unknown',
+    problem: `there is no command "${word}".${didYouMean(word, firstWords())}`,
+  }
+}
+
+function groupOf(word: string): Group | undefined {
+  return groups.find((group) => group.name === word || group.aliases.includes(word))
+}
+
+/** The entry of a group whose verb, or an alias of it, is the word. */
+export function entryOf(groupName: string, verbWord: string): Entry | undefined {
+  return entries.find((entry) => entry.name.startsWith(`${groupName} `) && named(entry, verbWord))
+}
+
+function named(entry: Entry, word: string): boolean {
+  return entry.name.split(' ').at(-1) === word || (entry.aliases?.includes(word) ?? false)
+}
+
+/** Words that may come first, for suggestions and completion. */
+export function firstWords(): string[] {
+  return [
+    ...groups.map((group) => group.name),
+    ...entries.filter((e) => !e.hidden && !e.name.includes(' ')).map((entry) => entry.name),
+    'get',
+    'describe',
+    ...Object.keys(shortcuts),
+  ]
+}
+
+/** Verbs that mean one kind of thing when they come first. */
+const shortcuts: Readonly<Record<string, string>> = {
+  logs: 'workload logs',
+  exec: 'workload exec',
+  scale: 'workload scale',
+  restart: 'workload restart',
+  drain: 'node drain',
+  cordon: 'node cordon',
+  uncordon: 'node uncordon',
+  label: 'node label',
+  taint: 'node taint',
+}
+
+/** Resources that kubectl's users would name where our groups have another word. */
+const resourceVerbs: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  event: { get: 'events' },
+  events: { get: 'events' },
+  replica: { get: 'workload replicas' },
+  replicas: { get: 'workload replicas' },
+  pods: { get: 'workload replicas' },
+}
+
+function kubectlEntry(
+  word: string,
+  next: string | undefined,
+  named: boolean,
+): { entry: Entry; takesNext: boolean } | undefined {
+  const shortcut = shortcuts[word]
+  if (shortcut !== undefined) {
+    const group = shortcut.split(' ')[0]!
+    // `scale workload web` and `drain node x` as well as `scale web`.
+    const takesNext = next !== undefined && named && groupOf(next)?.name === group
+    return { entry: entryNamed(shortcut), takesNext }
+  }
+  if (next === undefined) return undefined
+  const special = resourceVerbs[next]?.[word]
+  if (special !== undefined) return { entry: entryNamed(special), takesNext: true }
+  const group = groupOf(next)
+  if (group === undefined || !['get', 'describe', 'delete', 'create'].includes(word))
+    return undefined
+  const verbWord = word === 'get' && !named ? 'list' : word
+  const entry =
+    entryOf(group.name, verbWord) ?? (word === 'get' ? entryOf(group.name, 'list') : undefined)
+  return entry === undefined ? undefined : { entry, takesNext: true }
+}
+
+function entryNamed(name: string): Entry {
+  return entries.find((entry) => entry.name === name)!
+}
+
+function unknownVerb(group: Group, word: string): Route {
+  const verbs = entries
+    .filter((entry) => entry.name.startsWith(`${group.name} `))
+    .map((entry) => entry.name.split(' ')[1]!)
+  const suggestion = didYouMean(word, verbs) || ` There are ${verbs.join(', ')}.`
+  return { kind: 'unknown', problem: `"${group.name}" has no "${word}".${suggestion}` }
+}
+
+function verb(entry: Entry, words: readonly string[], taken: readonly number[]): Route {
+  return { kind: 'verb', entry, words: words.filter((_, index) => !taken.includes(index)) }
+}
+
+/** Those of lists, whose values would be taken for a name in `get nodes -z zone-a`. */
+const listOptions = ['--labels', '-l', '--region', '-r', '--zone', '-z', '--node']
+
+const valueOptions = new Set([
+  ...listOptions,
+  ...globalOptions
+    .filter((option) => option.kind !== 'flag')
+    .flatMap((o) => [`--${o.name}`, ...(o.short === undefined ? [] : [`-${o.short}`])]),
+])
+
+/** Positions of the words that are neither options nor values of global options, up to "--". */
+function positionsOf(words: readonly string[]): number[] {
+  const positions: number[] = []
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!
+    if (word === '--') break
+    if (valueOptions.has(word)) index++
+    else if (!word.startsWith('-') || word === '-') positions.push(index)
+  }
+  return positions
+}

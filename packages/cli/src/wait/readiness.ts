@@ -1,0 +1,58 @@
+/**
+ * Whether a workload has arrived at what its spec asks for. Pure.
+ *
+ * Judged from the replicas themselves and not from the phase: right after a change the stored phase may still be that
+ * of the revision before, while the replicas say which revision they run.
+ */
+import { ReplicaState, WorkloadPhase, type ReplicaStatus, type Workload } from '@cloudless/api'
+import { replicaExplanation, replicaState } from '../resources/replica.ts'
+import { workloadTitle } from '../resources/workload.ts'
+
+export interface Readiness {
+  readonly kind: 'ready' | 'waiting' | 'failed'
+  /** "workload web: 2 of 3 replicas ready". */
+  readonly summary: string
+  /** One line for each replica that is not ready, saying why. */
+  readonly replicaLines: readonly string[]
+}
+
+/** `workload` comes from a watch of this one workload, so that status.replicas is filled. */
+export function readinessOf(workload: Workload): Readiness {
+  const wanted = workload.spec?.replicas ?? 0
+  const replicas = workload.status?.replicas ?? []
+  const current = replicas.filter((replica) => replica.revision === workload.revision)
+  const ready = current.filter(isReady)
+  const outdated = replicas.filter((r) => r.revision !== workload.revision && isAlive(r))
+  const surplus = current.filter(isAlive).length - wanted
+  const succeeded = workload.status?.phase === WorkloadPhase.SUCCEEDED && current.length >= wanted
+  const failed = current.filter((replica) => replica.state === ReplicaState.FAILED)
+
+  const leaving = outdated.length + Math.max(0, surplus)
+  const tail = leaving > 0 ? `, ${leaving} old still there` : ''
+  const summary = succeeded
+    ? `${workloadTitle(workload)}: every replica has ended well`
+    : `${workloadTitle(workload)}: ${Math.min(ready.length, wanted)} of ${wanted} replicas ready${tail}`
+  const replicaLines = current
+    .filter((replica) => !isReady(replica) && (isAlive(replica) || failed.includes(replica)))
+    .map(replicaLine)
+
+  if (succeeded || (ready.length === wanted && leaving === 0)) {
+    return { kind: 'ready', summary, replicaLines: [] }
+  }
+  return { kind: failed.length > 0 ? 'failed' : 'waiting', summary, replicaLines }
+}
+
+function isReady(replica: ReplicaStatus): boolean {
+  return replica.state === ReplicaState.RUNNING && replica.ready
+}
+
+function isAlive({ state }: ReplicaStatus): boolean {
+  const over: ReplicaState[] = [ReplicaState.STOPPED, ReplicaState.FAILED, ReplicaState.LOST]
+  return !over.includes(state)
+}
+
+function replicaLine(replica: ReplicaStatus): string {
+  const where = replica.nodeName === '' ? '' : ` on ${replica.nodeName}`
+  const why = replicaExplanation(replica)
+  return `  ${replica.id}: ${replicaState(replica)}${where}${why === '' ? '' : `: ${why}`}`
+}
