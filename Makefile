@@ -36,13 +36,12 @@ test: lint test-unit test-integration ## Everything: lint, unit, property and in
 
 .PHONY: test-unit
 test-unit: packages ## Unit and property tests
-	@node --test --test-isolation=none --test-reporter=dot --test-reporter-destination=stderr \
-	  --test-reporter=tools/test-summary.ts --test-reporter-destination=stdout $(unit_tests)
+	@node --test --test-isolation=none $(unit_tests)
 
 .PHONY: test-integration
 test-integration: packages ## Tests with real containers, hosts and programs (root)
 	@tools/install/debian.sh tests
-	@node --test --test-concurrency=1 --test-reporter=spec $(integration_tests)
+	@node --test --test-concurrency=1 $(integration_tests)
 
 .PHONY: coverage
 coverage: packages ## Unit test coverage by package, against what each must reach

@@ -23,7 +23,15 @@ power-on)
 
 first-process)
   hostname "$2"
+  # The machine's name servers, except one that only its own loopback reaches.
+  resolv=$(readlink -m /etc/resolv.conf)
+  upstream=/run/systemd/resolve/resolv.conf
+  servers=$(cat "$([ -e $upstream ] && echo $upstream || echo "$resolv")" 2>/dev/null || true)
   mount -t tmpfs -o mode=755 tmpfs /run
+  case $resolv in
+  /run/*) mkdir -p "$(dirname "$resolv")" && echo "$servers" >"$resolv" ;;
+  *) echo "$servers" >/run/resolv.conf && mount --bind /run/resolv.conf "$resolv" ;;
+  esac
   mount -t sysfs sysfs /sys
   if [ "$(cut -d: -f1 /proc/self/cgroup)" = 0 ]; then
     mount -t cgroup2 cgroup2 /sys/fs/cgroup

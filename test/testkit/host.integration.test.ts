@@ -7,6 +7,7 @@ import { createAgentOn } from './agent-on-host.ts'
 import { createHost, type Host } from './host.ts'
 import { createNetwork, type Network } from './network.ts'
 import { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
+import { closeWayOut, openWayOut } from './outside.ts'
 import { findLeftovers, sweep } from './sweep.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -69,6 +70,23 @@ test('a lossy cable loses, a slow one slows', async () => {
   const shaped = await two.run(['tc', 'qdisc', 'show', 'dev', 'eth0'])
   assert.match(shaped.stdout, /tbf.*rate 1Mbit/)
   await two.link.bandwidth(undefined)
+})
+
+test('a way out lets hosts reach what we reach, and leaves no rule when it is closed', async () => {
+  const outside = await createNetwork({ prefix: `${prefix}x`, subnet: '10.73.0' })
+  const forwardBefore = readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8')
+  try {
+    assert.equal(await reaches(one, outside.gateway), false)
+    await openWayOut(network)
+    await openWayOut(network)
+    assert.ok(await reaches(one, outside.gateway))
+    assert.match((await findLeftovers(prefix)).join('\n'), /rule/)
+    await closeWayOut(prefix)
+    assert.doesNotMatch((await findLeftovers(prefix)).join('\n'), /rule/)
+    assert.equal(readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8'), forwardBefore)
+  } finally {
+    await sweep(outside.prefix)
+  }
 })
 
 test('a task runs inside and is found by a host object made later', async () => {

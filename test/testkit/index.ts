@@ -18,6 +18,7 @@ export { containerdSocket } from './host-containerd.ts'
 export { createHost, disksInUse, type Host, type HostOptions, type TaskOptions } from './host.ts'
 export type { HostLink } from './host-link.ts'
 export { createNetwork, type Network, type NetworkOptions } from './network.ts'
+export { closeWayOut, openWayOut } from './outside.ts'
 export {
   argumentsOf,
   identifyProcess,

@@ -3,10 +3,12 @@ import { listCgroups, removeCgroups } from './cgroups.ts'
 import { mustRun, runCommand } from './command.ts'
 import { findHostProcesses, killHostProcesses } from './host.ts'
 import { destroyNetwork } from './network.ts'
+import { closeWayOut } from './outside.ts'
 
 /** Every host of the prefix, its cgroups, and the network. Disks stay: their directories are the caller's. */
 export async function sweep(prefix: string): Promise<void> {
   await killHostProcesses(prefix)
+  await closeWayOut(prefix)
   await destroyNetwork(prefix)
   for (const hostId of listCgroups()) {
     if (hostId.startsWith(`${prefix}.`)) await removeCgroups(hostId)
@@ -22,9 +24,7 @@ export async function findLeftovers(prefix: string): Promise<string[]> {
     ...findHostProcesses(prefix).map((pid) => `process ${pid}`),
     ...linesWith(interfaces, new RegExp(`^${prefix}0\\b`)).map((line) => `interface ${line}`),
     ...linesWith(namespaces.stdout, new RegExp(`^${prefix}-`)).map((line) => `namespace ${line}`),
-    ...linesWith(rules.stdout, new RegExp(`--comment "?${prefix}\\b`)).map(
-      (line) => `rule ${line}`,
-    ),
+    ...linesWith(rules.stdout, new RegExp(`--comment "?${prefix}:`)).map((line) => `rule ${line}`),
     ...listCgroups()
       .filter((hostId) => hostId.startsWith(`${prefix}.`))
       .map((hostId) => `cgroup ${hostId}`),

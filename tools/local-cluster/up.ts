@@ -10,6 +10,7 @@ import {
   checkout,
   createNetwork,
   disksInUse,
+  openWayOut,
   simpleWebImage,
   waitFor,
   writeCliConfig,
@@ -36,9 +37,11 @@ export async function bringUp(settings: Settings, progress: Progress): Promise<v
   mkdirSync(settings.home, { recursive: true, mode: 0o700 })
   const coordinator = coordinatorOf(settings)
   const ctl = ctlOf(settings)
-  const network = await progress.step('network', () =>
-    createNetwork({ prefix: settings.prefix, subnet: settings.subnet }),
-  )
+  const network = await progress.step('network', async () => {
+    const made = await createNetwork({ prefix: settings.prefix, subnet: settings.subnet })
+    await openWayOut(made)
+    return made
+  })
   const agents = agentsOf(settings, network)
 
   const hosts = Promise.all(agents.map((agent) => agent.host.boot()))
