@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CloudlessError, errorCodes } from '@cloudless/base'
 import { Code, ConnectError } from '@connectrpc/connect'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { fromConnectError, toConnectError } from './error-codes.ts'
 
 describe('errors across the wire', () => {

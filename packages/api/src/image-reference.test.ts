@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { formatImageReference, normaliseImage, parseImageReference } from './image-reference.ts'
 
 const digest = `sha256:${'ab'.repeat(32)}`

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { create, fromJson, type JsonObject } from '@bufbuild/protobuf'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { WorkloadSchema, WorkloadSpecSchema } from '../gen/cloudless/v1/workload_pb.ts'
 import { problemsMax } from './problem.ts'
 import { validateWorkload, validateWorkloadSpec } from './validate-workload.ts'

@@ -1,0 +1,10 @@
+export { formatManifest } from './format-manifest.ts'
+export {
+  formatManifestProblem,
+  parseManifests,
+  type ManifestDocument,
+  type ParsedManifests,
+  type ParseManifestsOptions,
+} from './parse-manifests.ts'
+export type { ManifestProblem } from './read-document.ts'
+export { apiVersions, manifestJsonSchema, manifestLimits } from './schema.ts'
