@@ -25,6 +25,13 @@ export class ConnectionTable {
     return this.#connections.size
   }
 
+  /** Running calls of all connections. */
+  get callCount(): number {
+    let count = 0
+    for (const connection of this.#connections) count += connection.callCount
+    return count
+  }
+
   /** Cuts every connection of a node; for one that was removed. */
   closeConnectionsOf(nodeId: string): void {
     for (const connection of this.#connections) {
@@ -40,9 +47,8 @@ export class ConnectionTable {
       const peer = connection.peerAt(nowMs)
       connection.endCalls((call) => {
         const verdict = authorizeCall(peer, call)
-        return verdict.kind === 'allowed'
-          ? undefined
-          : new CloudlessError('unauthenticated', verdict.message)
+        if (verdict.kind === 'allowed') return undefined
+        return new CloudlessError('unauthenticated', verdict.message)
       })
     }
   }

@@ -1,0 +1,189 @@
+/**
+ * The coordinator's front door: one TLS port for every protocol and for the agents' reversed connections, and a plain
+ * one for health checks. It knows nothing of nodes and workloads; handlers and facts are handed in.
+ */
+import { createServer, type Server } from 'node:http'
+import { CloudlessError, sleep, type Clock, type Random } from '@cloudless/base'
+import type { CertificateAuthority } from '@cloudless/identity'
+import type { AgentGateway } from './agent-gateway.ts'
+import type { CallObserver } from './call-observer.ts'
+import type { MembershipChecks } from './client-connection.ts'
+import { ConnectionTable } from './connection-table.ts'
+import { createHealthService } from './health.ts'
+import { answerPath, type HttpPathsDeps, type Readiness } from './http-paths.ts'
+import { listen, type BoundAddress, type ListenAddress } from './listen.ts'
+import { RateLimiter, type RateLimitOptions } from './rate-limiter.ts'
+import { createReflectionServices } from './reflection.ts'
+import { createRpcHandler, type RpcHandler, type ServedService } from './rpc-handler.ts'
+import { keepServerCertificate } from './server-certificate.ts'
+import { startTlsListener, type TlsListener } from './tls-listener.ts'
+
+export interface ApiServerDeps extends MembershipChecks {
+  readonly clock: Clock
+  readonly random: Random
+  readonly ca: CertificateAuthority
+  readonly gateway: AgentGateway
+  readonly observer: CallObserver
+  readonly readiness: () => Readiness
+  readonly metrics?: NonNullable<HttpPathsDeps['metrics']>
+  /** Each made by `serve(Service, handlers)`. Methods without a handler answer UNIMPLEMENTED. */
+  readonly services: readonly ServedService[]
+}
+
+export interface ApiServerOptions {
+  /** Of this coordinator: the id in its certificate. */
+  readonly coordinatorId: string
+  /** For the API; at least one. */
+  readonly addresses: readonly ListenAddress[]
+  /** Plain HTTP for /healthz and /readyz; none when not given. Loopback unless the operator says otherwise. */
+  readonly healthAddress?: ListenAddress
+  /** Plain HTTP for /metrics, open to all who reach it; none when not given. */
+  readonly metricsAddress?: ListenAddress
+  /** More names for the server's certificate. */
+  readonly dnsNames?: readonly string[]
+  readonly ipAddresses?: readonly string[]
+  /** Of the server's own certificate; 30 days when not given. */
+  readonly certificateLifetimeMs?: number
+  readonly rateLimit?: RateLimitOptions
+  /** How long running calls may take to end in `close`; 5,000 when not given. */
+  readonly shutdownGraceMs?: number
+}
+
+export interface ApiServer {
+  readonly addresses: readonly BoundAddress[]
+  readonly healthAddress: BoundAddress | undefined
+  readonly metricsAddress: BoundAddress | undefined
+  readonly connectionCount: () => number
+  /** Cuts every connection of a node, the reversed one too. */
+  closeConnectionsOf(nodeId: string): void
+  /** Takes no more connections, ends the calls, then cuts what is left. */
+  close(): Promise<void>
+}
+
+const certificateLifetimeMsDefault = 30 * 86_400_000
+const shutdownGraceMsDefault = 5_000
+
+/** `failed_precondition` when a port is taken; whatever was opened is closed again. */
+export async function startApiServer(
+  deps: ApiServerDeps,
+  options: ApiServerOptions,
+): Promise<ApiServer> {
+  const shutdown = new AbortController()
+  const connections = new ConnectionTable(deps.clock)
+  const handleRpc = createRpcHandler(
+    { ...deps, limiter: new RateLimiter(deps.clock, options.rateLimit) },
+    { services: allServices(deps), shutdownSignal: shutdown.signal },
+  )
+  let listener: TlsListener | undefined
+  const certificate = await keepServerCertificate(
+    {
+      ...deps,
+      renewed: (credentials) => listener?.replaceCredentials(credentials),
+      problem: (message, reason) => deps.observer.problem?.(message, reason),
+    },
+    {
+      ...options,
+      lifetimeMs: options.certificateLifetimeMs ?? certificateLifetimeMsDefault,
+    },
+  )
+  const plain: Server[] = []
+  const closeDoors = (): void => {
+    certificate.stop()
+    listener?.close()
+    for (const server of plain) server.close().closeAllConnections()
+  }
+  try {
+    listener = await openTlsPort(deps, options, { connections, handleRpc, certificate })
+    const healthAddress = await openPlainPort(deps, plain, options.healthAddress, 'health checks')
+    const metricsAddress = await openPlainPort(deps, plain, options.metricsAddress, 'metrics')
+    return {
+      addresses: listener.addresses,
+      healthAddress,
+      metricsAddress,
+      connectionCount: () => connections.size,
+      closeConnectionsOf: (nodeId) => {
+        connections.closeConnectionsOf(nodeId)
+        deps.gateway.disconnect(nodeId)
+      },
+      close: async () => {
+        closeDoors()
+        shutdown.abort(new CloudlessError('unavailable', 'the coordinator is shutting down'))
+        await settle(deps.clock, connections, options.shutdownGraceMs ?? shutdownGraceMsDefault)
+        deps.gateway.close()
+        connections.close()
+      },
+    }
+  } catch (reason) {
+    closeDoors()
+    connections.close()
+    throw reason
+  }
+}
+
+function allServices(deps: ApiServerDeps): ServedService[] {
+  const described = deps.services.map(({ service }) => service)
+  const health = createHealthService(
+    deps,
+    described.map(({ typeName }) => typeName),
+  )
+  const reflection = createReflectionServices([...described, health.service])
+  return [...deps.services, health, ...reflection]
+}
+
+function openTlsPort(
+  deps: ApiServerDeps,
+  options: ApiServerOptions,
+  parts: {
+    readonly connections: ConnectionTable
+    readonly handleRpc: RpcHandler
+    readonly certificate: Awaited<ReturnType<typeof keepServerCertificate>>
+  },
+): Promise<TlsListener> {
+  return startTlsListener(
+    {
+      clock: deps.clock,
+      anchor: deps.ca,
+      checks: deps,
+      connections: parts.connections,
+      onAgent: (nodeId, socket) => deps.gateway.accept(nodeId, socket),
+      onRequest: (request, response, connection) => {
+        if (parts.handleRpc(request, response, connection)) return
+        const peer = connection.peerAt(deps.clock.wallMs())
+        answerPath(deps, { openMetrics: false }, { request, response, peer }).catch((reason) => {
+          deps.observer.problem?.(`answering ${request.url} failed`, reason)
+          response.destroy()
+        })
+      },
+    },
+    { addresses: options.addresses, credentials: parts.certificate.first },
+  )
+}
+
+/** Health on both plain ports; metrics only on the one the operator has opened for them. */
+async function openPlainPort(
+  deps: ApiServerDeps,
+  plain: Server[],
+  address: ListenAddress | undefined,
+  purpose: 'health checks' | 'metrics',
+): Promise<BoundAddress | undefined> {
+  if (address === undefined) return undefined
+  const openMetrics = purpose === 'metrics'
+  const paths = openMetrics ? deps : { readiness: deps.readiness }
+  const server = createServer((request, response) => {
+    const peer = { kind: 'anonymous' } as const
+    answerPath(paths, { openMetrics }, { request, response, peer }).catch((reason) => {
+      deps.observer.problem?.(`answering ${request.url} failed`, reason)
+      response.destroy()
+    })
+  })
+  plain.push(server)
+  return listen(server, address, purpose)
+}
+
+const settleCheckMs = 20
+
+/** Waits until no call runs, or the grace has passed. */
+async function settle(clock: Clock, connections: ConnectionTable, graceMs: number): Promise<void> {
+  const endMs = clock.monotonicMs() + graceMs
+  while (connections.callCount > 0 && clock.monotonicMs() < endMs) await sleep(clock, settleCheckMs)
+}

@@ -1,0 +1,160 @@
+/**
+ * From HTTP requests to handlers and back: gRPC, gRPC-web, Connect and JSON on the same paths.
+ *
+ * The order a call goes through: ids, right, rate (nothing of its body read yet), the message's size and form, the right
+ * to say it, the handler.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { DescMethod, DescService } from '@bufbuild/protobuf'
+import type { Clock, Random } from '@cloudless/base'
+import {
+  Code,
+  ConnectError,
+  createConnectRouter,
+  createContextValues,
+  type ServiceImpl,
+} from '@connectrpc/connect'
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node'
+import {
+  callContextKey,
+  clientNameOf,
+  contextIn,
+  idsFrom,
+  correlationIdHeader,
+  requestIdHeader,
+  type CallContext,
+} from './call-context.ts'
+import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
+import type { ClientConnection } from './client-connection.ts'
+import { createServerInterceptor } from './interceptors.ts'
+import type { RateLimiter } from './rate-limiter.ts'
+import { requireRate, requireRight } from './request-gate.ts'
+import { explainUnimplemented } from './unimplemented.ts'
+import { withParseErrorsExplained } from './parse-errors.ts'
+
+export interface ServedService {
+  readonly service: DescService
+  readonly implementation: object
+}
+
+/** A service with the handlers there are; its other methods answer UNIMPLEMENTED with a sentence. */
+export function serve<Service extends DescService>(
+  service: Service,
+  implementation: Partial<ServiceImpl<Service>>,
+): ServedService {
+  return { service, implementation }
+}
+
+export interface RpcHandlerDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly observer: CallObserver
+  readonly limiter: RateLimiter
+}
+
+export interface RpcHandlerOptions {
+  readonly services: readonly ServedService[]
+  /** The largest message, 4 MiB when not given. */
+  readonly messageBytesMax?: number
+  /** Ends every call; for the shutdown. */
+  readonly shutdownSignal: AbortSignal
+}
+
+export type HttpRequest = IncomingMessage | Http2ServerRequest
+export type HttpResponse = ServerResponse | Http2ServerResponse
+
+/** Serves a request whose path is a method's; false when it is not. */
+export type RpcHandler = (
+  request: HttpRequest,
+  response: HttpResponse,
+  connection: ClientConnection,
+) => boolean
+
+const messageBytesMaxDefault = 4 * 1024 * 1024
+
+export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOptions): RpcHandler {
+  const handlers = new Map(
+    createRouter(deps, options).handlers.map((handler) => [handler.requestPath, handler]),
+  )
+  return (request, response, connection) => {
+    const handler = handlers.get((request.url ?? '').split('?', 1)[0]!)
+    if (handler === undefined) return false
+    const call = startCall(deps, request, connection)
+    const controller = new AbortController()
+    const ended = AbortSignal.any([controller.signal, options.shutdownSignal])
+    const release = connection.addCall(controller, handler.method)
+    response.setHeader(requestIdHeader, call.requestId)
+    response.setHeader(correlationIdHeader, call.correlationId)
+    const values = createContextValues().set(callContextKey, { ...call, ended })
+    const universal = universalRequestFromNodeRequest(request, response, undefined, values)
+    handler(universal)
+      .then(withParseErrorsExplained)
+      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .catch((reason: unknown) => {
+        // The caller went away while the answer was written: nobody is left to tell.
+        if (ConnectError.from(reason).code !== Code.Aborted) {
+          deps.observer.problem?.(`answering ${handler.requestPath} failed`, reason)
+        }
+        response.destroy()
+      })
+      .finally(release)
+    return true
+  }
+}
+
+function createRouter(deps: RpcHandlerDeps, options: RpcHandlerOptions) {
+  const router = createConnectRouter({
+    interceptors: [createServerInterceptor(deps)],
+    requestGate: (context) => {
+      const call = contextIn(context.values)
+      try {
+        requireRight(call.peer, context.method)
+        requireRate(deps.limiter, call.clientName, context.method)
+      } catch (reason) {
+        throw createOutcomeReporter(deps, context.method, call)(reason)
+      }
+    },
+    readMaxBytes: options.messageBytesMax ?? messageBytesMaxDefault,
+    jsonOptions: { ignoreUnknownFields: false },
+    acceptCompression: [compressionGzip],
+    shutdownSignal: options.shutdownSignal,
+  })
+  for (const { service, implementation } of options.services) {
+    const missing = service.methods.filter((method) => !(method.localName in implementation))
+    const refusals = missing.map((method) => [method.localName, refusalOf(method)] as const)
+    router.service(service, { ...implementation, ...Object.fromEntries(refusals) } as object)
+  }
+  return router
+}
+
+function refusalOf(method: DescMethod): (...given: unknown[]) => unknown {
+  if (method.methodKind === 'unary' || method.methodKind === 'client_streaming') {
+    return () => Promise.reject(explainUnimplemented(method))
+  }
+  return () => ({
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(explainUnimplemented(method)) }),
+  })
+}
+
+function startCall(
+  deps: RpcHandlerDeps,
+  request: HttpRequest,
+  connection: ClientConnection,
+): Omit<CallContext, 'ended'> {
+  const peer = connection.peerAt(deps.clock.wallMs())
+  const ids = idsFrom(deps.random, (name) => {
+    const value = request.headers[name]
+    return typeof value === 'string' ? value : undefined
+  })
+  return {
+    peer,
+    connection,
+    clientName: clientNameOf(peer, connection.remoteAddress),
+    ...ids,
+  }
+}
