@@ -1,5 +1,6 @@
 /** Manifests from files, directories and stdin. Every problem of every file is reported at once. */
-import { parseManifests, type Workload } from '@cloudless/api'
+import type { Workload } from '@cloudless/api'
+import { parseManifests } from '@cloudless/api/manifest'
 import { CloudlessError, messageOf, systemCodeOf } from '@cloudless/base'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'

@@ -13,7 +13,7 @@ export const schema: Command = {
   options: [],
 
   async run(context) {
-    const { manifestJsonSchema } = await import('@cloudless/api')
+    const { manifestJsonSchema } = await import('@cloudless/api/manifest')
     const format = context.settings.output === 'yaml' ? 'yaml' : 'json'
     context.io.out(await encode(manifestJsonSchema() as Parameters<typeof encode>[0], format))
     return 0

@@ -28,7 +28,9 @@ export const workloadStatusCommand: Command = {
       return await waitUntilReady(context, [workload], options.durationMs('timeout')!)
     }
     // A watch of one workload fills in its replicas; its first message is what we want.
-    for await (const { kind, workload } of coordinator.watchWorkloads(request, { signal })) {
+    const once = new AbortController()
+    const watching = { signal: AbortSignal.any([signal, once.signal]), timeoutMs: 0 }
+    for await (const { kind, workload } of coordinator.watchWorkloads(request, watching)) {
       if (kind === WatchKind.SYNCED || workload === undefined) break
       const readiness = readinessOf(workload)
       if (settings.output === 'table' || settings.output === 'wide') {
@@ -36,6 +38,7 @@ export const workloadStatusCommand: Command = {
         io.out(`${readiness.summary} (${workloadStatus(workload)}${message})\n`)
         for (const line of readiness.replicaLines) io.out(`${line}\n`)
       } else await printOne(context, workloadResource, workload)
+      once.abort(new Error('one look was enough'))
       return readiness.kind === 'ready' ? 0 : 1
     }
     throw new CloudlessError('not_found', `there is no workload "${workloadId}".`)

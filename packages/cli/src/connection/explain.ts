@@ -1,12 +1,7 @@
 /** From what the transport throws to one sentence a person can act on. */
-import {
-  CloudlessError,
-  errorCodes,
-  messageOf,
-  systemCodeOf,
-  type ErrorCode,
-} from '@cloudless/base'
-import { Code, ConnectError } from '@connectrpc/connect'
+import { fromConnectError } from '@cloudless/api'
+import { CloudlessError, messageOf, systemCodeOf, type ErrorCode } from '@cloudless/base'
+import { ConnectError } from '@connectrpc/connect'
 
 interface Failure {
   readonly address: string
@@ -84,18 +79,17 @@ function causes(reason: unknown): unknown[] {
 /** From anything a command throws. Answers keep the coordinator's own sentence. */
 export function explainFailure(reason: unknown): CloudlessError {
   if (!(reason instanceof ConnectError)) return CloudlessError.from(reason)
-  const code = codeOf(reason)
+  const error = fromConnectError(reason)
+  const { code } = error
   const transportWhy = causes(reason.cause)
     .map((cause) => whyBySystemCode[systemCodeOf(cause) ?? ''])
     .find((why) => why !== undefined)
-  if (code === 'unavailable' || code === 'internal') {
-    if (transportWhy !== undefined) {
-      return new CloudlessError(
-        'unavailable',
-        `the connection to the coordinator broke: ${transportWhy}. Try again.`,
-        { cause: reason },
-      )
-    }
+  // What we cancelled ourselves is told apart by our signal, before anybody asks for an explanation.
+  const broken = transportWhy !== undefined || code === 'cancelled'
+  if (broken && ['unavailable', 'internal', 'cancelled'].includes(code)) {
+    const why = transportWhy ?? 'it was closed'
+    const message = `the connection to the coordinator broke: ${why}. Try again.`
+    return new CloudlessError('unavailable', message, { cause: reason })
   }
   if (code === 'deadline_exceeded') {
     return new CloudlessError(
@@ -105,7 +99,10 @@ export function explainFailure(reason: unknown): CloudlessError {
     )
   }
   const message = reason.rawMessage || 'the coordinator gave no reason'
-  return new CloudlessError(code, message + adviceFor(code), { cause: reason })
+  return new CloudlessError(code, message + adviceFor(code), {
+    details: error.details,
+    cause: reason,
+  })
 }
 
 function adviceFor(code: ErrorCode): string {
@@ -117,15 +114,4 @@ function adviceFor(code: ErrorCode): string {
     default:
       return ''
   }
-}
-
-function codeOf(error: ConnectError): ErrorCode {
-  if (error.code === Code.Canceled) return 'cancelled'
-  if (error.code === Code.Aborted) return 'conflict'
-  if (error.code === Code.DataLoss) return 'corrupt_data'
-  if (error.code === Code.OutOfRange) return 'invalid_argument'
-  const snake = Code[error.code]
-    ?.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`)
-    .toLowerCase()
-  return errorCodes.find((code) => code === snake) ?? 'internal'
 }
