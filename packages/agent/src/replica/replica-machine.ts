@@ -370,7 +370,9 @@ function afterStopped(
 ): ReplicaStep {
   const next = { ...state, graceMs: undefined, cleanupFailuresInRow: 0 }
   const exitCode = event.exitCode ?? -1
-  if (state.aftermath === 'remove') return remove(next)
+  if (state.aftermath === 'remove') {
+    return remove({ ...next, lastEnd: runEndOf({ ...event, exitCode }) })
+  }
   if (state.aftermath === 'start') return pull(next)
   if (state.aftermath === 'hold') {
     return held({ ...next, lastEnd: runEndOf({ ...event, exitCode }) })

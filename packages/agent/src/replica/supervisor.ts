@@ -185,9 +185,14 @@ export class Supervisor {
     const replicaIds = [...this.#actors.keys()]
     for (const replicaId of replicaIds)
       this.#stop({ replicaId, graceMs: undefined, reason: 'evicted' })
-    while (this.#actors.size > 0 && !signal.aborted) {
-      const changed = this.#outbox.nextChange(signal)
-      if (this.#actors.size > 0) await changed
+    await this.until(() => this.#actors.size === 0, signal)
+  }
+
+  /** Resolves once the condition holds; it is looked at after every change. Rejects when aborted. */
+  async until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!condition()) {
+      signal.throwIfAborted()
+      await this.#outbox.nextChange(signal)
     }
   }
 

@@ -1,0 +1,184 @@
+/**
+ * Stays connected to some coordinator for as long as the agent runs: tries each address in turn, backs off between rounds,
+ * renews the certificate, and ends only when the agent leaves or the membership has ended.
+ */
+import { backoffDelayMs, CloudlessError, sleep, type Clock, type Random } from '@cloudless/base'
+import type { LoadedCredentials } from '@cloudless/identity'
+import type { AgentLogger } from '../logger.ts'
+import { CertificateRenewal } from './certificate-renewal.ts'
+import {
+  connectToCoordinator,
+  formatAddress,
+  parseAddress,
+  type CoordinatorConnection,
+} from './coordinator-connection.ts'
+import type { NodeIdentity } from './node-identity.ts'
+import { Session, type SessionEnd, type SessionPorts } from './session.ts'
+
+export interface MembershipDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: AgentLogger
+  readonly identity: NodeIdentity
+  readonly ports: SessionPorts
+}
+
+export interface MembershipOptions {
+  readonly trustDomain: string
+  readonly credentials: LoadedCredentials
+  /** "host:port", tried in turn; those that a coordinator names are tried after them. */
+  readonly addresses: readonly string[]
+}
+
+export type MembershipEnd = Exclude<SessionEnd, { kind: 'lost' }>
+
+const backoff = { delayMsMin: 100, delayMsMax: 5_000 } as const
+
+export class Membership {
+  readonly #deps: MembershipDeps
+  readonly #options: MembershipOptions
+  readonly #renewal: CertificateRenewal
+  readonly #leaving = new AbortController()
+  #addresses: string[]
+  #session: Session | undefined
+  #connection: CoordinatorConnection | undefined
+  #connected = false
+
+  constructor(deps: MembershipDeps, options: MembershipOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#renewal = new CertificateRenewal(deps, options.credentials)
+    this.#addresses = options.addresses.map((address) => formatAddress(parseAddress(address)))
+  }
+
+  /** Whether a session is up. */
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  /** The newest, for new connections. */
+  get credentials(): LoadedCredentials {
+    return this.#renewal.credentials
+  }
+
+  /** Where the session's coordinator was reached; empty before the first. */
+  get address(): string {
+    return this.#connection?.address ?? ''
+  }
+
+  beatNow(): void {
+    this.#session?.beatNow()
+  }
+
+  /** Also those a coordinator named, after the configured ones. */
+  addAddresses(addresses: readonly string[]): void {
+    for (const address of addresses) {
+      if (!this.#addresses.includes(address)) this.#addresses.push(address)
+    }
+  }
+
+  /** Runs until it is left or evicted; never rejects. */
+  async run(): Promise<MembershipEnd> {
+    const { clock, random } = this.#deps
+    const { signal } = this.#leaving
+    for (let turn = 0, failuresInRow = 0; !signal.aborted; turn++) {
+      const address = this.#addresses[turn % this.#addresses.length]!
+      const end = await this.#once(address)
+      if (end.kind !== 'lost') return end
+      if (end.error.details['reason'] === 'removed') {
+        return { kind: 'evicted', reason: 'removed', message: end.error.message }
+      }
+      // The coordinator that was just there is the best to ask again.
+      if (end.welcomed) turn--
+      failuresInRow = end.welcomed ? 0 : failuresInRow + 1
+      const round = Math.floor(failuresInRow / this.#addresses.length)
+      const delayMs = backoffDelayMs(random, round, backoff)
+      if (signal.aborted) break
+      this.#sayLost(end.error, { address, failuresInRow, delayMs })
+      await sleep(clock, delayMs, signal).catch(() => undefined) // The loop looks at the signal.
+    }
+    return { kind: 'left' }
+  }
+
+  /** Says goodbye if there is anyone to say it to; `run` resolves within two seconds. */
+  leave(expectedBackMs: number, reason: string): void {
+    this.#session?.leave(expectedBackMs, reason)
+    if (!this.#connected) this.#connection?.close()
+    this.#leaving.abort()
+  }
+
+  async #once(address: string): Promise<SessionEnd> {
+    const { clock, logger, ports } = this.#deps
+    const credentialsBefore = this.#renewal.credentials
+    let connection: CoordinatorConnection | undefined
+    try {
+      connection = this.#connect(address)
+      await this.#renewal.beforeSession(connection)
+    } catch (reason) {
+      connection?.close()
+      return { kind: 'lost', error: CloudlessError.from(reason), welcomed: false }
+    }
+    if (this.#renewal.credentials !== credentialsBefore) {
+      connection.close()
+      connection = this.#connect(address)
+    }
+    this.#connection = connection
+    const session = new Session({ clock, logger, ports: this.#portsOf(connection) }, connection)
+    this.#session = session
+    const end = await session.run()
+    this.#connected = false
+    this.#session = undefined
+    this.#renewal.detach()
+    connection.close()
+    return end
+  }
+
+  #connect(address: string): CoordinatorConnection {
+    const { credentials } = this.#renewal
+    const { trustDomain } = this.#options
+    return connectToCoordinator({ address, caPem: credentials.caPem, trustDomain, credentials })
+  }
+
+  #portsOf(connection: CoordinatorConnection): SessionPorts {
+    const { ports, logger } = this.#deps
+    return {
+      hello: () => ports.hello(),
+      heartbeat: (roundTripMs) => ports.heartbeat(roundTripMs),
+      apply: (update) => ports.apply(update),
+      listen: (listener) => ports.listen(listener),
+      coordinatorTime: (wallMs, roundTripMs) => ports.coordinatorTime(wallMs, roundTripMs),
+      dialBack: (connectionId) => ports.dialBack(connectionId),
+      welcomed: (welcome) => {
+        this.#connected = true
+        logger.info({ address: connection.address }, `connected to ${connection.address}`)
+        this.addAddresses(welcome.coordinators)
+        this.#renewal.attach(connection)
+        ports.welcomed(welcome, connection)
+      },
+    }
+  }
+
+  #saidAtMs = Number.NEGATIVE_INFINITY
+
+  /** The first loss at once, then every half minute: an outage of hours must not fill a disk. */
+  #sayLost(
+    error: CloudlessError,
+    facts: { readonly address: string; readonly failuresInRow: number; readonly delayMs: number },
+  ): void {
+    const { clock, logger } = this.#deps
+    const { address, failuresInRow, delayMs } = facts
+    const nowMs = clock.monotonicMs()
+    if (failuresInRow > 1 && nowMs - this.#saidAtMs < 30_000) return
+    this.#saidAtMs = nowMs
+    logger.warn(
+      { address, code: error.code, failuresInRow },
+      `no session with ${address}: ${error.message}${clockHint(error)}; containers go on, ` +
+        `next try in ${Math.round(delayMs)} ms`,
+    )
+  }
+}
+
+function clockHint(error: CloudlessError): string {
+  const timeFault = /certificate (has expired|is not yet valid)/.test(error.message)
+  return timeFault ? ' (is the clock of this machine right?)' : ''
+}
