@@ -10,7 +10,7 @@
  * Invariants
  *   1. Stopping what the plan names never takes the ready replicas below the floor, unless the workload is being
  *      deleted, scaled down to fewer, or its strategy is RECREATE.
- *   2. No more than `replicas + surge` are live by our own making.
+ *   2. No more than `replicas + surge` are live by our own making; the surge of BLUE_GREEN is all replicas once more.
  *   3. With nothing left to change the plan is empty: planning again is harmless.
  */
 import {
@@ -123,10 +123,17 @@ function planBlueGreen(
   outdated: readonly ReplicaRecord[],
 ): WorkloadPlan {
   const wanted = workload.workload!.spec!.replicas
-  const missing = wanted - current.length
-  if (missing > 0) return { ...nothing, create: successors(replicas, missing) }
-  if (current.filter(isReady).length < wanted) return nothing
-  return retire(outdated, 'updated')
+  if (current.filter(isReady).length >= wanted) return retire(outdated, 'updated')
+  // What serves is kept until the switch; attempts that failed before this one must not pile up.
+  const serving = outdated.filter(isReady).slice(0, wanted)
+  const create = successors(replicas, Math.max(0, wanted - current.length))
+  return {
+    ...retire(
+      outdated.filter((r) => !serving.includes(r)),
+      'updated',
+    ),
+    create,
+  }
 }
 
 function planRolling(
