@@ -49,7 +49,8 @@ export const idempotencyRetentionMs = 86_400_000
 
 const prefix = 'idempotency/'
 const keyLengthMax = 128
-const sweepPageSize = 500
+/** Each takes a precondition and a write of one transaction, which may have 128. */
+const sweepPageSize = 64
 
 /** The key of a call: the request's own field, else the header. */
 export function idempotencyKeyOf(
