@@ -12,7 +12,7 @@ export const globalOptions: readonly Option[] = [
     kind: 'text',
     value: 'FORMAT',
     choices: outputFormats,
-    help: 'How to print; json and yaml use the field names of the API, a list is {"items": [...]}',
+    help: 'How to print',
     default: 'table',
   },
   { name: 'no-headers', kind: 'flag', help: 'Leave out the header, the borders and the total' },

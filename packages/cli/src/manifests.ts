@@ -1,6 +1,6 @@
 /** Manifests from files, directories and stdin. Every problem of every file is reported at once. */
 import type { Workload } from '@cloudless/api'
-import { parseManifests } from '@cloudless/api/manifest'
+import { formatManifestProblem, parseManifests } from '@cloudless/api/manifest'
 import { CloudlessError, messageOf, systemCodeOf } from '@cloudless/base'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -18,8 +18,8 @@ const manifestName = /\.(ya?ml|json)$/
 
 /**
  * Workloads in the order of the files, directories sorted by name. A workload without a namespace gets the context's.
- * Throws UsageError listing every problem as "file:line:column: path: message"; CloudlessError (not_found) for a
- * file that is not there.
+ * Throws CloudlessError: invalid_argument listing every problem with file, line and path; not_found for a file that
+ * is not there.
  */
 export async function readManifests(
   context: CommandContext,
@@ -37,9 +37,7 @@ export async function readManifests(
     const text = file === '-' ? await readInput(context.io) : readFile(context, file)
     const parsed = parseManifests(text, { fileName: shown })
     if (parsed.kind === 'invalid') {
-      for (const { path, line, column, message } of parsed.problems) {
-        problems.push(`${shown}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`)
-      }
+      problems.push(...parsed.problems.map(formatManifestProblem))
       continue
     }
     for (const { workload, line } of parsed.documents) {
@@ -51,7 +49,8 @@ export async function readManifests(
   }
   if (problems.length > 0) {
     const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
-    throw new UsageError(`${problems.join('\n')}\nnothing was sent: ${count} in the manifests.`)
+    const found = [...problems, `Nothing was sent: ${count} in the manifests.`]
+    throw new CloudlessError('invalid_argument', found.join('\n'))
   }
   if (documents.length === 0) throw new UsageError(`${paths.join(', ')}: no manifest in there.`)
   return documents

@@ -5,10 +5,11 @@ import { fileOptions } from '../manifest-files.ts'
 import { deleteOptions, deleteWorkloads } from './deleting.ts'
 
 export const deleteManifests: Command = {
-  description: 'Deletes the workloads that manifests name, whatever else the manifests say.',
+  description:
+    'Deletes the workloads that manifests name, whatever else the manifests say. By name: `delete workload NAME`.',
   examples: [
     { title: 'What a file applied', line: 'cloudlessctl delete -f web.yaml' },
-    { title: 'One workload by name', line: 'cloudlessctl delete workload web' },
+    { title: 'And wait until nothing is left', line: 'cloudlessctl delete -f web.yaml --wait' },
   ],
   arguments: [],
   options: [...fileOptions, ...deleteOptions],

@@ -56,7 +56,7 @@ export function serveAgent(router: ConnectRouter, state: FakeState, agent: FakeA
         stderr: Buffer.from('a warning\n'),
       }
     },
-    exec: (inputs) => runExec(inputs, agent),
+    exec: (inputs) => runExec(inputs, state, agent),
     async *streamLogs({ containerId, follow, tailLines, sinceMs }, { signal }) {
       const log = agent.logs.get(containerId)
       if (log === undefined) return refuse('not_found', `there is no container "${containerId}"`)
@@ -84,6 +84,7 @@ type Output = MessageInitShape<typeof ExecOutputSchema>
 
 async function* runExec(
   inputs: AsyncIterable<ExecInput>,
+  state: FakeState,
   agent: FakeAgent,
 ): AsyncGenerator<Output> {
   let command: readonly string[] = []
@@ -93,6 +94,7 @@ async function* runExec(
         command = input.value.command
         const { columns = 0, rows = 0 } = input.value.size ?? {}
         agent.seen.push(`start tty=${input.value.tty} size=${columns}x${rows}`)
+        state.changes.emit('exec')
         yield { output: { case: 'started', value: true } }
         if (command[0] === 'exit') {
           return yield { output: { case: 'exitCode', value: Number(command[1]) } }
