@@ -118,6 +118,8 @@ export interface PendingReplica {
   readonly antiAffinity: readonly Affinity[]
   readonly tolerations: readonly Toleration[]
   readonly spreadTopology: '' | 'node' | 'zone' | 'region'
+  /** OCI names of the processors its image is made for; not known when absent or empty. */
+  readonly architectures?: readonly string[]
   /** Nodes it must not go to: the one being drained, or lost. */
   readonly excludedNodeIds: readonly string[]
 }
