@@ -6,5 +6,5 @@ export interface Call {
   readonly peer: MemberIdentity | undefined
   readonly signal: AbortSignal
   /** The connection's certificate was renewed: it may be used until then, unix milliseconds. */
-  readonly extendConnection: (notAfterMs: number) => void
+  readonly extendConnection: (notAfterMs: number, serial: string) => void
 }

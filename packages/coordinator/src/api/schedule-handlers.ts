@@ -22,6 +22,7 @@ import { pendingReplicaOf, type SchedulerView } from '../controllers/scheduler-v
 import { newReplica } from '../controllers/replica-records.ts'
 import type { PlacementController } from '../controllers/placement-controller.ts'
 import { putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
+import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { requireWorkload, workloadIdOf } from './find.ts'
 
 export interface ScheduleHandlersDeps {
@@ -56,6 +57,25 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
     )
   }
 
+  async function markForReplacement(
+    decisions: readonly ScheduleDecision[],
+    reason: string,
+  ): Promise<void> {
+    await state.update(() => {
+      const placed = decisions
+        .map(({ replicaId }) => state.held('replica', replicaId))
+        .filter((held) => held !== undefined)
+        .filter(({ record }) => !record.stopping && record.status!.nodeId !== '')
+      return {
+        preconditions: placed.map((held) => unchanged('replica', held)),
+        writes: placed.map(({ id, record }) =>
+          putRecord('replica', id, { ...record, replaceWanted: true, replaceReason: reason }),
+        ),
+        result: undefined,
+      }
+    })
+  }
+
   return {
     async schedule(request: ScheduleRequest) {
       const { workload } = request
@@ -72,22 +92,10 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
     async reschedule(request: RescheduleRequest) {
       const { id } = requireWorkload(state, request.workloadId, request.namespace)
       const oldDecisions = decisionsOf(state, id)
-      await state.update(() => {
-        const replicas = state
-          .replicasOfWorkload(id)
-          .filter(({ record }) => !record.stopping && record.status!.nodeId !== '')
-        return {
-          preconditions: replicas.map((held) => unchanged('replica', held)),
-          writes: replicas.map(({ id: replicaId, record }) =>
-            putRecord('replica', replicaId, {
-              ...record,
-              replaceWanted: true,
-              replaceReason: request.reason || 'rescheduled',
-            }),
-          ),
-          result: undefined,
-        }
-      })
+      for (let first = 0; first < oldDecisions.length; first += recordsPerTransactionMax) {
+        const some = oldDecisions.slice(first, first + recordsPerTransactionMax)
+        await markForReplacement(some, request.reason || 'rescheduled')
+      }
       await deps.placement.settled()
       const before = new Set(oldDecisions.map((decision) => decision.replicaId))
       const newDecisions = decisionsOf(state, id).filter(({ replicaId }) => !before.has(replicaId))

@@ -21,8 +21,8 @@ import {
   type Random,
 } from '@cloudless/base'
 import { signJoinToken, type CertificateAuthority } from '@cloudless/identity'
-import type { Write } from '@cloudless/metadata'
 import { absent, putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
+import { rememberNothing, type Remember } from '../state/remember.ts'
 import { pageOf } from './paging.ts'
 
 export interface TokenHandlersDeps {
@@ -44,7 +44,7 @@ export function tokenHandlers(deps: TokenHandlersDeps) {
   return {
     async createJoinToken(
       request: CreateJoinTokenRequest,
-      withAnswer: (answer: CreateJoinTokenResponse) => readonly Write[] = () => [],
+      remember: Remember<CreateJoinTokenResponse> = rememberNothing,
     ): Promise<CreateJoinTokenResponse> {
       const joinToken = newToken(request, clock.wallMs(), `jt-${randomId(deps.random, 12)}`)
       const token = await signJoinToken(deps.authority.tokenKey, {
@@ -65,8 +65,8 @@ export function tokenHandlers(deps: TokenHandlersDeps) {
       })
       const record = create(JoinTokenRecordSchema, { joinToken })
       await state.update(() => ({
-        preconditions: [absent('token', joinToken.id)],
-        writes: [putRecord('token', joinToken.id, record), ...withAnswer(answer)],
+        preconditions: [absent('token', joinToken.id), ...remember.preconditions],
+        writes: [putRecord('token', joinToken.id, record), ...remember.writes(answer)],
         result: undefined,
       }))
       deps.onChanged(joinToken, 'create')

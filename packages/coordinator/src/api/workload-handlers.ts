@@ -28,7 +28,6 @@ import {
   type WorkloadRecord,
 } from '@cloudless/api'
 import { CloudlessError, type Clock } from '@cloudless/base'
-import type { Write } from '@cloudless/metadata'
 import {
   absent,
   putRecord,
@@ -37,6 +36,7 @@ import {
   type Decision,
   type Held,
 } from '../state/cluster-state.ts'
+import { rememberNothing, type Remember } from '../state/remember.ts'
 import type { Call } from './call.ts'
 import {
   matchesLabels,
@@ -58,9 +58,6 @@ export interface WorkloadHandlersDeps {
 }
 
 export type WorkloadAction = 'create' | 'update' | 'scale' | 'restart' | 'delete'
-
-/** Writes to commit together with a create, made from its answer. */
-export type WithWorkloadAnswer<Answer> = (answer: Answer) => readonly Write[]
 
 const replicasMax = 100_000
 
@@ -93,7 +90,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
 
   function decideCreate(
     workload: Workload,
-    withAnswer: WithWorkloadAnswer<Workload>,
+    remember: Remember<Workload>,
   ): Decision<WorkloadRecord> {
     const existing = state.held('workload', workload.id)
     if (existing) throw alreadyExists(existing, workload)
@@ -102,22 +99,22 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     const record = create(WorkloadRecordSchema, { workload: stored })
     const answer = viewWorkload(record, [], { withReplicas: true, modRevision: 0 })
     return {
-      preconditions: [absent('workload', workload.id)],
-      writes: [putRecord('workload', workload.id, record), ...withAnswer(answer)],
+      preconditions: [absent('workload', workload.id), ...remember.preconditions],
+      writes: [putRecord('workload', workload.id, record), ...remember.writes(answer)],
       result: record,
     }
   }
 
   async function createWorkload(
     request: CreateWorkloadRequest,
-    withAnswer: WithWorkloadAnswer<Workload> = () => [],
+    remember: Remember<Workload> = rememberNothing,
   ): Promise<Workload> {
     const workload = accepted(request.workload)
     if (request.dryRun) {
-      const { result } = decideCreate(workload, () => [])
+      const { result } = decideCreate(workload, rememberNothing)
       return viewWorkload(result, [], { withReplicas: true, modRevision: 0 })
     }
-    const record = await state.update(() => decideCreate(workload, withAnswer))
+    const record = await state.update(() => decideCreate(workload, remember))
     deps.onChanged(record!, 'create')
     return view(workload.id)
   }
@@ -188,10 +185,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     createWorkload,
     updateWorkload,
 
-    async applyWorkload(
-      request: ApplyWorkloadRequest,
-      withAnswer: WithWorkloadAnswer<Workload> = () => [],
-    ) {
+    async applyWorkload(request: ApplyWorkloadRequest) {
       const workload = accepted(request.workload)
       const existing = state.held('workload', workload.id)
       const outcome = !existing
@@ -201,10 +195,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
           : ApplyOutcome.CONFIGURED
       const answer = existing
         ? await updateWorkload({ ...request, $typeName: 'cloudless.api.v1.UpdateWorkloadRequest' })
-        : await createWorkload(
-            { ...request, $typeName: 'cloudless.api.v1.CreateWorkloadRequest' },
-            withAnswer,
-          )
+        : await createWorkload({ ...request, $typeName: 'cloudless.api.v1.CreateWorkloadRequest' })
       return create(ApplyWorkloadResponseSchema, { workload: answer, outcome })
     },
 

@@ -27,6 +27,7 @@ import {
   type Held,
   type RecordChange,
 } from '../state/cluster-state.ts'
+import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { planEvictions } from './plan-evictions.ts'
 import { applyObservation, stopping, withStatus } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
@@ -79,8 +80,19 @@ export class NodeController {
    * forgotten, what it reports is taken over, and what was given up but found no other place is taken back.
    */
   async welcome(nodeId: string, hello: Hello): Promise<NodeRecord> {
-    const { state, report } = this.#deps
-    const welcomed = await state.update((): Decision<{ node: NodeRecord; done: Done }> => {
+    for (;;) {
+      const { node, settled } = await this.#welcomeOnce(nodeId, hello)
+      for (const replica of settled.reclaimed) this.#deps.report.replicaReclaimed(replica)
+      for (const [before, after] of settled.changed) {
+        this.#deps.report.replicaChanged(before, after)
+      }
+      if (settled.complete) return node
+    }
+  }
+
+  async #welcomeOnce(nodeId: string, hello: Hello): Promise<Welcomed> {
+    const { state } = this.#deps
+    const welcomed = await state.update((): Decision<Welcomed> => {
       const held = state.held('node', nodeId)
       if (!held) {
         throw new CloudlessError(
@@ -93,17 +105,10 @@ export class NodeController {
       return {
         preconditions: [unchanged('node', held), ...settled.preconditions],
         writes: [putRecord('node', nodeId, node), ...settled.writes],
-        result: {
-          node,
-          done: () => {
-            for (const replica of settled.reclaimed) report.replicaReclaimed(replica)
-            for (const [before, after] of settled.changed) report.replicaChanged(before, after)
-          },
-        },
+        result: { node, settled },
       }
     })
-    welcomed!.done()
-    return welcomed!.node
+    return welcomed!
   }
 
   #settleReplicas(nodeId: string, hello: Hello): Settlement {
@@ -113,8 +118,13 @@ export class NodeController {
       writes: [],
       reclaimed: [],
       changed: [],
+      complete: true,
     }
     for (const held of this.#deps.state.replicasOnNode(nodeId)) {
+      // One replica takes two writes at most: its own and its successor's.
+      if (settlement.writes.length + 2 > recordsPerTransactionMax) {
+        return { ...settlement, complete: false }
+      }
       this.#settleReplica(held, observed.get(held.id), settlement)
     }
     return settlement
@@ -192,7 +202,7 @@ export class NodeController {
 
   /** What was given to a node while it was being removed: its workload makes another. */
   #forgetReplicas(nodeId: string): Decision<Done> {
-    const replicas = this.#deps.state.replicasOnNode(nodeId)
+    const replicas = this.#deps.state.replicasOnNode(nodeId).slice(0, recordsPerTransactionMax)
     return {
       preconditions: replicas.map((replica) => unchanged('replica', replica)),
       writes: replicas.map((replica) => deleteRecord('replica', replica.id)),
@@ -231,7 +241,8 @@ export class NodeController {
     }
     if (verdict.phase === NodePhase.OFFLINE) {
       const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)
-      for (const replica of given) {
+      // The changes themselves make us look again, for those that are left.
+      for (const replica of given.slice(0, recordsPerTransactionMax)) {
         preconditions.push(unchanged('replica', replica))
         writes.push(
           replica.record.stopping
@@ -239,7 +250,8 @@ export class NodeController {
             : putRecord('replica', replica.id, lost(replica.record, held.record, clock.wallMs())),
         )
       }
-      if (given.length > 0) reports.push(() => report.nodeLost(held.record, given.length))
+      if (given.length > 0 && verdict.phase !== status.phase)
+        reports.push(() => report.nodeLost(held.record, given.length))
     } else {
       this.#evict(held, replicas, { preconditions, writes, reports })
     }
@@ -257,7 +269,7 @@ export class NodeController {
       replicas.map((held) => held.record),
     )
     const heldById = new Map(replicas.map((held) => [held.id, held]))
-    for (const { replica, kind, reason } of plan) {
+    for (const { replica, kind, reason } of plan.slice(0, recordsPerTransactionMax)) {
       const held = heldById.get(replica.status!.id)!
       out.preconditions.push(unchanged('replica', held))
       const record = {
@@ -291,6 +303,13 @@ interface Settlement {
   readonly writes: Write[]
   readonly reclaimed: ReplicaRecord[]
   readonly changed: [ReplicaRecord, ReplicaRecord | undefined][]
+  /** False when one transaction does not take all: what is left needs another look. */
+  readonly complete: boolean
+}
+
+interface Welcomed {
+  readonly node: NodeRecord
+  readonly settled: Settlement
 }
 
 function isUnplaced(replica: ReplicaRecord): boolean {

@@ -15,7 +15,12 @@ import {
 } from '@cloudless/api'
 import { backoffDelayMs, type Clock, type Random } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
-import { schedule, type Placement, type ScoreWeights } from '@cloudless/scheduler'
+import {
+  describeRejections,
+  schedule,
+  type Placement,
+  type ScoreWeights,
+} from '@cloudless/scheduler'
 import {
   putRecord,
   unchanged,
@@ -25,6 +30,7 @@ import {
   type RecordChange,
 } from '../state/cluster-state.ts'
 import { keyOf } from '../state/records.ts'
+import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import type { Reporter } from './reporter.ts'
 import { withStatus } from './replica-records.ts'
 import { pendingReplicaOf, type SchedulerView } from './scheduler-view.ts'
@@ -41,8 +47,8 @@ export interface PlacementOptions {
   readonly weights: ScoreWeights
 }
 
-/** Replicas decided in one transaction. */
-const batchMax = 256
+/** Replicas decided in one transaction: each needs two preconditions, its own and its node's. */
+const batchMax = recordsPerTransactionMax / 2
 const retryBackoff = { delayMsMin: 100, delayMsMax: 10_000 }
 
 export class PlacementController {
@@ -235,8 +241,10 @@ export class PlacementController {
     const pendingReasons = placement.rejections.map((rejection) =>
       create(PendingReasonSchema, rejection),
     )
-    if (sameReasons(held.record.status!.pendingReasons, pendingReasons)) return
-    const message = describeRejections(placement)
+    const message = describeRejections(placement.nodeCount, placement.rejections)
+    const { status } = held.record
+    const isKnown = status!.message === message
+    if (isKnown && sameReasons(status!.pendingReasons, pendingReasons)) return
     const record = withStatus(held.record, { pendingReasons, reason: 'Unschedulable', message })
     draft.preconditions.push(unchanged('replica', held))
     draft.writes.push(putRecord('replica', held.id, record))
@@ -256,14 +264,6 @@ interface Outcome {
   readonly placed: number
   readonly unplaceable: number
   readonly say: Say
-}
-
-/** "0 of 3 nodes: 2 not enough memory, 1 tainted". */
-export function describeRejections(placement: Extract<Placement, { kind: 'unplaceable' }>): string {
-  if (placement.nodeCount === 0)
-    return 'there are no nodes; join one with `cloudlessctl token create`'
-  const counts = placement.rejections.map(({ reason, nodeCount }) => `${nodeCount} ${reason}`)
-  return `0 of ${placement.nodeCount} nodes: ${counts.join(', ')}`
 }
 
 function needsPlace(record: ReplicaRecord): boolean {

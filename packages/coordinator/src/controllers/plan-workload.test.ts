@@ -373,9 +373,10 @@ function settle(world: World): void {
     planAndCheck(world)
     const busy = world.live.some((r) => !r.status!.ready) || world.all.some((r) => r.stopping)
     if (say(plan) === '' && !busy) return
-    for (const _ of world.all) world.place(round)
-    for (const _ of world.all) world.becomeReady(round)
-    for (const _ of world.all) world.finishStop(round)
+    const { size } = world.replicas
+    for (let n = 0; n < size; n++) world.place(round)
+    for (let n = 0; n < size; n++) world.becomeReady(round)
+    for (let n = 0; n < size; n++) world.finishStop(round)
     world.nowMs += 5_000
   }
   assert.fail(`it does not settle: ${say(planWorkload(world.workload, world.all, world.nowMs))}`)

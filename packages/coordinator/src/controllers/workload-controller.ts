@@ -12,6 +12,7 @@ import {
   type Held,
   type RecordChange,
 } from '../state/cluster-state.ts'
+import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { planWorkload, type WorkloadPlan } from './plan-workload.ts'
 import { newReplica, newReplicaId, stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
@@ -23,9 +24,6 @@ export interface WorkloadControllerDeps {
   readonly random: Random
   readonly report: Reporter
 }
-
-/** Replicas made or stopped in one transaction; the rest of a large plan follows in the next. */
-const changesPerTransactionMax = 256
 
 type Done = () => void
 
@@ -88,33 +86,55 @@ export class WorkloadController {
   ): Decision<Done> {
     const { clock, random, report } = this.#deps
     const heldById = new Map(replicas.map((held) => [held.id, held]))
+    const { create, stop, forget, finished } = firstPart(plan)
     const preconditions: Precondition[] = [unchanged('workload', workload)]
     const writes: Write[] = []
     const reports: Done[] = []
-    for (const { replaces } of plan.create.slice(0, changesPerTransactionMax)) {
+    for (const { replaces } of create) {
       const id = newReplicaId(workload.record.workload!.name, random)
       const replica = newReplica(workload.record, { id, replaces, nowMs: clock.wallMs() })
       preconditions.push(absent('replica', id))
       writes.push(putRecord('replica', id, replica))
       reports.push(() => report.replicaCreated(replica))
     }
-    for (const { replica, reason } of plan.stop.slice(0, changesPerTransactionMax)) {
+    for (const { replica, reason } of stop) {
       const { id } = replica.status!
       const graceMs = workload.record.deleteGraceMs
       preconditions.push(unchanged('replica', heldById.get(id)!))
       writes.push(putRecord('replica', id, stopping(replica, reason, graceMs)))
       reports.push(() => report.replicaStopping(replica, reason))
     }
-    for (const replica of plan.forget.slice(0, changesPerTransactionMax)) {
+    for (const replica of forget) {
       const { id } = replica.status!
       preconditions.push(unchanged('replica', heldById.get(id)!))
       writes.push(deleteRecord('replica', id))
     }
-    if (plan.finished && plan.forget.length <= changesPerTransactionMax) {
+    if (finished) {
       writes.push(deleteRecord('workload', workload.id))
       reports.push(() => report.workloadDeleted(workload.record))
     }
     return { preconditions, writes, result: () => reports.forEach((report) => report()) }
+  }
+}
+
+/**
+ * As much of a plan as one transaction takes; what it changes makes the controller look again for the rest. What frees
+ * room comes first.
+ */
+function firstPart(plan: WorkloadPlan): WorkloadPlan {
+  let left = recordsPerTransactionMax
+  const some = <T>(items: readonly T[]): readonly T[] => {
+    const taken = items.slice(0, left)
+    left -= taken.length
+    return taken
+  }
+  const [forget, stop, create] = [some(plan.forget), some(plan.stop), some(plan.create)]
+  return {
+    ...plan,
+    forget,
+    stop,
+    create,
+    finished: plan.finished && forget.length === plan.forget.length,
   }
 }
 
@@ -126,6 +146,7 @@ function orphaned(replicas: readonly Held<ReplicaRecord>[]): Decision<Done> | un
     const { nodeId, state } = held.record.status!
     const unreachable = nodeId === '' || state === ReplicaState.LOST
     if (held.record.stopping && !unreachable) continue
+    if (writes.length >= recordsPerTransactionMax) break
     preconditions.push(unchanged('replica', held))
     writes.push(
       unreachable

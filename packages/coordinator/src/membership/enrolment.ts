@@ -37,7 +37,9 @@ import {
   type Decision,
   type Held,
 } from '../state/cluster-state.ts'
+import { rememberNothing, type Remember } from '../state/remember.ts'
 import { nodeNameKey } from '../state/records.ts'
+import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { allocateSubnet, type SubnetPlan } from './subnets.ts'
 
 export interface EnrolmentDeps {
@@ -65,14 +67,11 @@ export interface Enrolled {
   readonly replacedNodeId: string | undefined
 }
 
-/** Writes to commit together with the enrolment, made from its answer. */
-export type WithAnswer = (response: EnrollNodeResponse) => readonly Write[]
-
 export async function enrollNode(
   deps: EnrolmentDeps,
   options: EnrolmentOptions,
   request: EnrollNodeRequest,
-  withAnswer: WithAnswer = () => [],
+  remember: Remember<EnrollNodeResponse> = rememberNothing,
 ): Promise<Enrolled> {
   const problem = problemWithLabel(request.nodeName)
   if (problem) throw new CloudlessError('invalid_argument', `node_name: ${problem}`)
@@ -90,7 +89,7 @@ export async function enrollNode(
   const enrolled = await deps.state.update(() => {
     const token = usableToken(deps.state.held('token', tokenId), deps.clock.wallMs(), tokenId)
     checkScope(token.record, request)
-    return decide(deps, options, { request, nodeId, certificate, token, withAnswer })
+    return decide(deps, options, { request, nodeId, certificate, token, remember })
   })
   return enrolled!
 }
@@ -100,13 +99,13 @@ interface Attempt {
   readonly nodeId: string
   readonly certificate: IssuedCertificate
   readonly token: Held<JoinTokenRecord>
-  readonly withAnswer: WithAnswer
+  readonly remember: Remember<EnrollNodeResponse>
 }
 
 function decide(
   deps: EnrolmentDeps,
   options: EnrolmentOptions,
-  { request, nodeId, certificate, token, withAnswer }: Attempt,
+  { request, nodeId, certificate, token, remember }: Attempt,
 ): Decision<Enrolled> {
   const nowMs = deps.clock.wallMs()
   const namesake = deps.state.findNode(request.nodeName)
@@ -136,6 +135,7 @@ function decide(
   })
   const used = usedOnce(token.record, request.nodeName)
   const preconditions: Precondition[] = [
+    ...remember.preconditions,
     unchanged('token', token),
     absent('node', nodeId),
     namesake ? unchanged('node', namesake) : { kind: 'absent', key: nodeNameKey(request.nodeName) },
@@ -145,7 +145,7 @@ function decide(
     putRecord('node', nodeId, record),
     { kind: 'put', key: nodeNameKey(request.nodeName), value: new TextEncoder().encode(nodeId) },
     ...(namesake ? removalWrites(deps.state, namesake, nowMs, options.rejoinWindowMs) : []),
-    ...withAnswer(response),
+    ...remember.writes(response),
   ]
   const result = { response, node: record, token: used, replacedNodeId: namesake?.id }
   return { preconditions, writes, result }
@@ -174,7 +174,11 @@ export function removalWrites(
         expiresAtMs,
       }),
     ),
-    ...state.replicasOnNode(node.id).map((replica) => deleteRecord('replica', replica.id)),
+    // The node controller forgets what one transaction does not take.
+    ...state
+      .replicasOnNode(node.id)
+      .slice(0, recordsPerTransactionMax)
+      .map((replica) => deleteRecord('replica', replica.id)),
   ]
 }
 

@@ -56,6 +56,10 @@ export class LiveNodes {
     return this.#nodes.get(nodeId)
   }
 
+  get heartbeatIntervalMs(): number {
+    return this.#options.heartbeatIntervalMs
+  }
+
   isConnected(nodeId: string): boolean {
     return this.#nodes.get(nodeId)?.liveness.kind === 'connected'
   }

@@ -14,6 +14,7 @@ import {
   type ClusterState,
   type Decision,
 } from '../state/cluster-state.ts'
+import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { applyObservation } from '../controllers/replica-records.ts'
 
 export interface ObservationWriterDeps {
@@ -31,7 +32,6 @@ interface Reported {
 
 type Stored = readonly [ReplicaRecord, ReplicaRecord | undefined][]
 
-const writesPerTransactionMax = 256
 const retryDelayMs = 500
 
 export class ObservationWriter {
@@ -77,7 +77,7 @@ export class ObservationWriter {
   #takeBatch(): Map<string, Reported> {
     const batch = new Map<string, Reported>()
     for (const [id, reported] of this.#waiting) {
-      if (batch.size >= writesPerTransactionMax) break
+      if (batch.size >= recordsPerTransactionMax) break
       batch.set(id, reported)
       this.#waiting.delete(id)
     }

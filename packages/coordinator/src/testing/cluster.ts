@@ -19,13 +19,29 @@ export interface TestCluster {
   ) => Promise<void>
 }
 
+const tasksByTest = new WeakMap<TestContext, (() => unknown)[]>()
+
+/** As `t.after`, but last first: what was built on something is closed before it. */
+export function cleanUp(t: TestContext, task: () => unknown): void {
+  const tasks = tasksByTest.get(t)
+  if (tasks) {
+    tasks.push(task)
+    return
+  }
+  const fresh = [task]
+  tasksByTest.set(t, fresh)
+  t.after(async () => {
+    for (let next = fresh.pop(); next; next = fresh.pop()) await next()
+  })
+}
+
 export async function openStore(t: TestContext): Promise<MetadataStore> {
   const directory = mkdtempSync(join(tmpdir(), 'cloudless-coordinator-'))
   const store = await createSqliteStore(
     { clock: systemClock, random: systemRandom },
     { path: join(directory, 'metadata.db') },
   )
-  t.after(async () => {
+  cleanUp(t, async () => {
     await store.close()
     rmSync(directory, { recursive: true, force: true })
   })
@@ -38,7 +54,7 @@ export async function openState(
   clock: Clock = systemClock,
 ): Promise<ClusterState> {
   const abort = new AbortController()
-  t.after(() => abort.abort())
+  cleanUp(t, () => abort.abort())
   return ClusterState.open(
     { store, clock },
     {
