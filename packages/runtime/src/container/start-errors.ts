@@ -32,9 +32,10 @@ const explanations: readonly Explanation[] = [
       `the program in ${image} is for another processor, or a script without a "#!" line.`,
   },
   {
-    pattern: /(?:chdir to cwd \("([^"]*)"\)|mkdir [^:]*rootfs([^:]*)).*?: (.*)/,
-    sentence: ([, directory, path, reason], image) =>
-      `the working directory ${directory ?? path} cannot be entered in ${image}: ${reason}.`,
+    pattern:
+      /(?:chdir to cwd \("|error during container init: mkdir )([^:"]*)(?:"\)[^:]*)?: (.*?)(?:: unknown)?$/,
+    sentence: ([, directory, reason], image) =>
+      `the working directory ${directory} cannot be entered in ${image}: ${reason}.`,
   },
   {
     pattern: /sysctl "?([\w./-]+)"?.*?(?:not in a separate|no such file|not allowed|is not)/,
@@ -48,12 +49,13 @@ const explanations: readonly Explanation[] = [
   },
 ]
 
+/** `attempt` completes "Could not ...". */
 export function errorOfStart(
   reason: unknown,
   container: { readonly containerId: string; readonly image: string },
+  attempt = `start container ${container.containerId}`,
 ): CloudlessError {
   if (reason instanceof CloudlessError) return reason
-  const attempt = `start container ${container.containerId}`
   const text = reason instanceof ConnectError ? reason.rawMessage : ''
   for (const { pattern, sentence } of explanations) {
     const match = pattern.exec(text)

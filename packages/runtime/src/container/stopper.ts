@@ -4,19 +4,13 @@ import { ConnectError, Code } from '@connectrpc/connect'
 import { constants } from 'node:os'
 import { rm } from 'node:fs/promises'
 import type { ContainerdClient } from '../containerd/client.ts'
-import {
-  callContainerd,
-  callOrAbsent,
-  errorOfContainerd,
-  isNotFound,
-} from '../containerd/errors.ts'
+import { callOrAbsent, errorOfContainerd, isNotFound } from '../containerd/errors.ts'
 import type { ContainerNetwork } from '../network/container-network.ts'
 import type { RawLogs } from '../logs/raw-logs.ts'
 import type { ContainerExit, ContainerInfo } from '../runtime.ts'
 import type { OomWatch } from '../usage/oom-watch.ts'
 import type { ContainerStore } from './container-store.ts'
 import type { GeneratedFileStore } from './generated-files.ts'
-import { unixMsOf } from './timestamp.ts'
 
 export interface StopperParts {
   readonly clock: Clock
