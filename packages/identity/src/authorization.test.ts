@@ -134,6 +134,22 @@ test('a node speaks only for itself', () => {
   )
 })
 
+test('a refusal says to machines what is wrong with the certificate', () => {
+  const foreign = { kind: 'foreign', reason: 'it is odd' } as const
+  const cases: readonly [PeerIdentity, string][] = [
+    [{ kind: 'anonymous' }, 'anonymous'],
+    [foreign, 'foreign'],
+    [{ ...foreign, problem: 'removed' }, 'removed'],
+    [{ ...foreign, problem: 'revoked' }, 'revoked'],
+    [member('node', { expired: true }), 'expired'],
+  ]
+  for (const [peer, problem] of cases) {
+    const verdict = authorizeCall(peer, method('listNodes'))
+    assert.ok(verdict.kind === 'unauthenticated')
+    assert.equal(verdict.problem, problem)
+  }
+})
+
 test('a refusal says who, what and what to do', () => {
   const texts = [
     authorizeCall(member('node'), method('createWorkload')),

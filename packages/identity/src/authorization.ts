@@ -170,10 +170,17 @@ export interface CalledMethod {
   readonly parent: { readonly typeName: string }
 }
 
+/** What is wrong with the caller's certificate, for machines. */
+export type AuthenticationProblem = 'anonymous' | 'foreign' | 'expired' | 'removed' | 'revoked'
+
 export type AccessVerdict =
   | { readonly kind: 'allowed'; readonly caller: Caller }
   /** The messages are whole sentences for the caller. */
-  | { readonly kind: 'unauthenticated'; readonly message: string }
+  | {
+      readonly kind: 'unauthenticated'
+      readonly message: string
+      readonly problem: AuthenticationProblem
+    }
   | { readonly kind: 'denied'; readonly message: string }
 
 /** The kinds of caller that may call a method; empty when the table does not know it. */
@@ -185,16 +192,22 @@ export function callersOf(method: CalledMethod): readonly Caller[] {
 export function authorizeCall(peer: PeerIdentity, method: CalledMethod): AccessVerdict {
   const callers = callersOf(method)
   const allowed = (caller: Caller): AccessVerdict => ({ kind: 'allowed', caller })
-  if (peer.kind === 'foreign') return unauthenticated(`${peer.reason}.`)
+  if (peer.kind === 'foreign') {
+    return unauthenticated(peer.problem ?? 'foreign', `${peer.reason}.`)
+  }
   if (peer.kind === 'anonymous') {
     if (callers.includes('anonymous')) return allowed('anonymous')
-    return unauthenticated('This call needs a client certificate issued by this cluster.')
+    return unauthenticated(
+      'anonymous',
+      'This call needs a client certificate issued by this cluster.',
+    )
   }
   if (peer.expired) {
     if (peer.type === 'node' && callers.includes('expired-node')) return allowed('expired-node')
     const at = new Date(peer.notAfterMs).toISOString()
     const remedy = peer.type === 'node' ? 'The agent must renew it first.' : 'Get a new one.'
     return unauthenticated(
+      'expired',
       `The certificate of ${peer.type} "${peer.id}" ran out at ${at}. ${remedy}`,
     )
   }
@@ -233,6 +246,6 @@ function nameOf(method: CalledMethod): string {
   return `${method.parent.typeName}/${method.localName[0]!.toUpperCase()}${method.localName.slice(1)}`
 }
 
-function unauthenticated(message: string): AccessVerdict {
-  return { kind: 'unauthenticated', message: message[0]!.toUpperCase() + message.slice(1) }
+function unauthenticated(problem: AuthenticationProblem, message: string): AccessVerdict {
+  return { kind: 'unauthenticated', problem, message: message[0]!.toUpperCase() + message.slice(1) }
 }

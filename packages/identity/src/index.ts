@@ -3,6 +3,7 @@ export {
   authorizeMessage,
   callersOf,
   type AccessVerdict,
+  type AuthenticationProblem,
   type CalledMethod,
   type Caller,
 } from './authorization.ts'

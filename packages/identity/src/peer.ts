@@ -25,7 +25,7 @@ export interface MemberIdentity {
 export type PeerIdentity =
   | { readonly kind: 'anonymous' }
   /** One sentence without its full stop says why. */
-  | { readonly kind: 'foreign'; readonly reason: string }
+  | { readonly kind: 'foreign'; readonly reason: string; readonly problem?: 'removed' | 'revoked' }
   | MemberIdentity
 
 export function identifyPeer(
