@@ -1,6 +1,7 @@
 /** The front door with real sockets: every protocol, health, reflection, limits, faults. */
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
+import { connect } from 'node:tls'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import {
@@ -14,7 +15,14 @@ import {
 import { CloudlessError } from '@cloudless/base'
 import { createClient } from '@connectrpc/connect'
 import { callContextOf } from './call-context.ts'
-import { credentialsFor, fetchPath, startTestServer, transportTo, until } from './testing.ts'
+import {
+  clientOptions,
+  credentialsFor,
+  fetchPath,
+  startTestServer,
+  transportTo,
+  until,
+} from './testing.ts'
 
 const json = { 'content-type': 'application/json' }
 const path = (method: string) => `/cloudless.api.v1.CoordinatorService/${method}`
@@ -388,4 +396,52 @@ test('closes within its grace though streams are open', async (t) => {
   await fixture.server.close()
   await ended
   await until('every connection is closed', () => fixture.server.connectionCount() === 0)
+})
+
+test('keeps strangers from crowding out members', async (t) => {
+  const fixture = await startTestServer(t, {
+    coordinator: { getNode: () => ({ id: 'ok' }) },
+    options: { strangersMax: 2 },
+  })
+  const dial = async () => {
+    const socket = connect({ ...clientOptions(fixture.ca), host: '127.0.0.1', port: fixture.port })
+    t.after(() => socket.destroy())
+    socket.on('error', () => undefined)
+    socket.resume()
+    await once(socket, 'secureConnect')
+    return socket
+  }
+  const [first] = [await dial(), await dial()]
+  await until('two are in', () => fixture.server.connectionCount() === 2)
+  const third = await dial()
+  if (!third.destroyed) await once(third, 'close', { signal: AbortSignal.timeout(5_000) })
+  const operator = await credentialsFor(fixture.ca, 'operator', 'admin')
+  const client = createClient(CoordinatorService, transportTo(t, fixture, operator))
+  assert.equal((await client.getNode({})).id, 'ok')
+  first.destroy()
+  await until('one has left', () => fixture.server.connectionCount() === 2)
+  const next = await dial()
+  await until('another is in', () => fixture.server.connectionCount() === 3)
+  assert.equal(next.destroyed, false)
+})
+
+test('surrounds every handler with the interceptors it is given, which see the ids', async (t) => {
+  const seen: (string | null)[] = []
+  const fixture = await startTestServer(t, {
+    coordinator: { getNode: () => ({}) },
+    deps: {
+      interceptors: [
+        (next) => (request) => {
+          seen.push(request.header.get('x-request-id'), request.header.get('x-correlation-id'))
+          return next(request)
+        },
+      ],
+    },
+  })
+  const operator = await credentialsFor(fixture.ca, 'operator', 'admin')
+  const client = createClient(CoordinatorService, transportTo(t, fixture, operator))
+  await client.getNode({}, { headers: { 'x-correlation-id': 'bad id; drop table' } })
+  const { facts } = fixture.ended[0]!
+  assert.deepEqual(seen, [facts.requestId, facts.correlationId])
+  assert.match(facts.correlationId, /^[a-z0-9]{16}$/)
 })

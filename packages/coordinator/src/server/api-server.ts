@@ -5,6 +5,7 @@
 import { createServer, type Server } from 'node:http'
 import { CloudlessError, sleep, type Clock, type Random } from '@cloudless/base'
 import type { CertificateAuthority } from '@cloudless/identity'
+import type { Interceptor } from '@connectrpc/connect'
 import type { AgentGateway } from './agent-gateway.ts'
 import type { CallObserver } from './call-observer.ts'
 import type { MembershipChecks } from './client-connection.ts'
@@ -23,7 +24,10 @@ export interface ApiServerDeps extends MembershipChecks {
   readonly random: Random
   readonly ca: CertificateAuthority
   readonly gateway: AgentGateway
+  /** Learns of every call, refused ones too. */
   readonly observer: CallObserver
+  /** Around every handler, the first outermost. They find the call's ids in its headers. */
+  readonly interceptors?: readonly Interceptor[]
   readonly readiness: () => Readiness
   readonly metrics?: NonNullable<HttpPathsDeps['metrics']>
   /** Each made by `serve(Service, handlers)`. Methods without a handler answer UNIMPLEMENTED. */
@@ -45,6 +49,9 @@ export interface ApiServerOptions {
   /** Of the server's own certificate; 30 days when not given. */
   readonly certificateLifetimeMs?: number
   readonly rateLimit?: RateLimitOptions
+  /** Open connections of one address, 20,000 when not given, and those of strangers among them, 1,000. */
+  readonly connectionsMax?: number
+  readonly strangersMax?: number
   /** How long running calls may take to end in `close`; 5,000 when not given. */
   readonly shutdownGraceMs?: number
 }
@@ -155,7 +162,7 @@ function openTlsPort(
         })
       },
     },
-    { addresses: options.addresses, credentials: parts.certificate.first },
+    { ...options, credentials: parts.certificate.first },
   )
 }
 

@@ -37,7 +37,9 @@ export function contextIn(values: ContextValues): CallContext {
 }
 
 /** Headers that carry the ids on to another process. */
-export function idHeaders(call: CallContext): Record<string, string> {
+export function idHeaders(
+  call: Pick<CallContext, 'requestId' | 'correlationId'>,
+): Record<string, string> {
   return { [requestIdHeader]: call.requestId, [correlationIdHeader]: call.correlationId }
 }
 

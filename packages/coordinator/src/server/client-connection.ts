@@ -9,8 +9,10 @@ import type { PeerIdentity } from '@cloudless/identity'
 import type { CloudlessError } from '@cloudless/base'
 
 export interface MembershipChecks {
-  /** True for a node whose membership has ended. */
+  /** True for a node whose membership was ended: it is told so, and stops its containers. */
   readonly isRemoved?: (nodeId: string) => boolean
+  /** True for a node of which there is no record at all: refused, but its containers go on. */
+  readonly isUnknown?: (nodeId: string) => boolean
   /** True for a certificate that was withdrawn before its time. */
   readonly isCertificateRevoked?: (serial: string) => boolean
 }
@@ -42,10 +44,18 @@ export class ClientConnection {
     const peer = this.#peer
     if (peer.kind !== 'member') return peer
     if (peer.type === 'node' && this.#checks.isRemoved?.(peer.id)) {
-      return { kind: 'foreign', reason: `the node "${peer.id}" was removed from the cluster` }
+      const reason = `the node "${peer.id}" was removed from the cluster`
+      return { kind: 'foreign', problem: 'removed', reason }
+    }
+    if (peer.type === 'node' && this.#checks.isUnknown?.(peer.id)) {
+      const reason =
+        `this coordinator has no record of the node "${peer.id}"; if its data was lost, restore it, ` +
+        'or join the node again'
+      return { kind: 'foreign', reason }
     }
     if (this.#checks.isCertificateRevoked?.(peer.serial)) {
-      return { kind: 'foreign', reason: `the certificate of ${peer.type} "${peer.id}" was revoked` }
+      const reason = `the certificate of ${peer.type} "${peer.id}" was revoked`
+      return { kind: 'foreign', problem: 'revoked', reason }
     }
     const expired = nowMs >= peer.notAfterMs
     return expired === peer.expired ? peer : { ...peer, expired }

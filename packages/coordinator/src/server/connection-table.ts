@@ -1,7 +1,8 @@
 /** Every open connection of this coordinator, and the watch over those whose right has ended. */
-import { CloudlessError, every, type Clock } from '@cloudless/base'
+import { every, type Clock } from '@cloudless/base'
 import { authorizeCall } from '@cloudless/identity'
 import type { ClientConnection } from './client-connection.ts'
+import { refusalFor } from './request-gate.ts'
 
 /** How often running calls are checked against expiry and removal. */
 export const sweepIntervalMs = 500
@@ -45,11 +46,7 @@ export class ConnectionTable {
     for (const connection of this.#connections) {
       if (connection.callCount === 0) continue
       const peer = connection.peerAt(nowMs)
-      connection.endCalls((call) => {
-        const verdict = authorizeCall(peer, call)
-        if (verdict.kind === 'allowed') return undefined
-        return new CloudlessError('unauthenticated', verdict.message)
-      })
+      connection.endCalls((call) => refusalFor(authorizeCall(peer, call)))
     }
   }
 

@@ -7,6 +7,7 @@ import { fromConnectError } from '@cloudless/api'
 import { authorizeMessage } from '@cloudless/identity'
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect'
 import { contextIn, type CallContext } from './call-context.ts'
+import { refusalFor } from './request-gate.ts'
 import { explainParseError } from './parse-errors.ts'
 import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
 
@@ -48,10 +49,8 @@ function requireOwnVoice(
   message: unknown,
 ): void {
   const peer = call.connection.peerAt(clock.wallMs())
-  const verdict = authorizeMessage(peer, request.method, message)
-  if (verdict.kind === 'allowed') return
-  const code = verdict.kind === 'denied' ? 'permission_denied' : 'unauthenticated'
-  throw new CloudlessError(code, verdict.message)
+  const refusal = refusalFor(authorizeMessage(peer, request.method, message))
+  if (refusal !== undefined) throw refusal
 }
 
 async function* eachChecked<Message>(

@@ -1,15 +1,26 @@
 /** What a call must pass before a byte of its body is read: the table of rights, then the rate limit. */
 import { CloudlessError } from '@cloudless/base'
-import { authorizeCall, type CalledMethod, type PeerIdentity } from '@cloudless/identity'
+import {
+  authorizeCall,
+  type AccessVerdict,
+  type CalledMethod,
+  type PeerIdentity,
+} from '@cloudless/identity'
 import type { RateLimiter } from './rate-limiter.ts'
 
-/** Throws `unauthenticated` or `permission_denied`. */
+/** Throws `unauthenticated` (details.reason: what is wrong with the certificate) or `permission_denied`. */
 export function requireRight(peer: PeerIdentity, method: CalledMethod): void {
-  const verdict = authorizeCall(peer, method)
-  if (verdict.kind === 'unauthenticated') {
-    throw new CloudlessError('unauthenticated', verdict.message)
-  }
-  if (verdict.kind === 'denied') throw new CloudlessError('permission_denied', verdict.message)
+  const refusal = refusalFor(authorizeCall(peer, method))
+  if (refusal !== undefined) throw refusal
+}
+
+/** The error for a verdict that is not "allowed". */
+export function refusalFor(verdict: AccessVerdict): CloudlessError | undefined {
+  if (verdict.kind === 'allowed') return undefined
+  if (verdict.kind === 'denied') return new CloudlessError('permission_denied', verdict.message)
+  return new CloudlessError('unauthenticated', verdict.message, {
+    details: { reason: verdict.problem },
+  })
 }
 
 /** Throws `resource_exhausted` with details.retryAfterMs. */

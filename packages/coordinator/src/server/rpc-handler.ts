@@ -13,6 +13,7 @@ import {
   ConnectError,
   createConnectRouter,
   createContextValues,
+  type Interceptor,
   type ServiceImpl,
 } from '@connectrpc/connect'
 import {
@@ -24,9 +25,8 @@ import {
   callContextKey,
   clientNameOf,
   contextIn,
+  idHeaders,
   idsFrom,
-  correlationIdHeader,
-  requestIdHeader,
   type CallContext,
 } from './call-context.ts'
 import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
@@ -55,6 +55,8 @@ export interface RpcHandlerDeps {
   readonly random: Random
   readonly observer: CallObserver
   readonly limiter: RateLimiter
+  /** Around our own, the first outermost: for what must surround every handler, such as a logging context. */
+  readonly interceptors?: readonly Interceptor[]
 }
 
 export interface RpcHandlerOptions {
@@ -88,10 +90,10 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
     const controller = new AbortController()
     const ended = AbortSignal.any([controller.signal, options.shutdownSignal])
     const release = connection.addCall(controller, handler.method)
-    response.setHeader(requestIdHeader, call.requestId)
-    response.setHeader(correlationIdHeader, call.correlationId)
+    for (const [name, id] of Object.entries(idHeaders(call))) response.setHeader(name, id)
     const values = createContextValues().set(callContextKey, { ...call, ended })
     const universal = universalRequestFromNodeRequest(request, response, undefined, values)
+    for (const [name, id] of Object.entries(idHeaders(call))) universal.header.set(name, id)
     handler(universal)
       .then(withParseErrorsExplained)
       .then((answer) => universalResponseToNodeResponse(answer, response))
@@ -109,7 +111,7 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
 
 function createRouter(deps: RpcHandlerDeps, options: RpcHandlerOptions) {
   const router = createConnectRouter({
-    interceptors: [createServerInterceptor(deps)],
+    interceptors: [...(deps.interceptors ?? []), createServerInterceptor(deps)],
     requestGate: (context) => {
       const call = contextIn(context.values)
       try {

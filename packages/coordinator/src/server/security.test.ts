@@ -18,7 +18,7 @@ import {
   SecretsService,
   StorageService,
 } from '@cloudless/api'
-import { systemClock } from '@cloudless/base'
+import { CloudlessError, systemClock } from '@cloudless/base'
 import { callersOf, openCertificateAuthority, type Credentials } from '@cloudless/identity'
 import { createClient, type ServiceImpl } from '@connectrpc/connect'
 import { callContextOf } from './call-context.ts'
@@ -286,10 +286,20 @@ test('cuts a removed node at once, and refuses it from then on', async (t) => {
   const startedMs = systemClock.monotonicMs()
   await cut
   assert.ok(systemClock.monotonicMs() - startedMs < 500)
-  await assert.rejects(client.getNode({ nodeId: 'node-a' }), {
-    code: 16,
-    message: /The node "node-a" was removed from the cluster/,
-  })
+  const refused = await client.getNode({ nodeId: 'node-a' }).catch(fromConnectError)
+  assert.ok(refused instanceof CloudlessError)
+  assert.deepEqual([refused.code, refused.details['reason']], ['unauthenticated', 'removed'])
+  assert.match(refused.message, /The node "node-a" was removed from the cluster/)
+})
+
+test('refuses a node it has no record of, without telling it that it was removed', async (t) => {
+  const fixture = await startTestServer(t, { deps: { isUnknown: (nodeId) => nodeId === 'node-x' } })
+  const node = await credentialsFor(fixture.ca, 'node', 'node-x')
+  const client = createClient(CoordinatorService, transportTo(t, fixture, node))
+  const refused = await client.getNode({ nodeId: 'node-x' }).catch(fromConnectError)
+  assert.ok(refused instanceof CloudlessError)
+  assert.deepEqual([refused.code, refused.details['reason']], ['unauthenticated', 'foreign'])
+  assert.match(refused.message, /no record of the node "node-x"; if its data was lost, restore it/)
 })
 
 test('refuses a revoked certificate on an open connection', async (t) => {

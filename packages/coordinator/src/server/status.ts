@@ -11,7 +11,9 @@ export function statusFor(reason: unknown): ConnectError {
   const isOurs = reason instanceof CloudlessError
   const told =
     error.code === 'internal' && !isOurs
-      ? new CloudlessError('internal', 'the coordinator failed on this request; its log says why')
+      ? new CloudlessError('internal', 'the coordinator failed on this request; its log says why', {
+          cause: reason,
+        })
       : error
   const status = toConnectError(told)
   const retryAfterMs = told.details['retryAfterMs']

@@ -36,6 +36,8 @@ export interface TlsListenerOptions {
   readonly credentials: Credentials
   /** Open connections of one address; 20,000 when not given. */
   readonly connectionsMax?: number
+  /** Of them, those without a certificate of ours; 1,000 when not given. */
+  readonly strangersMax?: number
 }
 
 export interface TlsListener {
@@ -49,6 +51,10 @@ export interface TlsListener {
 const connectionsMaxDefault = 20_000
 const handshakeTimeoutMs = 10_000
 const keepAliveDelayMs = 30_000
+/** Connections of strangers: enough for many devices to enrol at once, and too few to crowd out members. */
+const strangersMaxDefault = 1_000
+/** A stranger's connection on which nothing happens for so long is closed. */
+const strangerIdleMsMax = 30_000
 /** An HTTP/1.1 connection on which nothing happens for so long is closed. */
 const http1IdleMsMax = 120_000
 const streamsMax = 1_000
@@ -67,12 +73,20 @@ export async function startTlsListener(
 ): Promise<TlsListener> {
   const http = createHttpServers(deps)
   let connectionCount = 0
+  let strangerCount = 0
   const servers: ReturnType<typeof createServer>[] = []
   const accept = (socket: TLSSocket): void => {
     socket.on('error', () => socket.destroy()) // A client that breaks off is no event of ours.
     socket.setKeepAlive(true, keepAliveDelayMs)
     socket.setNoDelay(true)
     const peer = identifyPeer(socket, deps.anchor, deps.clock.wallMs())
+    if (peer.kind !== 'member') {
+      if (strangerCount >= (options.strangersMax ?? strangersMaxDefault))
+        return void socket.destroy()
+      strangerCount++
+      socket.once('close', () => strangerCount--)
+      socket.setTimeout(strangerIdleMsMax, () => socket.destroy())
+    }
     const connection = new ClientConnection(++connectionCount, socket, {
       peer,
       checks: deps.checks,
