@@ -9,7 +9,7 @@
  *   1. Changes are applied in the store's order, whole transactions at a time; listeners run after each batch.
  *   2. Records are never changed in place: a listener may keep what it was given.
  */
-import { CloudlessError, type Clock } from '@cloudless/base'
+import { CloudlessError, Semaphore, type Clock } from '@cloudless/base'
 import type {
   Change,
   MetadataStore,
@@ -62,6 +62,7 @@ export class ClusterState {
   readonly #replicasByWorkload = new GroupedIndex()
   readonly #replicasByNode = new GroupedIndex()
   readonly #nodeIdByName = new Map<string, string>()
+  readonly #refused = new Semaphore(1)
   #revision = 0
   #failure: CloudlessError | undefined
 
@@ -142,16 +143,31 @@ export class ClusterState {
   /**
    * Decides on the picture and commits what was decided; decides again when the picture had become stale.
    * `decide` returns undefined to write nothing. Throws `conflict` after too many attempts.
+   *
+   * Those that were refused once try again one after another: a hundred devices that join with one token would
+   * otherwise refuse each other until most had no attempts left.
    */
   async update<T>(decide: () => Decision<T> | undefined): Promise<T | undefined> {
-    for (let attempt = 0; attempt < writeAttemptsMax; attempt++) {
-      const decision = decide()
-      if (decision === undefined) return undefined
-      if (decision.writes.length === 0) return decision.result
-      const { kind } = await this.write(decision)
-      if (kind === 'committed') return decision.result
-    }
-    throw new CloudlessError('conflict', 'others kept changing the same records; try again')
+    const first = await this.#attempt(decide)
+    if (first.done) return first.result
+    return this.#refused.run(async () => {
+      for (let attempt = 1; attempt < writeAttemptsMax; attempt++) {
+        const next = await this.#attempt(decide)
+        if (next.done) return next.result
+      }
+      throw new CloudlessError('conflict', 'others kept changing the same records; try again')
+    })
+  }
+
+  async #attempt<T>(
+    decide: () => Decision<T> | undefined,
+  ): Promise<{ readonly done: boolean; readonly result: T | undefined }> {
+    const decision = decide()
+    if (decision === undefined) return { done: true, result: undefined }
+    const { result } = decision
+    if (decision.writes.length === 0) return { done: true, result }
+    const { kind } = await this.write(decision)
+    return { done: kind === 'committed', result }
   }
 
   /** Resolves when every change up to `revision` has been applied. */
