@@ -38,7 +38,7 @@ import {
   type Held,
 } from '../state/cluster-state.ts'
 import { rememberNothing, type Remember } from '../state/remember.ts'
-import { nodeNameKey } from '../state/records.ts'
+import { nodeNameKey, nodeSubnetKey } from '../state/records.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { allocateSubnet, type SubnetPlan } from './subnets.ts'
 
@@ -116,16 +116,18 @@ function decide(
         'give this one another name, or remove that one with `cloudlessctl node remove`',
     )
   }
-  const taken = new Set<string>()
-  for (const { record, id } of deps.state.all('node')) {
-    if (id !== namesake?.id) taken.add(record.node!.podCidr)
+  if (namesake && namesake.record.node!.name !== request.nodeName) {
+    throw new CloudlessError(
+      'already_exists',
+      `"${request.nodeName}" is the id of another node: give this one another name`,
+    )
   }
-  const record = newNode(request, token.record, {
-    nodeId,
-    certificate,
-    nowMs,
-    podCidr: allocateSubnet(options.subnets, taken),
-  })
+  const nodes = [...deps.state.all('node')]
+  const podCidr = allocateSubnet(
+    options.subnets,
+    new Set(nodes.map((node) => node.record.node!.podCidr)),
+  )
+  const record = newNode(request, token.record, { nodeId, certificate, nowMs, podCidr })
   const response = create(EnrollNodeResponseSchema, {
     nodeId,
     certificate: certificate.certificatePem,
@@ -139,11 +141,13 @@ function decide(
     unchanged('token', token),
     absent('node', nodeId),
     namesake ? unchanged('node', namesake) : { kind: 'absent', key: nodeNameKey(request.nodeName) },
+    { kind: 'absent', key: nodeSubnetKey(podCidr) },
   ]
   const writes: Write[] = [
     putRecord('token', token.id, used),
     putRecord('node', nodeId, record),
     { kind: 'put', key: nodeNameKey(request.nodeName), value: new TextEncoder().encode(nodeId) },
+    { kind: 'put', key: nodeSubnetKey(podCidr), value: new TextEncoder().encode(nodeId) },
     ...(namesake ? removalWrites(deps.state, namesake, nowMs, options.rejoinWindowMs) : []),
     ...remember.writes(response),
   ]
@@ -152,8 +156,8 @@ function decide(
 }
 
 /**
- * Everything that ends a membership but the name's claim: the record, its replicas', and a mark that keeps its
- * certificates refused for as long as one could still be shown.
+ * Everything that ends a membership but the name's claim: the record, its replicas', its subnet's claim, and a mark that
+ * keeps its certificates refused for as long as one could still be shown.
  */
 export function removalWrites(
   state: ClusterState,
@@ -164,6 +168,7 @@ export function removalWrites(
   const expiresAtMs = node.record.node!.certificateExpiresAtMs + BigInt(rejoinWindowMs)
   return [
     deleteRecord('node', node.id),
+    { kind: 'delete', key: nodeSubnetKey(node.record.node!.podCidr) },
     putRecord(
       'removed',
       node.id,

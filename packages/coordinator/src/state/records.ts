@@ -67,7 +67,12 @@ export function nodeNameKey(name: string): string {
   return `node-names/${name}`
 }
 
-/** Which record a key belongs to; undefined for keys of others (events, idempotency). */
+/** The claim on a node's subnet, as `nodeNameKey` is on its name. */
+export function nodeSubnetKey(podCidr: string): string {
+  return `node-subnets/${podCidr}`
+}
+
+/** Which record a key belongs to; undefined for keys of others (claims, events, idempotency). */
 export function parseKey(key: string): { kind: RecordKind; id: string } | undefined {
   for (const kind of recordKinds) {
     const prefix = prefixByKind[kind]
