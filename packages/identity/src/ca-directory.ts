@@ -68,7 +68,8 @@ export function storeCaFiles(directory: string, files: CaFiles): CaFiles {
 }
 
 function isOccupied(reason: unknown): boolean {
-  return ['ENOTEMPTY', 'EEXIST'].includes(systemCodeOf(reason) ?? '')
+  const code = systemCodeOf(reason)
+  return code === 'ENOTEMPTY' || code === 'EEXIST'
 }
 
 /** Staging directories of processes that are gone; a live one's stays. */

@@ -12,8 +12,13 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { renameSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { CloudlessError, makePrivateDirectory, randomId, writeDurablySync } from '@cloudless/base'
-import { systemCodeOf, type Random } from '@cloudless/base'
+import {
+  CloudlessError,
+  makePrivateDirectory,
+  randomId,
+  writeDurablySync,
+  type Random,
+} from '@cloudless/base'
 import { certificateFacts, type CertificateFacts } from './certificate-facts.ts'
 import type { SpiffeId } from './spiffe-id.ts'
 import { syncDirectorySync } from './sync-directory.ts'
@@ -70,7 +75,7 @@ export function loadCredentials(directory: string): LoadedCredentials | undefine
     })
   } catch (reason) {
     throw new CloudlessError(
-      systemCodeOf(reason) === 'EACCES' ? 'permission_denied' : 'corrupt_data',
+      'corrupt_data',
       `the credentials in ${directory} cannot be used: ${CloudlessError.from(reason).message}`,
       { cause: reason },
     )

@@ -37,8 +37,8 @@ export async function fetchCaCertificate(options: FetchCaOptions): Promise<strin
     if (reason instanceof CloudlessError) throw reason
     const error = CloudlessError.from(reason, `asking the coordinator at ${where} for its CA`)
     // Whatever a handshake dies of, the coordinator was not reached.
-    if (error.code !== 'internal') throw error
-    throw new CloudlessError('unavailable', error.message, { cause: reason })
+    const code = error.code === 'internal' ? 'unavailable' : error.code
+    throw new CloudlessError(code, error.message, { cause: reason })
   } finally {
     socket.destroy()
   }

@@ -112,7 +112,7 @@ const notOurs = {
 } as const
 
 function expired(payload: JWTPayload): JoinTokenVerdict {
-  const at = new Date((payload.exp ?? 0) * 1_000).toISOString()
+  const at = new Date(Number(payload.exp) * 1_000).toISOString()
   return {
     kind: 'invalid',
     reason: 'expired',
