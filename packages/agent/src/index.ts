@@ -1,1 +1,1 @@
-export {}
+export { Agent, type AgentDeps, type AgentOptions } from './agent.ts'

@@ -28,6 +28,8 @@ export interface MembershipOptions {
   readonly credentials: LoadedCredentials
   /** "host:port", tried in turn; those that a coordinator names are tried after them. */
   readonly addresses: readonly string[]
+  /** Heartbeats at least this often, milliseconds; 0: as often as the coordinator asks. */
+  readonly heartbeatMsMax?: number
 }
 
 export type MembershipEnd = Exclude<SessionEnd, { kind: 'lost' }>
@@ -64,10 +66,6 @@ export class Membership {
   /** Where the session's coordinator was reached; empty before the first. */
   get address(): string {
     return this.#connection?.address ?? ''
-  }
-
-  beatNow(): void {
-    this.#session?.beatNow()
   }
 
   /** Also those a coordinator named, after the configured ones. */
@@ -108,7 +106,7 @@ export class Membership {
   }
 
   async #once(address: string): Promise<SessionEnd> {
-    const { clock, logger, ports } = this.#deps
+    const { clock, logger } = this.#deps
     const credentialsBefore = this.#renewal.credentials
     let connection: CoordinatorConnection | undefined
     try {
@@ -123,7 +121,9 @@ export class Membership {
       connection = this.#connect(address)
     }
     this.#connection = connection
-    const session = new Session({ clock, logger, ports: this.#portsOf(connection) }, connection)
+    const ports = this.#portsOf(connection)
+    const heartbeatMsMax = this.#options.heartbeatMsMax ?? 0
+    const session = new Session({ clock, logger, ports }, { connection, heartbeatMsMax })
     this.#session = session
     const end = await session.run()
     this.#connected = false

@@ -40,6 +40,12 @@ export interface SessionDeps {
   readonly ports: SessionPorts
 }
 
+export interface SessionOptions {
+  readonly connection: CoordinatorConnection
+  /** Milliseconds; 0: the coordinator's interval as it is. */
+  readonly heartbeatMsMax: number
+}
+
 export type SessionEnd =
   | { readonly kind: 'evicted'; readonly reason: string; readonly message: string }
   /** We said goodbye. */
@@ -59,6 +65,7 @@ const lateHeartbeatMs = 500
 export class Session {
   readonly #deps: SessionDeps
   readonly #connection: CoordinatorConnection
+  readonly #heartbeatMsMax: number
   readonly #outgoing = new OutgoingQueue<AgentMessage>()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
@@ -72,9 +79,10 @@ export class Session {
   #evicted: { readonly reason: string; readonly message: string } | undefined
   #applying: Promise<void> = Promise.resolve()
 
-  constructor(deps: SessionDeps, connection: CoordinatorConnection) {
+  constructor(deps: SessionDeps, { connection, heartbeatMsMax }: SessionOptions) {
     this.#deps = deps
     this.#connection = connection
+    this.#heartbeatMsMax = heartbeatMsMax || Number.POSITIVE_INFINITY
   }
 
   /** Runs to its end; never rejects. */
@@ -110,11 +118,6 @@ export class Session {
     this.#outgoing.end()
     this.#cancelTimer()
     this.#cancelTimer = this.#deps.clock.after(goodbyeMsMax, () => this.#abort.abort())
-  }
-
-  /** Sends a heartbeat out of turn: something changed that should not wait. */
-  beatNow(): void {
-    if (this.#welcomed && !this.#leaving) this.#heartbeat()
   }
 
   #receive(message: CoordinatorMessage): void {
@@ -157,19 +160,23 @@ export class Session {
 
   /** One after another; a disk that refuses is tried again for as long as the session lasts. */
   #apply(update: AssignmentUpdate): void {
-    this.#applying = this.#applying.then(async () => {
-      const { signal } = this.#abort
-      while (!signal.aborted) {
-        try {
-          await this.#deps.ports.apply(update)
-          return this.#send({ case: 'applied', value: { version: update.version } })
-        } catch (reason) {
-          const { code, message } = CloudlessError.from(reason)
-          this.#deps.logger.error({ code }, `cannot record assignments, trying again: ${message}`)
-        }
-        await sleep(this.#deps.clock, applyRetryMs, signal).catch(() => undefined) // Looked at above.
+    const before = this.#applying
+    this.#applying = this.#applyAfter(before, update)
+  }
+
+  async #applyAfter(before: Promise<void>, update: AssignmentUpdate): Promise<void> {
+    await before
+    const { signal } = this.#abort
+    while (!signal.aborted) {
+      try {
+        await this.#deps.ports.apply(update)
+        return this.#send({ case: 'applied', value: { version: update.version } })
+      } catch (reason) {
+        const { code, message } = CloudlessError.from(reason)
+        this.#deps.logger.error({ code }, `cannot record assignments, trying again: ${message}`)
       }
-    })
+      await sleep(this.#deps.clock, applyRetryMs, signal).catch(() => undefined) // Looked at above.
+    }
   }
 
   #schedule(): void {
@@ -201,7 +208,9 @@ export class Session {
   }
 
   #setInterval(intervalMs: bigint): void {
-    if (intervalMs > 0n) this.#intervalMs = Math.max(intervalMsMin, Number(intervalMs))
+    if (intervalMs <= 0n) return
+    const askedMs = Math.min(Number(intervalMs), this.#heartbeatMsMax)
+    this.#intervalMs = Math.max(intervalMsMin, askedMs)
   }
 
   #send(message: Parameters<typeof createMessage>[0]): void {

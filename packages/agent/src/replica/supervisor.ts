@@ -228,7 +228,10 @@ export class Supervisor {
 
   #effective(assignment: Assignment): Assignment {
     if (this.#options.probesEnabled !== false || assignment.spec === undefined) return assignment
-    const { startupProbe: _, livenessProbe: __, readinessProbe: ___, ...spec } = assignment.spec
+    const spec = { ...assignment.spec }
+    delete spec.startupProbe
+    delete spec.livenessProbe
+    delete spec.readinessProbe
     return { ...assignment, spec }
   }
 
@@ -341,11 +344,12 @@ export class Supervisor {
   #check(): void {
     this.#stopChecking()
     const periodMs = this.#adopted ? recheckMs : firstContactMs
-    this.#stopChecking = every(this.#deps.clock, periodMs, () => {
-      void this.#adopt().then(() => {
-        if (this.#adopted && periodMs !== recheckMs && !this.#abort.signal.aborted) this.#check()
-      })
-    })
+    const look = async (): Promise<void> => {
+      await this.#adopt()
+      const answered = this.#adopted && periodMs !== recheckMs
+      if (answered && !this.#abort.signal.aborted) this.#check()
+    }
+    this.#stopChecking = every(this.#deps.clock, periodMs, () => void look())
   }
 
   #removeStrays(): void {

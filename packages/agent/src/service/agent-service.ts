@@ -30,7 +30,7 @@ export interface AgentServiceDeps {
   readonly runtime: Runtime
   readonly supervisor: Supervisor
   readonly nodeId: () => string
-  readonly resources: () => Promise<ReportResourcesResponse>
+  readonly resources: () => ReportResourcesResponse
 }
 
 /** Registers the service; for connectNodeAdapter. */
@@ -197,13 +197,13 @@ async function* pullImage(
       wake()
     },
   })
-  let over = false
+  const state = { over: false }
   const outcome = pulled.finally(() => {
-    over = true
+    state.over = true
     wake()
   })
   outcome.catch(() => undefined) // Thrown by the await at the end.
-  while (!over) {
+  while (!state.over) {
     if (newest === undefined) await new Promise<void>((resolve) => (wake = resolve))
     const progress = newest
     newest = undefined

@@ -1,0 +1,426 @@
+/**
+ * The agent, put together: membership, supervisor, AgentService and the sampler around one runtime.
+ * Everything is handed in, so that tests run it against a runtime of their own.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { create } from '@bufbuild/protobuf'
+import {
+  HeartbeatRequestSchema,
+  HelloSchema,
+  NodeConditionSchema,
+  ReportResourcesResponseSchema,
+  type HeartbeatRequest,
+  type Hello,
+  type Node,
+  type NodeCapabilities,
+  type NodeCondition,
+  type ReportResourcesResponse,
+  type ResourceCapacity,
+  type Taint,
+  type Welcome,
+} from '@cloudless/api'
+import {
+  CloudlessError,
+  formatDurationMs,
+  randomId,
+  version,
+  type Clock,
+  type Random,
+} from '@cloudless/base'
+import { tlsClientOptions, type LoadedCredentials } from '@cloudless/identity'
+import type { Runtime } from '@cloudless/runtime'
+import type { Interceptor } from '@connectrpc/connect'
+import { connectNodeAdapter } from '@connectrpc/connect-node'
+import type { AgentLogger } from './logger.ts'
+import { enrol } from './membership/enrolment.ts'
+import { Membership, type MembershipEnd } from './membership/membership.ts'
+import { openNodeIdentity, type NodeFacts, type NodeIdentity } from './membership/node-identity.ts'
+import { openAssignmentRecord } from './replica/assignment-record.ts'
+import type { ReplicaMetrics } from './replica/replica-actor.ts'
+import { Supervisor } from './replica/supervisor.ts'
+import {
+  allocatableOf,
+  pressureConditions,
+  type CapacityOverrides,
+  type SystemReserve,
+} from './resources/capacity.ts'
+import { detectAddresses } from './resources/detect.ts'
+import { planStorageLimits } from './resources/storage-limits.ts'
+import { usageMessage, UsageSampler, type UsageSample } from './resources/usage-sampler.ts'
+import { agentServiceRoutes, errorInterceptor } from './service/agent-service.ts'
+import { containerHealthOf } from './service/container-views.ts'
+import type { ProbeHealthBoard } from './service/probe-health-board.ts'
+import {
+  ReversedConnections,
+  reversedProtocol,
+  type Http2Handler,
+} from './service/reversed-connections.ts'
+
+export interface AgentDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: AgentLogger
+  readonly runtime: Runtime & { setPodCidr?(podCidr: string): void }
+  readonly metrics: ReplicaMetrics
+  readonly probeHealth: ProbeHealthBoard
+  /** Around every call of AgentService; for logs and metrics. */
+  readonly interceptors?: readonly Interceptor[]
+  readonly onSample?: (sample: UsageSample) => void
+}
+
+export interface AgentOptions {
+  readonly dataDirectory: string
+  readonly nodeName: string
+  readonly region: string
+  readonly zone: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly taints: readonly Taint[]
+  readonly joinToken: string
+  /** "host:port"; empty: those of the token or of the membership. */
+  readonly coordinators: readonly string[]
+  readonly trustDomain: string
+  readonly capacity: ResourceCapacity
+  readonly capabilities: NodeCapabilities
+  readonly overrides: CapacityOverrides
+  readonly reserve: SystemReserve
+  readonly bootId: string
+  readonly bridgeName: string
+  readonly probesEnabled: boolean
+  readonly heartbeatMsMax?: number
+  readonly reversedIdleMs?: number
+  /** How long a start without a coordinator waits before it starts what is recorded; 3,000 when not given. */
+  readonly sessionWaitMs?: number
+}
+
+/** A clock further off than this is worth a condition; certificates are dated back by more. */
+const skewMsMax = 10_000
+const evictionMsMax = 60_000
+const goodbyeBackMs = 60_000
+
+export class Agent {
+  readonly #deps: AgentDeps
+  readonly #options: AgentOptions
+  readonly #identity: NodeIdentity
+  readonly #instanceId: string
+  readonly #allocatable: ResourceCapacity
+  readonly #starting = new AbortController()
+  readonly supervisor: Supervisor
+  readonly #sampler: UsageSampler
+  readonly #reversed: ReversedConnections
+  /** Serves AgentService; for a listener of its own as well. */
+  readonly handler: Http2Handler
+  #membership: Membership | undefined
+  #credentials: LoadedCredentials | undefined
+  #skewMs = 0
+  #cancelRelease: () => void = () => {}
+
+  constructor(deps: AgentDeps, options: AgentOptions) {
+    const { clock, logger, random, runtime, metrics } = deps
+    const { dataDirectory, bootId, probesEnabled } = options
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+    this.#deps = deps
+    this.#options = options
+    this.#identity = openNodeIdentity(random, dataDirectory)
+    this.#instanceId = randomId(random, 16)
+    this.#allocatable = allocatableOf(options.capacity, options.reserve)
+    this.supervisor = new Supervisor(
+      {
+        clock,
+        runtime,
+        logger,
+        metrics,
+        record: openAssignmentRecord(join(dataDirectory, 'assignments')),
+      },
+      { dataDirectory, bootId, probesEnabled },
+    )
+    this.#sampler = new UsageSampler(
+      { clock, logger, runtime },
+      {
+        dataDirectory,
+        capacity: options.capacity,
+        overrides: options.overrides,
+        onSample: (sample) => this.#sampled(sample),
+      },
+    )
+    this.handler = connectNodeAdapter({
+      routes: agentServiceRoutes({
+        clock,
+        runtime,
+        supervisor: this.supervisor,
+        nodeId: () => this.nodeId,
+        resources: () => this.#resources(),
+      }),
+      interceptors: [...(deps.interceptors ?? []), errorInterceptor],
+    })
+    this.#reversed = new ReversedConnections(
+      { clock, logger, handler: this.handler, tls: () => this.#reversedTls() },
+      options.reversedIdleMs === undefined ? {} : { idleMs: options.reversedIdleMs },
+    )
+  }
+
+  /** Empty before the enrolment. */
+  get nodeId(): string {
+    return this.#credentials?.id ?? ''
+  }
+
+  get connected(): boolean {
+    return this.#membership?.connected ?? false
+  }
+
+  /** The newest; undefined before the enrolment. */
+  get credentials(): LoadedCredentials | undefined {
+    return this.#membership?.credentials ?? this.#credentials
+  }
+
+  /** Runs until it is stopped or its membership ends. Rejects with a refusal that somebody has to act on. */
+  async run(): Promise<MembershipEnd> {
+    const { clock, logger, runtime } = this.#deps
+    this.#credentials = this.#identity.credentials()
+    let facts = this.#identity.facts()
+    if (this.#credentials === undefined) {
+      const enrolled = await this.#enrol()
+      if (enrolled === undefined) return { kind: 'left' }
+      facts = enrolled
+    }
+    if (facts !== undefined && facts.podCidr !== '') runtime.setPodCidr?.(facts.podCidr)
+    await this.supervisor.start()
+    this.#sampler.start()
+    if (this.#starting.signal.aborted) return { kind: 'left' }
+    const { coordinators } = this.#options
+    const addresses = coordinators.length > 0 ? coordinators : (facts?.coordinators ?? [])
+    if (addresses.length === 0) throw noAddress()
+    this.#membership = this.#join(this.#credentials!, addresses)
+    this.#membership.addAddresses(facts?.coordinators ?? [])
+    this.#cancelRelease = clock.after(this.#options.sessionWaitMs ?? 3_000, () => {
+      if (this.connected) return
+      logger.info({}, 'no coordinator answers: starting what is recorded')
+      this.supervisor.release()
+    })
+    const end = await this.#membership.run()
+    if (end.kind === 'evicted') await this.#leaveCluster(end.reason)
+    return end
+  }
+
+  /** Says goodbye; containers stay. `run` resolves, then everything of the agent's own is closed. */
+  async stop(reason: string): Promise<void> {
+    this.#starting.abort()
+    this.#membership?.leave(goodbyeBackMs, reason)
+    await this.close()
+  }
+
+  async close(): Promise<void> {
+    this.#cancelRelease()
+    this.#sampler.close()
+    this.#reversed.close()
+    await this.supervisor.close()
+  }
+
+  async #enrol(): Promise<NodeFacts | undefined> {
+    const { clock, random, logger } = this.#deps
+    const { joinToken, trustDomain, coordinators, ...node } = this.#options
+    if (joinToken === '') throw noToken()
+    try {
+      const enrolled = await enrol(
+        { clock, random, logger, identity: this.#identity },
+        {
+          token: joinToken,
+          trustDomain,
+          addresses: coordinators,
+          signal: this.#starting.signal,
+          request: {
+            nodeName: node.nodeName,
+            region: node.region,
+            zone: node.zone,
+            capabilities: node.capabilities,
+            capacity: node.capacity,
+            allocatable: this.#allocatable,
+            labels: { ...node.labels },
+            taints: [...node.taints],
+            agentVersion: version,
+          },
+        },
+      )
+      this.#credentials = enrolled.credentials
+      const nodeId = enrolled.credentials.id
+      logger.info({ nodeId }, `enrolled as ${enrolled.node?.name ?? node.nodeName} (${nodeId})`)
+      return this.#keepFacts(enrolled.node, enrolled.addresses)
+    } catch (reason) {
+      if (this.#starting.signal.aborted) return undefined
+      throw reason
+    }
+  }
+
+  #join(credentials: LoadedCredentials, addresses: readonly string[]): Membership {
+    const { clock, random, logger } = this.#deps
+    const { trustDomain, heartbeatMsMax } = this.#options
+    return new Membership(
+      {
+        clock,
+        random,
+        logger,
+        identity: this.#identity,
+        ports: {
+          hello: () => this.#hello(),
+          heartbeat: (roundTripMs) => this.#heartbeat(roundTripMs),
+          apply: async (update) => {
+            await this.supervisor.apply(update)
+            // The coordinator has spoken: what is left was run by hand.
+            if (update.full) this.supervisor.release()
+          },
+          listen: (listener) => this.supervisor.listen(listener),
+          welcomed: (welcome) => this.#welcomed(welcome),
+          coordinatorTime: (wallMs, roundTripMs) => {
+            this.#skewMs = clock.wallMs() - (wallMs + roundTripMs / 2)
+          },
+          dialBack: (connectionId) => this.#reversed.dial(this.#membership!.address, connectionId),
+        },
+      },
+      {
+        trustDomain,
+        credentials,
+        addresses,
+        ...(heartbeatMsMax === undefined ? {} : { heartbeatMsMax }),
+      },
+    )
+  }
+
+  #welcomed({ node, coordinators }: Welcome): void {
+    if (node !== undefined && node.podCidr !== '') this.#deps.runtime.setPodCidr?.(node.podCidr)
+    const known = coordinators.length > 0 ? coordinators : [this.#membership!.address]
+    this.#keepFacts(node, known)
+  }
+
+  /** What the next start must know should no coordinator answer. Written only when it changed. */
+  #keepFacts(node: Node | undefined, coordinators: readonly string[]): NodeFacts {
+    const facts = {
+      nodeId: this.nodeId,
+      nodeName: node?.name ?? this.#options.nodeName,
+      podCidr: node?.podCidr ?? this.#identity.facts()?.podCidr ?? '',
+      coordinators,
+    }
+    try {
+      const before = JSON.stringify(this.#identity.facts())
+      if (JSON.stringify(facts) !== before) this.#identity.saveFacts(facts)
+    } catch (reason) {
+      const { code, message } = CloudlessError.from(reason)
+      this.#deps.logger.error({ code }, `cannot keep what the coordinator said: ${message}`)
+    }
+    return facts
+  }
+
+  // --- what the coordinator hears
+
+  #hello(): Hello {
+    const { capacity, capabilities, bootId, bridgeName } = this.#options
+    return create(HelloSchema, {
+      nodeId: this.nodeId,
+      agentVersion: version,
+      capabilities,
+      capacity,
+      allocatable: this.#allocatable,
+      addresses: detectAddresses([bridgeName]),
+      replicas: this.supervisor.observations(),
+      wallTimeMs: BigInt(Math.round(this.#deps.clock.wallMs())),
+      bootId,
+      instanceId: this.#instanceId,
+      runtimeReady: this.supervisor.runtimeReady,
+    })
+  }
+
+  #heartbeat(roundTripMs: number): HeartbeatRequest {
+    const sample = this.#sampler.newest
+    return create(HeartbeatRequestSchema, {
+      nodeId: this.nodeId,
+      conditions: this.#conditions(sample),
+      containerHealth: this.#deps.probeHealth
+        .entries()
+        .map(([containerId, health]) => containerHealthOf(containerId, health)),
+      wallTimeMs: BigInt(Math.round(this.#deps.clock.wallMs())),
+      roundTripMs,
+      ...(sample === undefined ? {} : { usage: usageMessage(sample.used) }),
+    })
+  }
+
+  #conditions(sample: UsageSample | undefined): NodeCondition[] {
+    const { capacity } = this.#options
+    const conditions = sample === undefined ? [] : pressureConditions(capacity, sample.used)
+    const holds = (type: string, reason: string, message: string): void => {
+      conditions.push(create(NodeConditionSchema, { type, status: 'True', reason, message }))
+    }
+    if (!this.supervisor.runtimeReady) {
+      holds('RuntimeUnavailable', 'NoAnswer', 'the container runtime does not answer')
+    }
+    if (Math.abs(this.#skewMs) > skewMsMax) {
+      const side = this.#skewMs > 0 ? 'ahead of' : 'behind'
+      const off = formatDurationMs(Math.abs(this.#skewMs))
+      holds('ClockSkew', 'ClockOff', `the clock of this node is ${off} ${side} the coordinator's`)
+    }
+    return conditions
+  }
+
+  #resources(): ReportResourcesResponse {
+    const { capacity } = this.#options
+    const sample = this.#sampler.newest
+    return create(ReportResourcesResponseSchema, {
+      capacity,
+      allocatable: this.#allocatable,
+      ...(sample === undefined ? {} : { usage: usageMessage(sample.used) }),
+    })
+  }
+
+  // --- what happens here
+
+  #sampled(sample: UsageSample): void {
+    for (const { replicaId, message } of planStorageLimits(
+      [...this.supervisor.replicas()].map((actor) => actor.state),
+      sample.containers,
+    )) {
+      this.supervisor.find(replicaId)?.send({ kind: 'storage-exceeded', message })
+    }
+    this.#deps.onSample?.(sample)
+  }
+
+  #reversedTls() {
+    const credentials = this.credentials!
+    return tlsClientOptions({
+      caPem: credentials.caPem,
+      trustDomain: this.#options.trustDomain,
+      serverType: 'controller',
+      credentials,
+      alpnProtocols: [reversedProtocol],
+    })
+  }
+
+  /** Removed: nothing of the cluster stays. Superseded: the other agent has the containers. */
+  async #leaveCluster(reason: string): Promise<void> {
+    if (reason !== 'removed') return
+    this.#deps.logger.warn({}, 'this node was removed from the cluster: stopping its containers')
+    const deadline = new AbortController()
+    const cancel = this.#deps.clock.after(evictionMsMax, () => deadline.abort())
+    try {
+      await this.supervisor.stopAll(deadline.signal)
+    } catch (reason_) {
+      const { code, message } = CloudlessError.from(reason_)
+      this.#deps.logger.error({ code }, `not every container could be stopped: ${message}`)
+    } finally {
+      cancel()
+    }
+    this.#identity.setAside()
+  }
+}
+
+function noToken(): CloudlessError {
+  return new CloudlessError(
+    'failed_precondition',
+    'this node is not a member of a cluster yet: give it a token with --join-token ' +
+      '(make one with `cloudlessctl token create`)',
+  )
+}
+
+function noAddress(): CloudlessError {
+  return new CloudlessError(
+    'failed_precondition',
+    'no coordinator is known: say where it is with --coordinator-addr host:port',
+  )
+}
