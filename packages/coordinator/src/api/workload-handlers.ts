@@ -54,7 +54,11 @@ export interface WorkloadHandlersDeps {
   readonly clock: Clock
   /** Refuses what the cluster's policy does not allow. */
   readonly admit: (workload: Workload) => void
-  readonly onChanged: (workload: WorkloadRecord, action: WorkloadAction) => void
+  readonly onChanged: (
+    workload: WorkloadRecord,
+    action: WorkloadAction,
+    before?: WorkloadRecord,
+  ) => void
 }
 
 export type WorkloadAction = 'create' | 'update' | 'scale' | 'restart' | 'delete'
@@ -164,7 +168,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     action: WorkloadAction,
     change: (record: WorkloadRecord) => WorkloadRecord,
   ): Promise<string> {
-    const { id } = requireWorkload(state, request.workloadId, request.namespace)
+    const { id, record: before } = requireWorkload(state, request.workloadId, request.namespace)
     const record = await state.update(() => {
       const held = requireWorkload(state, id, '')
       if (held.record.deletedAtMs > 0n && action !== 'delete') {
@@ -177,7 +181,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
         result,
       }
     })
-    deps.onChanged(record!, action)
+    deps.onChanged(record!, action, before)
     return id
   }
 

@@ -15,7 +15,6 @@ import {
 } from '@cloudless/api'
 import { CloudlessError, type Clock, type Random } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
-import { enumName } from '../state/enum-names.ts'
 import { nodePhase } from '../membership/node-phase.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import {
@@ -229,15 +228,14 @@ export class NodeController {
       }
       preconditions.push(unchanged('node', held))
       writes.push(putRecord('node', held.id, { ...held.record, node }))
-      const [before, after] = [
-        enumName(NodePhase, status.phase),
-        enumName(NodePhase, verdict.phase),
-      ]
-      if (moved) {
-        reports.push(() =>
-          report.nodePhaseChanged({ ...held.record, node }, before, after, verdict.message),
-        )
+      const change = {
+        before: status.phase,
+        after: verdict.phase,
+        message: verdict.message,
+        lastTransitionMs: Number(status.lastTransitionMs),
+        silentMs: live && live.lastSeenAtMs > 0 ? clock.wallMs() - live.lastSeenAtMs : undefined,
       }
+      if (moved) reports.push(() => report.nodePhaseChanged({ ...held.record, node }, change))
     }
     if (verdict.phase === NodePhase.OFFLINE) {
       const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)

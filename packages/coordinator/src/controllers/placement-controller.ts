@@ -227,10 +227,12 @@ export class PlacementController {
     draft: Draft,
   ): void {
     const node = this.#deps.state.get('node', placement.nodeId)!
+    const predecessor = this.#deps.state.get('replica', held.record.status!.replaces)
+    const lostAtMs = Number(predecessor?.lostAtMs ?? 0n)
     const record = placedOn(held.record, node, placement.score, this.#deps.clock.wallMs())
     draft.preconditions.push(unchanged('replica', held))
     draft.writes.push(putRecord('replica', held.id, record))
-    draft.say.push(() => this.#deps.report.replicaPlaced(record, node, placement.score))
+    draft.say.push(() => this.#deps.report.replicaPlaced(record, node, placement.score, lostAtMs))
   }
 
   #leave(
@@ -246,9 +248,10 @@ export class PlacementController {
     const isKnown = status!.message === message
     if (isKnown && sameReasons(status!.pendingReasons, pendingReasons)) return
     const record = withStatus(held.record, { pendingReasons, reason: 'Unschedulable', message })
+    const isReplacement = status!.replaces !== ''
     draft.preconditions.push(unchanged('replica', held))
     draft.writes.push(putRecord('replica', held.id, record))
-    draft.say.push(() => this.#deps.report.replicaUnplaceable(record, message))
+    draft.say.push(() => this.#deps.report.replicaUnplaceable(record, message, isReplacement))
   }
 }
 

@@ -1,8 +1,8 @@
 /** What controllers tell the outside of what they did: events for people, figures for dashboards. */
-import type { NodeRecord, ReplicaRecord, WorkloadRecord } from '@cloudless/api'
+import type { NodePhase, NodeRecord, ReplicaRecord, WorkloadRecord } from '@cloudless/api'
 
 export interface Reporter {
-  nodePhaseChanged(node: NodeRecord, before: string, after: string, message: string): void
+  nodePhaseChanged(node: NodeRecord, change: NodePhaseChange): void
   nodeLost(node: NodeRecord, replicaCount: number): void
   nodeDrained(node: NodeRecord): void
   drainStuck(node: NodeRecord, replicaCount: number): void
@@ -10,9 +10,12 @@ export interface Reporter {
   replicaStopping(replica: ReplicaRecord, reason: string): void
   replicaChanged(before: ReplicaRecord, after: ReplicaRecord | undefined): void
   replicaReclaimed(replica: ReplicaRecord): void
-  replicaPlaced(replica: ReplicaRecord, node: NodeRecord, score: number): void
+  /** `lostAtMs`: when the replica it stands in for was lost, unix milliseconds; 0 when it stands in for none. */
+  replicaPlaced(replica: ReplicaRecord, node: NodeRecord, score: number, lostAtMs: number): void
   /** Nothing could take it; said once for each new reason. */
-  replicaUnplaceable(replica: ReplicaRecord, message: string): void
+  replicaUnplaceable(replica: ReplicaRecord, message: string, isReplacement: boolean): void
+  /** Every replica of a new workload is ready for the first time. */
+  workloadReady(workload: WorkloadRecord, sinceCreationMs: number): void
   workloadDeleted(workload: WorkloadRecord): void
   /** A batch of decisions was made: seconds spent filtering and scoring, and committing. */
   scheduled(batch: {
@@ -22,4 +25,15 @@ export interface Reporter {
     readonly bindSeconds: number
   }): void
   error(what: string, reason: unknown): void
+}
+
+export interface NodePhaseChange {
+  readonly before: NodePhase
+  readonly after: NodePhase
+  /** For people. */
+  readonly message: string
+  /** Of the phase before, unix milliseconds. */
+  readonly lastTransitionMs: number
+  /** Since anything was heard of the node; undefined when nothing was since the coordinator started. */
+  readonly silentMs: number | undefined
 }

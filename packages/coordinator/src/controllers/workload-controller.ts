@@ -31,6 +31,7 @@ export class WorkloadController {
   readonly #deps: WorkloadControllerDeps
   readonly #queue: WorkQueue
   readonly #stopListening: () => void
+  readonly #comingUp = new Set<string>()
 
   constructor(deps: WorkloadControllerDeps) {
     this.#deps = deps
@@ -76,7 +77,25 @@ export class WorkloadController {
       return this.#decide(workload, replicas, plan)
     })
     done?.()
+    this.#noticeReady(workloadId)
     return wakeAtMs > 0 ? Math.max(1, wakeAtMs - clock.wallMs()) : undefined
+  }
+
+  /** Says once that a new workload has come up; not again after a restart of this process. */
+  #noticeReady(workloadId: string): void {
+    const { state, clock, report } = this.#deps
+    const record = state.get('workload', workloadId)
+    if (!record || record.workload!.revision !== 1n) {
+      this.#comingUp.delete(workloadId)
+      return
+    }
+    const replicas = state.replicasOfWorkload(workloadId)
+    const wanted = record.workload!.spec!.replicas
+    const ready = replicas.filter((held) => held.record.status!.ready).length
+    if (ready < wanted) this.#comingUp.add(workloadId)
+    else if (this.#comingUp.delete(workloadId)) {
+      report.workloadReady(record, clock.wallMs() - Number(record.workload!.createdAtMs))
+    }
   }
 
   #decide(

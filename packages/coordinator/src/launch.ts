@@ -1,0 +1,4 @@
+/** The program `coordinator`. */
+import { main } from './process/main.ts'
+
+process.exitCode = await main(process.argv.slice(2))

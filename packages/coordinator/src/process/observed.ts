@@ -1,0 +1,231 @@
+/** What the outside learns of this coordinator: its log, its figures and the cluster's events. */
+import type { HeartbeatRequest, JoinToken, NodeRecord, WorkloadRecord } from '@cloudless/api'
+import { messageOf, type Clock, type Random } from '@cloudless/base'
+import type { MetadataStore } from '@cloudless/metadata'
+import {
+  createCoordinatorMetrics,
+  createLogger,
+  type CoordinatorMetrics,
+  EventLog,
+  runWithContext,
+  type Logger,
+} from '@cloudless/observability'
+import type { NodeAction } from '../api/node-handlers.ts'
+import type { WorkloadAction } from '../api/workload-handlers.ts'
+import type { Reporter } from '../controllers/reporter.ts'
+import type { Enrolled } from '../membership/enrolment.ts'
+import type { Renewed } from '../membership/renewal.ts'
+import type { CallObserver } from '../server/call-observer.ts'
+import { createCallObserver } from './call-reports.ts'
+import { createReporter } from './reporter.ts'
+
+export interface Observed {
+  readonly logger: Logger
+  readonly metrics: CoordinatorMetrics
+  readonly events: EventLog
+  readonly report: Reporter
+  readonly calls: CallObserver
+  heartbeat(nodeId: string, heartbeat: HeartbeatRequest): void
+  enrolled(enrolled: Enrolled): void
+  enrolmentRefused(nodeName: string, reason: unknown): void
+  renewed(renewed: Renewed): void
+  nodeUpdated(node: NodeRecord, action: NodeAction): void
+  nodeRemoved(node: NodeRecord): void
+  workloadChanged(workload: WorkloadRecord, action: WorkloadAction, before?: WorkloadRecord): void
+  tokenChanged(token: JoinToken, action: 'create' | 'revoke'): void
+  /** Writes the events that wait. */
+  close(): Promise<void>
+}
+
+export interface ObservedDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: MetadataStore
+}
+
+export interface ObservedOptions {
+  readonly logLevel: string
+  readonly eventsMax: number
+  /** Actor of what nobody asked for. */
+  readonly coordinatorId: string
+}
+
+export async function createObserved(
+  deps: ObservedDeps,
+  options: ObservedOptions,
+): Promise<Observed> {
+  const logger = createLogger({ name: 'coordinator', level: options.logLevel })
+  const metrics = createCoordinatorMetrics(deps)
+  metrics.leadership.isLeader.set({}, 1)
+  const events = await EventLog.open(
+    { ...deps, logger },
+    { systemId: options.coordinatorId, eventsMax: options.eventsMax },
+  )
+  const report = createReporter({ clock: deps.clock, logger, metrics, events })
+  return {
+    logger,
+    metrics,
+    events,
+    report,
+    calls: createCallObserver({ logger, metrics, events }),
+
+    heartbeat(nodeId, heartbeat) {
+      if (heartbeat.roundTripMs <= 0) return
+      metrics.membership.heartbeatLatencySeconds.observe(
+        { node_id: nodeId },
+        heartbeat.roundTripMs / 1_000,
+      )
+    },
+
+    enrolled({ node, token, replacedNodeId }) {
+      metrics.membership.enrollments.increment({ result: 'success' })
+      if (replacedNodeId !== undefined) metrics.forgetNode(replacedNodeId)
+      const actor = { type: 'node', id: node.node!.id } as const
+      runWithContext({ actor }, () => tellEnrolment(events, { node, token, replacedNodeId }))
+    },
+
+    enrolmentRefused(nodeName, reason) {
+      metrics.membership.enrollments.increment({ result: 'failure' })
+      events.append({
+        type: 'security.auth_failed',
+        resourceType: 'node',
+        resourceId: nodeName,
+        description: `a device that calls itself "${nodeName}" was not let in`,
+        error: messageOf(reason),
+      })
+    },
+
+    renewed: ({ node }) => issued(events, node),
+
+    nodeUpdated(node, action) {
+      const { id, name } = node.node!
+      const type = nodeEventByAction[action]
+      const done = { drain: 'is being drained', cordon: 'was cordoned', uncordon: 'was uncordoned' }
+      const what = action === 'update' ? 'has new labels or taints' : done[action]
+      const description = `node "${name}" ${what}`
+      events.append({ type, resourceType: 'node', resourceId: id, description })
+    },
+
+    nodeRemoved(node) {
+      const { id, name } = node.node!
+      metrics.forgetNode(id)
+      events.append({
+        type: 'node.removed',
+        resourceType: 'node',
+        resourceId: id,
+        description: `node "${name}" was removed from the cluster`,
+      })
+      events.append({
+        type: 'security.cert_revoked',
+        resourceType: 'node',
+        resourceId: id,
+        description: `certificates of "${name}" are refused from now on`,
+      })
+    },
+
+    workloadChanged(workload, action, before) {
+      const { id, name, namespace, spec } = workload.workload!
+      if (action === 'scale' && before) {
+        const direction = spec!.replicas >= before.workload!.spec!.replicas ? 'up' : 'down'
+        metrics.workloads.scaleOperations.increment({ direction })
+      }
+      events.append({
+        type: workloadEventByAction[action],
+        resourceType: 'workload',
+        resourceId: id,
+        namespace,
+        description: describeWorkloadChange(name, action, workload),
+        metadata: { revision: String(workload.workload!.revision) },
+      })
+    },
+
+    tokenChanged(token, action) {
+      events.append({
+        type: action === 'create' ? 'token.created' : 'token.revoked',
+        resourceType: 'token',
+        resourceId: token.id,
+        description:
+          action === 'create' ? `good for ${token.maxUses} uses` : `after ${token.uses} uses`,
+      })
+    },
+
+    close: () => events.close(),
+  }
+}
+
+function tellEnrolment(
+  events: EventLog,
+  { node, token, replacedNodeId }: Omit<Enrolled, 'response'>,
+): void {
+  const { id, name, region, zone, podCidr } = node.node!
+  const { id: tokenId, uses, maxUses } = token.joinToken!
+  const place = [region, zone].filter((part) => part !== '').join('/')
+  events.append({
+    type: 'node.enrolled',
+    resourceType: 'node',
+    resourceId: id,
+    description: `node "${name}" joined${place && ` in ${place}`} with token ${tokenId}`,
+    metadata: { name, join_token_id: tokenId, pod_cidr: podCidr },
+  })
+  events.append({
+    type: 'token.used',
+    resourceType: 'token',
+    resourceId: tokenId,
+    description: `used by "${name}" (${uses} of ${maxUses})`,
+  })
+  issued(events, node)
+  if (replacedNodeId === undefined) return
+  events.append({
+    type: 'node.removed',
+    resourceType: 'node',
+    resourceId: replacedNodeId,
+    description: `the lost node "${name}" was replaced by ${id}`,
+  })
+}
+
+function issued(events: EventLog, node: NodeRecord): void {
+  const { id, name, certificateExpiresAtMs } = node.node!
+  const until = new Date(Number(certificateExpiresAtMs)).toISOString()
+  events.append({
+    type: 'security.cert_issued',
+    resourceType: 'node',
+    resourceId: id,
+    description: `node "${name}" has a certificate until ${until}`,
+    metadata: { serial: node.certificateSerials.at(-1) ?? '' },
+  })
+}
+
+const nodeEventByAction = {
+  drain: 'node.draining',
+  cordon: 'node.cordoned',
+  uncordon: 'node.uncordoned',
+  update: 'node.updated',
+} as const
+
+const workloadEventByAction = {
+  create: 'workload.created',
+  update: 'workload.updated',
+  scale: 'workload.scaled',
+  restart: 'workload.restarted',
+  delete: 'workload.deleted',
+} as const
+
+function describeWorkloadChange(
+  name: string,
+  action: WorkloadAction,
+  workload: WorkloadRecord,
+): string {
+  const { replicas, image } = workload.workload!.spec!
+  switch (action) {
+    case 'create':
+      return `workload "${name}" was created: ${replicas} replicas of ${image}`
+    case 'update':
+      return `workload "${name}" was updated to revision ${workload.workload!.revision}`
+    case 'scale':
+      return `workload "${name}" was scaled to ${replicas} replicas`
+    case 'restart':
+      return `every replica of workload "${name}" is being replaced`
+    case 'delete':
+      return `workload "${name}" is being deleted`
+  }
+}

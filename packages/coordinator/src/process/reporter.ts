@@ -1,0 +1,136 @@
+/** Turns what controllers did into events, figures and log lines. */
+import { NodePhase } from '@cloudless/api'
+import type { Clock } from '@cloudless/base'
+import type { CoordinatorMetrics, EventLog, Logger } from '@cloudless/observability'
+import type { Reporter } from '../controllers/reporter.ts'
+import { countRestarts, sayOfReplicas, sayTransition, workloadLabels } from './replica-reports.ts'
+
+export interface ReporterDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: CoordinatorMetrics
+  readonly events: EventLog
+}
+
+const phaseEvents: Readonly<Record<string, 'node.ready' | 'node.offline' | 'node.failed'>> = {
+  [NodePhase.READY]: 'node.ready',
+  [NodePhase.OFFLINE]: 'node.offline',
+  [NodePhase.FAILED]: 'node.failed',
+}
+
+export function createReporter({ clock, logger, metrics, events }: ReporterDeps): Reporter {
+  const say = sayOfReplicas(events)
+  return {
+    nodePhaseChanged(node, change) {
+      const { id, name, createdAtMs } = node.node!
+      const nowMs = clock.wallMs()
+      const { before, after, message, lastTransitionMs } = change
+      const { membership } = metrics
+      if (before === NodePhase.ENROLLING) {
+        membership.joinConvergenceSeconds.observe({}, (nowMs - Number(createdAtMs)) / 1_000)
+      }
+      if (before === NodePhase.OFFLINE) {
+        membership.recoverySeconds.observe({}, (nowMs - lastTransitionMs) / 1_000)
+      }
+      if (after === NodePhase.OFFLINE && change.silentMs !== undefined) {
+        membership.leaveConvergenceSeconds.observe({}, change.silentMs / 1_000)
+      }
+      const type = phaseEvents[after]
+      if (type === undefined) return
+      const state = { 'node.ready': 'ready', 'node.offline': 'lost', 'node.failed': 'failing' }[
+        type
+      ]
+      events.append({
+        type,
+        resourceType: 'node',
+        resourceId: id,
+        description: `node "${name}" is ${state}${message && `: ${message}`}`,
+      })
+    },
+    nodeLost(node, replicaCount) {
+      logger.warn(
+        { nodeId: node.node!.id, replicaCount },
+        'the replicas of a lost node are replaced',
+      )
+    },
+    nodeDrained(node) {
+      const { id, name } = node.node!
+      const description = `node "${name}" is empty`
+      events.append({ type: 'node.drained', resourceType: 'node', resourceId: id, description })
+    },
+    drainStuck(node, replicaCount) {
+      const { id, name } = node.node!
+      events.append({
+        type: 'node.drain_stuck',
+        resourceType: 'node',
+        resourceId: id,
+        description:
+          `node "${name}" still has ${replicaCount} replicas after its drain's deadline: ` +
+          'is there room for them elsewhere?',
+      })
+    },
+    replicaCreated(replica) {
+      const { replaces } = replica.status!
+      if (replaces === '') return
+      say(replica, 'scheduling.reschedule', `stands in for ${replaces}`)
+    },
+    replicaStopping(replica, reason) {
+      say(replica, 'replica.stopping', `is being stopped: ${reason}`)
+    },
+    replicaReclaimed(replica) {
+      say(replica, 'replica.started', `was found running on ${replica.status!.nodeName} and kept`)
+    },
+    replicaChanged(before, after) {
+      sayTransition(say, before, after)
+      countRestarts(metrics, before, after)
+      if (after?.status!.reason === 'ProbeFailed' && before.status!.reason !== 'ProbeFailed') {
+        metrics.workloads.healthCheckFailures.increment({
+          ...workloadLabels(after),
+          probe_type: after.status!.message.startsWith('readiness') ? 'readiness' : 'liveness',
+        })
+      }
+    },
+    replicaPlaced(replica, node, score, lostAtMs) {
+      metrics.scheduling.decisions.increment({ result: 'success' })
+      metrics.scheduling.placementScore.observe({ node_id: node.node!.id }, score * 100)
+      if (lostAtMs > 0) {
+        metrics.scheduling.reschedules.increment({ reason: 'node_lost' })
+        const latencySeconds = (clock.wallMs() - lostAtMs) / 1_000
+        metrics.scheduling.rescheduleLatencySeconds.observe({}, latencySeconds)
+      }
+      say(replica, 'scheduling.decision', `goes to node "${node.node!.name}"`, {
+        node_id: node.node!.id,
+        score: score.toFixed(3),
+      })
+    },
+    replicaUnplaceable(replica, message, isReplacement) {
+      const none = replica.status!.pendingReasons.length === 0
+      metrics.scheduling.decisions.increment({ result: none ? 'no_nodes' : 'failure' })
+      if (isReplacement) {
+        metrics.scheduling.rescheduleFailures.increment({ reason: 'insufficient_capacity' })
+      }
+      say(replica, 'scheduling.placement_failed', `has no place: ${message}`)
+    },
+    workloadDeleted(workload) {
+      metrics.forgetWorkload(workload.workload!.id)
+    },
+    workloadReady(workload, sinceCreationMs) {
+      metrics.workloads.creationSeconds.observe({}, sinceCreationMs / 1_000)
+      const { id, name, namespace } = workload.workload!
+      events.append({
+        type: 'workload.ready',
+        resourceType: 'workload',
+        resourceId: id,
+        namespace,
+        description: `every replica of workload "${name}" is ready`,
+      })
+    },
+    scheduled({ decideSeconds, bindSeconds }) {
+      metrics.scheduling.durationSeconds.observe({ phase: 'score' }, decideSeconds)
+      metrics.scheduling.durationSeconds.observe({ phase: 'bind' }, bindSeconds)
+    },
+    error(what, reason) {
+      logger.error({ error: reason }, `${what} failed; it is tried again`)
+    },
+  }
+}

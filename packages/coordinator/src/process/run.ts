@@ -1,0 +1,48 @@
+/** Serves until told to stop: the coordinator as a process. */
+import type { Clock, Random } from '@cloudless/base'
+import { startCoordinator } from './coordinator.ts'
+import { createObserved, type Observed } from './observed.ts'
+import type { CoordinatorSettings } from './settings.ts'
+
+const shutdownMsMax = 30_000
+
+/** Resolves after an orderly end; rejects when it cannot start or can no longer do its work. */
+export async function runCoordinator(
+  deps: { readonly clock: Clock; readonly random: Random },
+  settings: CoordinatorSettings,
+): Promise<void> {
+  const told = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => told.resolve(signal))
+  }
+  let observed: Observed | undefined
+  const coordinator = await startCoordinator(
+    {
+      ...deps,
+      observe: async (store) => {
+        observed = await createObserved(
+          { ...deps, store },
+          {
+            logLevel: settings.log_level,
+            eventsMax: settings['observability.events_max'],
+            coordinatorId: settings.node_id,
+          },
+        )
+        return observed
+      },
+    },
+    settings,
+  )
+  const logger = observed!.logger
+  logger.info({ addresses: coordinator.addresses, dataDir: settings.data_dir }, 'serving')
+  try {
+    logger.info({ signal: await Promise.race([told.promise, coordinator.failed]) }, 'shutting down')
+  } finally {
+    const giveUp = deps.clock.after(shutdownMsMax, () => {
+      logger.fatal({ shutdownMsMax }, 'did not end in time')
+      process.exit(1)
+    })
+    await coordinator.close()
+    giveUp()
+  }
+}
