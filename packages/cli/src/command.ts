@@ -23,8 +23,8 @@ export interface Example {
   readonly line: string
 }
 
-/** Kinds of names that the shell can complete from the cluster or the configuration. */
-export type Completion = 'node' | 'workload' | 'token' | 'context' | 'shell' | 'file'
+/** What a word names: the shell completes most of them from the cluster or the configuration. */
+export type Completion = 'node' | 'workload' | 'token' | 'container' | 'context' | 'shell' | 'file'
 
 export interface Argument {
   readonly name: string

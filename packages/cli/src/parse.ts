@@ -1,6 +1,6 @@
 /** From the words after a verb to its arguments and options. Commander parses; the rules are the command's data. */
 import { Command as Parser, CommanderError, Option as ParserOption } from 'commander'
-import type { Argument, Command, CommandInput, Option } from './command.ts'
+import type { Argument, Command, CommandInput, Completion, Option } from './command.ts'
 import { UsageError } from './exit-code.ts'
 import { globalOptions } from './global-options.ts'
 import { Options } from './options.ts'
@@ -25,8 +25,20 @@ export function parseInput(command: Command, words: readonly string[]): CommandI
   const read = new Map(
     declared.map((option) => [option.name, values[attributeOf(option.name)]] as const),
   )
-  return { arguments: parser.args, options: new Options(declared, read) }
+  const given = parser.args.map((word, index) =>
+    withoutKind(command.arguments[Math.min(index, command.arguments.length - 1)], word),
+  )
+  return { arguments: given, options: new Options(declared, read) }
 }
+
+/** "workload/web", as -o name prints it, means "web" where a name is expected. */
+function withoutKind(argument: Argument | undefined, word: string): string {
+  const { completes } = argument ?? {}
+  if (completes === undefined || !namedKinds.includes(completes)) return word
+  return word.replace(/^(node|workload|replica|token|container)\//, '')
+}
+
+const namedKinds: readonly Completion[] = ['node', 'workload', 'token', 'container']
 
 /** Its own options first; they hide a global one of the same name. */
 export function optionsOf(command: Pick<Command, 'options'>): readonly Option[] {

@@ -94,11 +94,14 @@ test('exec -it on a real terminal is raw while it runs and as before when it end
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   let shown = ''
+  let answered = false
   const exited = once(child, 'exit', { signal: AbortSignal.timeout(deadlineMs) })
   const entered = once(harness.state.changes, 'exec', { signal: AbortSignal.timeout(deadlineMs) })
   child.stdout.on('data', (chunk: Buffer) => {
     shown += chunk.toString()
-    if (shown.includes('got x')) child.stdin.write('exit 7')
+    if (answered || !shown.includes('got x')) return
+    answered = true
+    child.stdin.write('exit 7')
   })
   // Keys typed before raw mode would be echoed and wait for a line: wait for the session to be there.
   await entered

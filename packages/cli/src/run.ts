@@ -21,6 +21,7 @@ export interface RunDeps {
 
 /** Resolves with the exit code; throws only for our own bugs. */
 export async function run(deps: RunDeps, words: readonly string[]): Promise<number> {
+  if (words[0] === 'help') return await run(deps, [...words.slice(1), '--help'])
   const found = route(words)
   switch (found.kind) {
     case 'verb':

@@ -70,7 +70,7 @@ async function namesOf(
   }
   if (completes === 'shell') return ['bash', 'zsh', 'fish']
   if (completes === 'file' || optionName.endsWith('-file')) return [':files']
-  if (completes === undefined) return []
+  if (completes === undefined || completes === 'container') return []
   const { coordinator } = await context.connect()
   const options = { signal: context.signal, timeoutMs: answerMsMax }
   switch (completes) {

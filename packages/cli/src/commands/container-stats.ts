@@ -11,7 +11,13 @@ export const containerStats: Command = {
     { title: 'One replica', line: 'cloudlessctl container stats web-abcdefgh' },
   ],
   arguments: [
-    { name: 'CONTAINER', help: 'Id of a container or replica', optional: true, variadic: true },
+    {
+      name: 'CONTAINER',
+      help: 'Id of a container or replica',
+      completes: 'container',
+      optional: true,
+      variadic: true,
+    },
   ],
   options: [
     { name: 'node', kind: 'text', value: 'NODE', help: 'All of this node', completes: 'node' },

@@ -12,7 +12,14 @@ export const containerStop: Command = {
       line: 'cloudlessctl container stop try --node node-a --remove',
     },
   ],
-  arguments: [{ name: 'CONTAINER', help: 'Id of a container or replica', variadic: true }],
+  arguments: [
+    {
+      name: 'CONTAINER',
+      help: 'Id of a container or replica',
+      completes: 'container',
+      variadic: true,
+    },
+  ],
   options: [
     { name: 'node', kind: 'text', value: 'NODE', help: 'Its node', completes: 'node' },
     {
