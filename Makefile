@@ -24,7 +24,11 @@ down: ## Stop what `make up` started and leave nothing behind; DATA=1 also remov
 
 .PHONY: status
 status: packages ## Show the nodes and replicas of the running cluster
-	@node tools/local-cluster/main.ts status
+	@tools/local-cluster/run.sh status
+
+.PHONY: power-off
+power-off: ## Take the power from one machine of the running cluster: NODE=agent-2
+	@tools/local-cluster/run.sh power-off $(NODE)
 
 .PHONY: build
 build: packages ## Check that everything type-checks and every program loads

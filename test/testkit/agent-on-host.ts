@@ -25,6 +25,8 @@ export interface AgentOptions {
 export interface AgentOnHost {
   readonly host: Host
   readonly name: string
+  /** The agent's launcher. */
+  readonly program: string
   readonly dataDirectory: string
   readonly log: string
   /** It holds a certificate, so it needs no token. */
@@ -67,9 +69,10 @@ export function createAgentOn(host: Host, options: AgentOptions): AgentOnHost {
   return {
     host,
     name: options.name,
+    program: agentProgram,
     dataDirectory,
     log,
-    isEnrolled: () => existsSync(join(dataDirectory, 'credentials', 'cert.pem')),
+    isEnrolled: () => existsSync(join(dataDirectory, 'identity', 'current', 'cert.pem')),
     async start(joinToken) {
       mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
       if (options.config !== undefined) writeFileSync(configFile, stringify(options.config))

@@ -50,6 +50,8 @@ export interface Cluster {
   /** Where agents and the CLI reach it. */
   readonly address: string
   readonly ctl: Ctl
+  /** The CLI's configuration file. */
+  readonly configFile: string
   agent(name: string): AgentOnHost
   nodes(): Promise<readonly NodeView[]>
   waitForPhase(name: string, phase: string, deadlineMs?: number): Promise<NodeView>
@@ -147,6 +149,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     coordinator,
     address,
     ctl,
+    configFile,
     agent(name) {
       const agent = agents.get(name)
       if (agent === undefined) throw new Error(`the cluster has no agent ${name}`)

@@ -15,7 +15,14 @@ export {
 } from './coordinator-process.ts'
 export { createCtl, type Ctl } from './ctl.ts'
 export { containerdSocket } from './host-containerd.ts'
-export { createHost, disksInUse, type Host, type HostOptions, type TaskOptions } from './host.ts'
+export {
+  createHost,
+  disksInUse,
+  killHostProcesses,
+  type Host,
+  type HostOptions,
+  type TaskOptions,
+} from './host.ts'
 export type { HostLink } from './host-link.ts'
 export { createNetwork, type Network, type NetworkOptions } from './network.ts'
 export { closeWayOut, openWayOut } from './outside.ts'
@@ -28,7 +35,18 @@ export {
   signalProcess,
   type ProcessIdentity,
 } from './processes.ts'
-export { checkout, cleanEnvironment } from './programs.ts'
+export { checkout, cleanEnvironment, ctlProgram } from './programs.ts'
 export { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
 export { findLeftovers, sweep } from './sweep.ts'
 export { waitFor, type WaitOptions } from './wait-for.ts'
+export {
+  applyWorkload,
+  healthzOf,
+  manifestOf,
+  replicasOf,
+  runningContainers,
+  waitForReady,
+  waitForReplicas,
+  type ReplicaView,
+  type WorkloadWish,
+} from './workloads.ts'

@@ -17,8 +17,12 @@ flock 9
 if cmp -s package-lock.json "$stamp" && [ -x node_modules/.bin/node ]; then exit 0; fi
 
 echo "Installing npm packages ..." >&2
-PATH="$PWD/node_modules/.bin:$PATH" npm ci --no-audit --no-fund --loglevel=error >&2 || {
-  echo "npm ci failed (above). It needs to reach the npm registry; run it again when it can." >&2
+export PATH="$PWD/node_modules/.bin:$PATH"
+quiet=(--no-audit --no-fund --loglevel=error)
+# `npm ci` refuses where the registry lacks the packages of some other platform; `npm install` takes the locked versions
+# as well and minds only what this machine needs.
+npm ci "${quiet[@]}" >/dev/null 2>&1 || npm install --no-save "${quiet[@]}" >&2 || {
+  echo "npm could not install the packages (above). It needs to reach its registry; run it again when it can." >&2
   exit 1
 }
 if [ ! -x node_modules/.bin/node ]; then

@@ -22,7 +22,7 @@ export interface NodeView {
 
 /** A replica as the CLI prints it; what is used here. */
 export interface ReplicaView {
-  readonly replicaId: string
+  readonly id: string
   readonly nodeName?: string
   readonly address?: string
   readonly ready?: boolean

@@ -11,7 +11,7 @@ export async function summarize(settings: Settings, ctl: Ctl): Promise<string> {
   const replicas =
     listed.code === 0 ? (JSON.parse(listed.stdout) as { items?: ReplicaView[] }).items : []
   const rows = (replicas ?? []).map((replica) => [
-    replica.replicaId,
+    replica.id,
     replica.nodeName ?? '',
     stateOf(replica),
     replica.address ? `http://${replica.address}:${sampleContainerPort}/` : '',

@@ -2,9 +2,10 @@
  * `make up`: brings the local cluster to where it should be, whatever is there already. Each step looks first and does
  * only what is missing, so a second run, a run after a reboot and a run after kill -9 of any part are the same thing.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, systemClock } from '@cloudless/base'
 import {
   buildSimpleWeb,
   checkout,
@@ -80,7 +81,7 @@ async function startCoordinator(
 ): Promise<void> {
   await coordinator.start()
   const credentialsDirectory = join(settings.home, 'operator')
-  if (!existsSync(join(credentialsDirectory, 'cert.pem'))) {
+  if (!isGoodForADay(join(credentialsDirectory, 'cert.pem'))) {
     await coordinator.issueCredentials('admin', credentialsDirectory)
   }
   writeCliConfig(cliConfigOf(settings), {
@@ -88,6 +89,12 @@ async function startCoordinator(
     coordinator: `127.0.0.1:${settings.port}`,
     credentialsDirectory,
   })
+}
+
+function isGoodForADay(certificateFile: string): boolean {
+  if (!existsSync(certificateFile)) return false
+  const { validToDate } = new X509Certificate(readFileSync(certificateFile))
+  return validToDate.getTime() - systemClock.wallMs() > 86_400_000
 }
 
 async function startAgents(agents: readonly AgentOnHost[], ctl: Ctl): Promise<void> {
@@ -99,7 +106,7 @@ async function startAgents(agents: readonly AgentOnHost[], ctl: Ctl): Promise<vo
       if (known.some((node) => node.name === agent.name)) {
         await ctl.text(['node', 'remove', agent.name, '--force'])
       }
-      const scope = ['--node-name', agent.name, '--ttl', '10m']
+      const scope = ['--node', agent.name, '--ttl', '10m']
       await agent.start((await ctl.json<{ token: string }>(['token', 'create', ...scope])).token)
     }),
   )

@@ -1,0 +1,112 @@
+/** Malformed, huge and hostile input: refused with the place named, the coordinator unharmed. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, afterEach, before, test } from 'node:test'
+import { manifestOf, runCommand, startCluster, type Cluster } from '@cloudless/test/testkit'
+
+let cluster: Cluster
+
+before(async () => {
+  cluster = await startCluster({
+    prefix: 'tinput',
+    subnet: '10.80.9',
+    agents: [],
+    withImage: false,
+  })
+})
+
+afterEach(async () => {
+  assert.ok(await cluster.coordinator.isReady(), 'the coordinator is unharmed')
+})
+
+after(() => cluster?.stop())
+
+async function apply(input: string): Promise<{ code: number; said: string }> {
+  const result = await cluster.ctl.run(['apply', '-f', '-'], { input })
+  return { code: result.code, said: result.stderr + result.stdout }
+}
+
+test('a manifest that is not YAML, not a workload, or has a wrong field is refused with its line', async () => {
+  const cases: [string, RegExp][] = [
+    ['a: [b', /1/],
+    ['apiVersion: cloudless/v1\nkind: Pod\n', /kind/],
+    [manifestOf({ name: 'x', spec: { replica: 3 } }), /replica\b.*replicas/s],
+    [manifestOf({ name: 'x', spec: { replicas: 'three' } }), /replicas/],
+    [manifestOf({ name: 'x', spec: { replicas: -1 } }), /replicas/],
+    [manifestOf({ name: 'Not A Name' }), /name/],
+    [manifestOf({ name: 'x', image: '' }), /image/],
+  ]
+  for (const [manifest, reason] of cases) {
+    const { code, said } = await apply(manifest)
+    assert.notEqual(code, 0, said)
+    assert.match(said, reason)
+  }
+})
+
+test('a manifest of more than a megabyte, or nested a thousand deep, is refused', async () => {
+  const huge = await apply(manifestOf({ name: 'x', spec: { env: { A: 'x'.repeat(1_200_000) } } }))
+  assert.notEqual(huge.code, 0)
+  const deep = await apply(`${'['.repeat(1000)}${']'.repeat(1000)}`)
+  assert.notEqual(deep.code, 0)
+})
+
+/** Straight to the API, past the CLI's own checks. */
+async function post(method: string, body: string): Promise<{ status: string; answer: string }> {
+  const credentials = join(cluster.directory, 'operator')
+  const result = await runCommand(
+    [
+      ...['curl', '-s', '--tlsv1.3', '--insecure', '--max-time', '10', '-w', '\n%{http_code}'],
+      ...['--cert', join(credentials, 'cert.pem'), '--key', join(credentials, 'key.pem')],
+      ...['-H', 'content-type: application/json', '--data-binary', '@-'],
+      `https://${cluster.address}/cloudless.api.v1.CoordinatorService/${method}`,
+    ],
+    { input: body },
+  )
+  const lines = result.stdout.split('\n')
+  return { status: lines.at(-1)!, answer: lines.slice(0, -1).join('\n') }
+}
+
+test('an RPC with an unknown, wrong-typed or missing field is refused and names it', async () => {
+  const cases: [string, string, RegExp][] = [
+    ['CreateWorkload', '{"workload":{"name":"x","nonsense":1}}', /nonsense/],
+    ['CreateWorkload', '{"workload":{"name":5}}', /name/],
+    ['CreateWorkload', '{"workload":{"name":"x","spec":{}}}', /image/],
+    ['CreateWorkload', '{}', /workload/],
+    ['ScaleWorkload', '{"workloadId":"x","replicas":-1}', /replicas/],
+    ['ListNodes', '{"limit":-5}', /limit/],
+    ['ListNodes', 'not json', /./],
+  ]
+  for (const [method, body, reason] of cases) {
+    const { status, answer } = await post(method, body)
+    assert.equal(status, '400', `${method} ${body}: ${answer}`)
+    assert.match(answer, reason)
+    assert.match(answer, /invalid_argument/)
+  }
+})
+
+test('an RPC of many megabytes or nested very deep is refused', async () => {
+  const huge = await post('CreateWorkload', `{"workload":{"name":"${'x'.repeat(6_000_000)}"}}`)
+  assert.match(huge.status, /^4\d\d$/)
+  const deep = await post(
+    'CreateWorkload',
+    `${'{"workload":'.repeat(50_000)}1${'}'.repeat(50_000)}`,
+  )
+  assert.match(deep.status, /^4\d\d$/)
+})
+
+test('without a certificate only health answers', async () => {
+  const call = (path: string): ReturnType<typeof runCommand> =>
+    runCommand([
+      ...['curl', '-s', '--insecure', '-o', '/dev/null', '-w', '%{http_code}'],
+      ...['-H', 'content-type: application/json', '-d', '{}'],
+      `https://${cluster.address}${path}`,
+    ])
+  assert.equal((await call('/cloudless.api.v1.CoordinatorService/ListNodes')).stdout, '401')
+  const health = await runCommand([
+    'curl',
+    '-s',
+    '--insecure',
+    `https://${cluster.address}/healthz`,
+  ])
+  assert.equal(health.code, 0)
+})

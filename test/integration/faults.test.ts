@@ -1,0 +1,114 @@
+/** Things that go wrong with containers: each ends in a status that says what happened. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  applyWorkload,
+  startCluster,
+  waitForReady,
+  waitForReplicas,
+  type Cluster,
+  type ReplicaView,
+  type WorkloadWish,
+} from '@cloudless/test/testkit'
+
+let cluster: Cluster
+
+before(async () => {
+  cluster = await startCluster({
+    prefix: 'tfault',
+    subnet: '10.80.8',
+    agents: [{ name: 'a', cpuCores: 4, memoryMb: 4096 }],
+  })
+})
+
+after(() => cluster?.stop())
+
+/** Applies it and waits until its one replica says something that matches. */
+async function waitForReason(wish: WorkloadWish, reason: RegExp): Promise<ReplicaView> {
+  await applyWorkload(cluster, wish)
+  const [replica] = await waitForReplicas(
+    cluster,
+    wish.name,
+    { what: `the reason ${reason}`, deadlineMs: 30_000 },
+    ([first]) =>
+      reason.test(`${first?.state ?? ''} ${first?.reason ?? ''} ${first?.message ?? ''}`),
+  )
+  return replica!
+}
+
+test('an image of a registry that is not there: says so, and is tried again', async () => {
+  const replica = await waitForReason(
+    { name: 'unreachable', image: '10.80.8.253:5999/nothing:1' },
+    /ErrImagePull|ImagePullBackOff/,
+  )
+  assert.match(replica.message ?? '', /10\.80\.8\.253:5999/)
+  assert.notEqual(replica.ready, true)
+})
+
+test('a command that is not in the image is named', async () => {
+  const replica = await waitForReason(
+    { name: 'no-command', command: ['/bin/not-there'] },
+    /not-there/,
+  )
+  assert.notEqual(replica.ready, true)
+})
+
+test('a container that ends again and again: crash loop, exit code, next attempt', async () => {
+  const replica = await waitForReason(
+    { name: 'crashing', command: ['/bin/sh', '-c', 'exit 3'] },
+    /CrashLoopBackOff/,
+  )
+  assert.match(replica.message ?? '', /3/)
+})
+
+test('a container over its memory limit is killed and the reason is OOMKilled', async () => {
+  const fill = 'a=x; while true; do a=$a$a; done'
+  await waitForReason(
+    {
+      name: 'greedy',
+      command: ['/bin/sh', '-c', fill],
+      spec: {
+        resources: {
+          requests: { cpu_millicores: 50, memory_bytes: '16Mi' },
+          limits: { cpu_millicores: 500, memory_bytes: '32Mi' },
+        },
+      },
+    },
+    /OOM/,
+  )
+})
+
+test('a replica whose readiness probe never passes runs and is not ready', async () => {
+  const probe = { http: { path: '/nowhere', port: 8080 }, initial_delay: '0s', period: '1s' }
+  await applyWorkload(cluster, { name: 'unready', spec: { readiness_probe: probe } })
+  const [replica] = await waitForReplicas(
+    cluster,
+    'unready',
+    { what: 'running' },
+    ([first]) => first?.state === 'REPLICA_STATE_RUNNING' && (first.message ?? '') !== '',
+  )
+  assert.notEqual(replica!.ready, true)
+})
+
+test('a liveness probe that fails restarts the container', async () => {
+  const script = 'touch /tmp/alive; sleep 2; rm /tmp/alive; sleep 1000'
+  const probe = {
+    exec: { command: ['cat', '/tmp/alive'] },
+    initial_delay: '0s',
+    period: '1s',
+    failure_threshold: 1,
+  }
+  const spec = { liveness_probe: probe, termination_grace: '0s' }
+  await applyWorkload(cluster, { name: 'sick', command: ['/bin/sh', '-c', script], spec })
+  await waitForReplicas(
+    cluster,
+    'sick',
+    { what: 'a restart', deadlineMs: 30_000 },
+    ([first]) => (first?.restartCount ?? 0) > 0,
+  )
+})
+
+test('after all that, a good workload still runs', async () => {
+  await applyWorkload(cluster, { name: 'good', replicas: 2 })
+  await waitForReady(cluster, 'good', 2)
+})
