@@ -1,16 +1,14 @@
 export { backoffDelayMs, type BackoffOptions } from './backoff.ts'
 export { formatBytes, parseBytes } from './bytes.ts'
 export { every, sleep, systemClock, type Clock } from './clock.ts'
+export { formatAddress, parseAddress, type Address } from './configuration/address.ts'
+export { describeSettings, printableConfiguration } from './configuration/describe.ts'
 export {
-  describeSettings,
   loadConfiguration,
-  printableConfiguration,
   type ConfigurationInput,
   type ConfigurationResult,
-  type Setting,
-  type SettingType,
-  type Values,
-} from './configuration.ts'
+} from './configuration/load.ts'
+export type { Setting, SettingType, Values } from './configuration/setting.ts'
 export {
   makePrivateDirectory,
   removeDurably,

@@ -252,7 +252,7 @@ export async function startCoordinator(
         isRemoved: (nodeId) => state.get('node', nodeId) === undefined,
       },
       {
-        coordinatorId: settings.node_id,
+        coordinatorId: settings['raft.id'],
         addresses: settings.bind_addr.map(requireAddress),
         certificateLifetimeMs: settings['tls.server_certificate_ttl'],
         rateLimit: {

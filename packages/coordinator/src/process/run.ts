@@ -25,7 +25,7 @@ export async function runCoordinator(
           {
             logLevel: settings.log_level,
             eventsMax: settings['observability.events_max'],
-            coordinatorId: settings.node_id,
+            coordinatorId: settings['raft.id'],
           },
         )
         return observed
