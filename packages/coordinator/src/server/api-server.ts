@@ -75,11 +75,10 @@ export async function startApiServer(
   deps: ApiServerDeps,
   options: ApiServerOptions,
 ): Promise<ApiServer> {
-  const shutdown = new AbortController()
   const connections = new ConnectionTable(deps.clock)
   const handleRpc = createRpcHandler(
     { ...deps, limiter: new RateLimiter(deps.clock, options.rateLimit) },
-    { services: allServices(deps), shutdownSignal: shutdown.signal },
+    { services: allServices(deps) },
   )
   let listener: TlsListener | undefined
   const certificate = await keepServerCertificate(
@@ -114,7 +113,9 @@ export async function startApiServer(
       },
       close: async () => {
         closeDoors()
-        shutdown.abort(new CloudlessError('unavailable', 'the coordinator is shutting down'))
+        connections.refuseCalls(
+          new CloudlessError('unavailable', 'the coordinator is shutting down: try again soon'),
+        )
         await settle(deps.clock, connections, options.shutdownGraceMs ?? shutdownGraceMsDefault)
         deps.gateway.close()
         connections.close()

@@ -24,6 +24,7 @@ export class ClientConnection {
   readonly #socket: TLSSocket
   readonly #checks: MembershipChecks
   #peer: PeerIdentity
+  #over: CloudlessError | undefined
   /** Running calls, each with what ends it. */
   readonly #calls = new Map<AbortController, CallOnConnection>()
 
@@ -75,6 +76,7 @@ export class ClientConnection {
   /** Registers a running call; call the result when it has ended. */
   addCall(controller: AbortController, call: CallOnConnection): () => void {
     this.#calls.set(controller, call)
+    if (this.#over !== undefined) controller.abort(this.#over)
     return () => this.#calls.delete(controller)
   }
 
@@ -84,6 +86,12 @@ export class ClientConnection {
       const reason = refusal(call)
       if (reason !== undefined) controller.abort(reason)
     }
+  }
+
+  /** Ends every call, and those that come later too. */
+  refuseCalls(reason: CloudlessError): void {
+    this.#over = reason
+    this.endCalls(() => reason)
   }
 
   get callCount(): number {

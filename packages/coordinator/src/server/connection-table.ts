@@ -1,5 +1,5 @@
 /** Every open connection of this coordinator, and the watch over those whose right has ended. */
-import { every, type Clock } from '@cloudless/base'
+import { every, type Clock, type CloudlessError } from '@cloudless/base'
 import { authorizeCall } from '@cloudless/identity'
 import type { ClientConnection } from './client-connection.ts'
 import { refusalFor } from './request-gate.ts'
@@ -48,6 +48,11 @@ export class ConnectionTable {
       const peer = connection.peerAt(nowMs)
       connection.endCalls((call) => refusalFor(authorizeCall(peer, call)))
     }
+  }
+
+  /** Ends every call with this reason, and those that come later on open connections. */
+  refuseCalls(reason: CloudlessError): void {
+    for (const connection of this.#connections) connection.refuseCalls(reason)
   }
 
   /** Cuts what is left and stops the watch. */

@@ -63,8 +63,6 @@ export interface RpcHandlerOptions {
   readonly services: readonly ServedService[]
   /** The largest message, 4 MiB when not given. */
   readonly messageBytesMax?: number
-  /** Ends every call; for the shutdown. */
-  readonly shutdownSignal: AbortSignal
 }
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest
@@ -88,10 +86,9 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
     if (handler === undefined) return false
     const call = startCall(deps, request, connection)
     const controller = new AbortController()
-    const ended = AbortSignal.any([controller.signal, options.shutdownSignal])
     const release = connection.addCall(controller, handler.method)
     for (const [name, id] of Object.entries(idHeaders(call))) response.setHeader(name, id)
-    const values = createContextValues().set(callContextKey, { ...call, ended })
+    const values = createContextValues().set(callContextKey, { ...call, ended: controller.signal })
     const universal = universalRequestFromNodeRequest(request, response, undefined, values)
     for (const [name, id] of Object.entries(idHeaders(call))) universal.header.set(name, id)
     handler(universal)
@@ -124,7 +121,6 @@ function createRouter(deps: RpcHandlerDeps, options: RpcHandlerOptions) {
     readMaxBytes: options.messageBytesMax ?? messageBytesMaxDefault,
     jsonOptions: { ignoreUnknownFields: false },
     acceptCompression: [compressionGzip],
-    shutdownSignal: options.shutdownSignal,
   })
   for (const { service, implementation } of options.services) {
     const missing = service.methods.filter((method) => !(method.localName in implementation))

@@ -19,7 +19,12 @@ import {
   StorageService,
 } from '@cloudless/api'
 import { CloudlessError, systemClock } from '@cloudless/base'
-import { callersOf, openCertificateAuthority, type Credentials } from '@cloudless/identity'
+import {
+  callersOf,
+  checkCredentials,
+  openCertificateAuthority,
+  type Credentials,
+} from '@cloudless/identity'
 import { createClient, type ServiceImpl } from '@connectrpc/connect'
 import { callContextOf } from './call-context.ts'
 import {
@@ -242,11 +247,13 @@ async function openSession(
 
 test('ends the streams of a certificate that runs out within a second, with the reason', async (t) => {
   const fixture = await setUp(t, endlessSession)
-  const node = await credentialsFor(fixture.ca, 'node', 'node-a', 2_000)
+  const node = await credentialsFor(fixture.ca, 'node', 'node-a', 3_000)
+  const { notAfterMs } = checkCredentials(node)
   const { client, source } = await openSession(t, fixture, node)
-  const startedMs = systemClock.monotonicMs()
   await assert.rejects(source.next(), { code: 16, message: /ran out at/ })
-  assert.ok(systemClock.monotonicMs() - startedMs < 3_200)
+  const lateMs = Date.now() - notAfterMs
+  // A second, and another for a busy machine.
+  assert.ok(lateMs >= 0 && lateMs < 2_000, `it ended ${lateMs} ms after the certificate`)
   await assert.rejects(client.getNode({ nodeId: 'node-a' }), { code: 16 })
 })
 
@@ -259,7 +266,7 @@ test('a renewal on the connection moves its end', async (t) => {
     },
     getNode: () => ({ id: 'node-a' }),
   })
-  const node = await credentialsFor(fixture.ca, 'node', 'node-a', 2_000)
+  const node = await credentialsFor(fixture.ca, 'node', 'node-a', 3_000)
   const { client, source } = await openSession(t, fixture, node)
   await client.renewCertificate({})
   let ended = false
@@ -267,9 +274,7 @@ test('a renewal on the connection moves its end', async (t) => {
     () => (ended = true),
     () => (ended = true),
   )
-  const { notAfterMs } = await import('@cloudless/identity').then(({ checkCredentials }) =>
-    checkCredentials(node),
-  )
+  const { notAfterMs } = checkCredentials(node)
   await until('the old certificate has run out', () => Date.now() > notAfterMs + 1_200, 10_000)
   assert.equal(ended, false)
   assert.equal((await client.getNode({ nodeId: 'node-a' })).id, 'node-a')
@@ -285,7 +290,7 @@ test('cuts a removed node at once, and refuses it from then on', async (t) => {
   fixture.server.closeConnectionsOf('node-a')
   const startedMs = systemClock.monotonicMs()
   await cut
-  assert.ok(systemClock.monotonicMs() - startedMs < 500)
+  assert.ok(systemClock.monotonicMs() - startedMs < 1_000)
   const refused = await client.getNode({ nodeId: 'node-a' }).catch(fromConnectError)
   assert.ok(refused instanceof CloudlessError)
   assert.deepEqual([refused.code, refused.details['reason']], ['unauthenticated', 'removed'])
@@ -311,7 +316,6 @@ test('refuses a revoked certificate on an open connection', async (t) => {
   const credentials = await credentialsFor(fixture.ca, 'operator', 'admin')
   const client = createClient(CoordinatorService, transportTo(t, fixture, credentials))
   await client.getNode({})
-  const { checkCredentials } = await import('@cloudless/identity')
   revoked.add(checkCredentials(credentials).serial)
   const refused = await client.getNode({}).catch(fromConnectError)
   assert.ok(refused instanceof Error && /was revoked/.test(refused.message))
@@ -327,7 +331,7 @@ test('renews its own certificate without dropping a stream', async (t) => {
         }
       },
     },
-    options: { certificateLifetimeMs: 2_000 },
+    options: { certificateLifetimeMs: 3_000 },
   })
   const operator = await credentialsFor(fixture.ca, 'operator', 'admin')
   const client = createClient(CoordinatorService, transportTo(t, fixture, operator))
@@ -340,9 +344,9 @@ test('renews its own certificate without dropping a stream', async (t) => {
     return serialNumber
   }
   const serials = new Set<string>()
-  const endMs = systemClock.monotonicMs() + 5_000
+  const endMs = systemClock.monotonicMs() + 15_000
   while (serials.size < 3) {
-    assert.ok(systemClock.monotonicMs() < endMs, 'the certificate was not renewed twice in 5 s')
+    assert.ok(systemClock.monotonicMs() < endMs, 'the certificate was not renewed twice in 15 s')
     serials.add(await serialNow())
     assert.equal((await watch.next()).done, false)
   }
