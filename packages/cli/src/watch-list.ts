@@ -90,7 +90,8 @@ function viewFor<Desc extends DescMessage>(
     const block = new LiveBlock(io, (text) => io.out(text))
     return async (_kind, _item, all, synced) => {
       if (!synced) return
-      const options = { headers: settings.headers, plural: resource.plural }
+      const { singular, plural } = resource
+      const options = { headers: settings.headers, singular, plural }
       block.show(formatTable(columns, [...all.values()], clock.wallMs(), options))
     }
   }

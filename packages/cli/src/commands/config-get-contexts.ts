@@ -37,7 +37,14 @@ export const configGetContexts: Command = {
     const { output, headers } = settings
     if (output === 'json' || output === 'yaml') io.out(await encode({ items: rows }, output))
     else if (output === 'name') io.out(rows.map((row) => `${row.name}\n`).join(''))
-    else io.out(formatTable(columns, rows, context.clock.wallMs(), { headers, plural: 'contexts' }))
+    else
+      io.out(
+        formatTable(columns, rows, context.clock.wallMs(), {
+          headers,
+          singular: 'context',
+          plural: 'contexts',
+        }),
+      )
     return 0
   },
 }

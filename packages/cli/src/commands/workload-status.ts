@@ -34,8 +34,7 @@ export const workloadStatusCommand: Command = {
       if (kind === WatchKind.SYNCED || workload === undefined) break
       const readiness = readinessOf(workload)
       if (settings.output === 'table' || settings.output === 'wide') {
-        const message = workload.status?.message ? `: ${workload.status.message}` : ''
-        io.out(`${readiness.summary} (${workloadStatus(workload)}${message})\n`)
+        io.out(`${readiness.summary} (${workloadStatus(workload)})\n`)
         for (const line of readiness.replicaLines) io.out(`${line}\n`)
       } else await printOne(context, workloadResource, workload)
       once.abort(new Error('one look was enough'))

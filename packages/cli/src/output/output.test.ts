@@ -11,16 +11,19 @@ interface Row {
 const columns: readonly Column<Row>[] = [{ title: 'NAME', value: (row) => row.name }]
 
 test('an empty table says that there is nothing', () => {
-  const text = formatTable(columns, [], 0, { headers: true, plural: 'nodes' })
+  const text = formatTable(columns, [], 0, { headers: true, singular: 'node', plural: 'nodes' })
   assert.match(text, /NAME/)
   assert.match(text, /Total: 0 nodes\n$/)
-  assert.equal(formatTable(columns, [], 0, { headers: false, plural: 'nodes' }), '')
+  assert.equal(
+    formatTable(columns, [], 0, { headers: false, singular: 'node', plural: 'nodes' }),
+    '',
+  )
 })
 
 test('control characters of a name cannot move the cursor', () => {
   const rows = [{ name: 'evil\u001b[2Jname\nmore' }]
   for (const headers of [true, false]) {
-    const text = formatTable(columns, rows, 0, { headers, plural: 'nodes' })
+    const text = formatTable(columns, rows, 0, { headers, singular: 'node', plural: 'nodes' })
     assert.ok(!text.includes('\u001b'))
     assert.match(text, /evil \[2Jname more/)
   }

@@ -10,7 +10,8 @@ export interface Column<T> {
 
 export interface TableOptions {
   readonly headers: boolean
-  /** What is counted: "nodes" gives "Total: 3 nodes". */
+  /** What is counted: "Total: 1 node", "Total: 3 nodes". */
+  readonly singular: string
   readonly plural: string
 }
 
@@ -32,7 +33,8 @@ export function formatTable<T>(
     style: { head: [], border: [], compact: true },
   })
   table.push(...rows)
-  return `${table.toString()}\nTotal: ${items.length} ${options.plural}\n`
+  const counted = items.length === 1 ? options.singular : options.plural
+  return `${table.toString()}\nTotal: ${items.length} ${counted}\n`
 }
 
 /**

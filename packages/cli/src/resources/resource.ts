@@ -37,7 +37,7 @@ export async function printList<Desc extends DescMessage>(
           columnsShown(resource.columns, output === 'wide'),
           items,
           context.clock.wallMs(),
-          { headers, plural: resource.plural },
+          { headers, singular: resource.singular, plural: resource.plural },
         ),
       )
   }
