@@ -61,7 +61,7 @@ lint: packages ## Format, lint, types, unused code, contract, and the house rule
 	@oxfmt --check
 	@oxlint
 	@tsc --noEmit
-	@knip
+	@knip --no-config-hints
 	@buf lint
 	@node --test --test-reporter=dot 'tools/tidy/*.tidy.test.ts'
 

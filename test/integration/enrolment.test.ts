@@ -62,14 +62,8 @@ test('a revoked token is refused with that reason', async () => {
 
 test('a second device of the same name is refused, and the first is not disturbed', async () => {
   const double = await cluster.addAgent({ name: 'double' }, { start: false })
-  await double.host.startTask(
-    'agent',
-    [
-      ...['/bin/sh', '-c', 'exec "$0" "$@"'],
-      ...commandOf(double, 'first', await cluster.createToken()),
-    ],
-    { log: double.log },
-  )
+  const token = await cluster.createToken()
+  await double.host.startTask('agent', claimingName(double, 'first', token), { log: double.log })
   await waitFor(() => /already|taken/.test(readFileSync(double.log, 'utf8')), {
     what: 'the refusal',
     describe: () => readFileSync(double.log, 'utf8').slice(-2000),
@@ -99,7 +93,7 @@ test('an agent that is killed right after it was started enrols when started aga
 })
 
 /** An agent on one host that claims the name of another node. */
-function commandOf(agent: AgentOnHost, name: string, token: string): string[] {
+function claimingName(agent: AgentOnHost, name: string, token: string): string[] {
   return [
     agent.program,
     ...['--data-dir', agent.dataDirectory, '--coordinator-addr', cluster.address],

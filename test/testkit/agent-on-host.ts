@@ -47,7 +47,7 @@ export function createAgentOn(host: Host, options: AgentOptions): AgentOnHost {
   const configFile = join(host.directory, 'agent.yaml')
   const log = join(host.directory, 'agent.log')
 
-  function command(joinToken: string | undefined): string[] {
+  function command(): string[] {
     const labels = Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`)
     const settings: [string, string | number | undefined][] = [
       ['--data-dir', dataDirectory],
@@ -59,7 +59,6 @@ export function createAgentOn(host: Host, options: AgentOptions): AgentOnHost {
       ['--cpu-cores', options.cpuCores],
       ['--memory-mb', options.memoryMb],
       ['--container-socket', containerdSocket],
-      ['--join-token', joinToken],
       ['--config', options.config === undefined ? undefined : configFile],
     ]
     const given = settings.filter(([, value]) => value !== undefined)
@@ -76,7 +75,9 @@ export function createAgentOn(host: Host, options: AgentOptions): AgentOnHost {
     async start(joinToken) {
       mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
       if (options.config !== undefined) writeFileSync(configFile, stringify(options.config))
-      await host.startTask('agent', command(joinToken), { env: cleanEnvironment(), log })
+      // In the environment: arguments can be read by everybody on the machine.
+      const token = joinToken === undefined ? {} : { CLOUDLESS_JOIN_TOKEN: joinToken }
+      await host.startTask('agent', command(), { env: cleanEnvironment(token), log })
     },
     process: () => host.task('agent'),
     async kill() {

@@ -61,15 +61,6 @@ export function innerPidOf(pid: number): number | undefined {
   return line === undefined ? undefined : Number(line.split(/\s+/).at(-1))
 }
 
-/** Children of any of its threads. */
-export function childrenOf(pid: number): number[] {
-  const threads = listOrEmpty(`/proc/${pid}/task`)
-  return threads
-    .flatMap((thread) => (readProc(`${pid}/task/${thread}/children`) ?? '').split(' '))
-    .filter((text) => text !== '')
-    .map(Number)
-}
-
 /** Sends a signal; false when there is no such process any more. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false
@@ -95,13 +86,5 @@ function readProc(path: string): string | undefined {
     return readFileSync(`/proc/${path}`, 'utf8')
   } catch {
     return undefined // It ended between being listed and being looked at.
-  }
-}
-
-function listOrEmpty(path: string): string[] {
-  try {
-    return readdirSync(path)
-  } catch {
-    return [] // As above.
   }
 }

@@ -149,7 +149,8 @@ async function untilServing(name: string, ended: Promise<string>): Promise<void>
   }
 }
 
-function freePort(address: string): Promise<number> {
+/** A TCP port that nothing listens on at the moment. */
+export function freePort(address = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
