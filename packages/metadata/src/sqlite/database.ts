@@ -51,7 +51,7 @@ function requireSound(database: DatabaseSync, path: string): void {
   if (verdict === 'ok') return
   throw new CloudlessError(
     'corrupt_data',
-    `opening the metadata database ${path}: the file is damaged (${String(verdict)}). ` +
+    `opening the metadata database ${path}: the file is damaged (${String(verdict).replaceAll(/\s+/g, ' ')}). ` +
       `Restore it from a snapshot, or move ${path} and its -wal and -shm files aside to begin an empty cluster`,
     { details: { path } },
   )

@@ -67,7 +67,7 @@ export function migrate(
   }
   for (let version = found; version < steps.length; version++) {
     database.exec(`BEGIN IMMEDIATE;
-      ${steps[version]}
+      ${steps[version]};
       PRAGMA application_id = ${applicationId};
       PRAGMA user_version = ${version + 1};
       COMMIT`)
