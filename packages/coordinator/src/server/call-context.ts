@@ -1,5 +1,5 @@
 /** What a handler may know about the call it serves: who calls, over which connection, under which ids. */
-import { randomId, type Random } from '@cloudless/base'
+import type { Random } from '@cloudless/base'
 import type { PeerIdentity } from '@cloudless/identity'
 import { createContextKey, type ContextValues, type HandlerContext } from '@connectrpc/connect'
 import type { ClientConnection } from './client-connection.ts'
@@ -47,6 +47,12 @@ export function clientNameOf(peer: PeerIdentity, remoteAddress: string): string 
   return peer.kind === 'member' ? `${peer.type}/${peer.id}` : `address/${remoteAddress}`
 }
 
+/** 80 bits from two draws: a draw is a system call, and this is done for every call. */
+function newRequestId(random: Random): string {
+  const half = (): string => Math.floor(random.next() * 32 ** 8).toString(32)
+  return half().padStart(8, '0') + half().padStart(8, '0')
+}
+
 const idShape = /^[\w.:-]{1,128}$/
 
 /** The ids in a request's headers, or new ones where they are absent or could not be logged safely. */
@@ -58,6 +64,6 @@ export function idsFrom(
     const id = header(name)
     return id !== undefined && idShape.test(id) ? id : undefined
   }
-  const requestId = given(requestIdHeader) ?? randomId(random, 16)
+  const requestId = given(requestIdHeader) ?? newRequestId(random)
   return { requestId, correlationId: given(correlationIdHeader) ?? requestId }
 }
