@@ -87,6 +87,7 @@ export interface AgentOptions {
   readonly bootId: string
   readonly bridgeName: string
   readonly probesEnabled: boolean
+  readonly startConcurrency?: number
   readonly heartbeatMsMax?: number
   readonly reversedIdleMs?: number
   /** How long a start without a coordinator waits before it starts what is recorded; 3,000 when not given. */
@@ -105,6 +106,7 @@ export class Agent {
   readonly #instanceId: string
   readonly #allocatable: ResourceCapacity
   readonly #starting = new AbortController()
+  readonly #enrolled = Promise.withResolvers<void>()
   readonly supervisor: Supervisor
   readonly #sampler: UsageSampler
   readonly #reversed: ReversedConnections
@@ -117,7 +119,7 @@ export class Agent {
 
   constructor(deps: AgentDeps, options: AgentOptions) {
     const { clock, logger, random, runtime, metrics } = deps
-    const { dataDirectory, bootId, probesEnabled } = options
+    const { dataDirectory, bootId, probesEnabled, startConcurrency } = options
     mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
     this.#deps = deps
     this.#options = options
@@ -132,7 +134,12 @@ export class Agent {
         metrics,
         record: openAssignmentRecord(join(dataDirectory, 'assignments')),
       },
-      { dataDirectory, bootId, probesEnabled },
+      {
+        dataDirectory,
+        bootId,
+        probesEnabled,
+        ...(startConcurrency === undefined ? {} : { startConcurrency }),
+      },
     )
     this.#sampler = new UsageSampler(
       { clock, logger, runtime },
@@ -164,6 +171,11 @@ export class Agent {
     return this.#credentials?.id ?? ''
   }
 
+  /** Resolves when there are credentials. */
+  get enrolled(): Promise<void> {
+    return this.#enrolled.promise
+  }
+
   get connected(): boolean {
     return this.#membership?.connected ?? false
   }
@@ -183,6 +195,7 @@ export class Agent {
       if (enrolled === undefined) return { kind: 'left' }
       facts = enrolled
     }
+    this.#enrolled.resolve()
     if (facts !== undefined && facts.podCidr !== '') runtime.setPodCidr?.(facts.podCidr)
     await this.supervisor.start()
     this.#sampler.start()
