@@ -25,6 +25,9 @@ export async function withParseErrorsExplained(
   const { body, header, trailer } = answer
   if (body === undefined) return answer
   if (trailer !== undefined) return { ...answer, body: explainedAfter(body, trailer) }
+  if (header?.get('content-type')?.startsWith('application/grpc-web')) {
+    return { ...answer, body: explainedWithin(body) }
+  }
   if (answer.status !== 500 || header === undefined || header.has('content-encoding')) return answer
   return explainUnary(answer, body, header)
 }
@@ -39,6 +42,30 @@ async function* explainedAfter(
   if (trailer.get('grpc-status') !== String(Code.Internal) || !message.startsWith(prefix)) return
   trailer.set('grpc-status', String(Code.InvalidArgument))
   trailer.set('grpc-message', encodeURIComponent(explained(message)))
+}
+
+/** The flag of gRPC-web's last frame, which carries the trailers. Alone, it is the whole answer to a failed call. */
+const trailersFlag = 0x80
+const frameHeaderBytes = 5
+
+/** gRPC-web: the code is in the trailers at the end of the body. */
+async function* explainedWithin(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const frame of body) {
+    const text = Buffer.from(frame.subarray(frameHeaderBytes)).toString()
+    const isParseError =
+      frame[0] === trailersFlag &&
+      new RegExp(`^grpc-status: ?${Code.Internal}\\r?$`, 'm').test(text) &&
+      text.includes(`grpc-message: ${encodeURIComponent(prefix)}`)
+    yield isParseError ? trailersFrame(text) : frame
+  }
+}
+
+function trailersFrame(text: string): Uint8Array {
+  const told = text.replace(/^grpc-status: ?\d+/m, `grpc-status: ${Code.InvalidArgument}`)
+  const header = Buffer.alloc(frameHeaderBytes)
+  header[0] = trailersFlag
+  header.writeUInt32BE(Buffer.byteLength(told), 1)
+  return Buffer.concat([header, Buffer.from(told)])
 }
 
 /** Connect: the status is HTTP's and the code is in the JSON body. */

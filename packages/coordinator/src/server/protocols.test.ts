@@ -132,3 +132,16 @@ test('says INVALID_ARGUMENT to undecodable gRPC', async (t) => {
     assert.equal(String(grpcStatus), String(status.INVALID_ARGUMENT), method)
   }
 })
+
+test('says INVALID_ARGUMENT to undecodable gRPC-web', async (t) => {
+  const { fixture, operator } = await setUp(t)
+  for (const method of ['GetNode', 'WatchNodes']) {
+    const answer = await fetchPath(fixture, `/cloudless.api.v1.CoordinatorService/${method}`, {
+      credentials: operator,
+      headers: { 'content-type': 'application/grpc-web+proto' },
+      body: Buffer.from('0000000003ffffff', 'hex'),
+    })
+    assert.match(answer.bytes.subarray(5).toString(), /grpc-status: ?3\b/, method)
+    assert.equal(answer.bytes.readUInt32BE(1), answer.bytes.length - 5, 'the frame is whole')
+  }
+})
