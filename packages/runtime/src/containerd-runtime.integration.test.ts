@@ -3,8 +3,12 @@ import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFile, stat } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { join } from 'node:path'
+import { systemClock } from '@cloudless/base'
 import { buildImage, busyboxFiles } from '../../../test/testkit/image.ts'
+import { freePort } from '../../../test/testkit/registry.ts'
 import {
   createRuntimeFixture,
   eventually,
@@ -50,7 +54,7 @@ describe('the containerd runtime', { timeout: 180_000 }, () => {
     )
     const exit = await runtime.stop('life', 5_000)
     assert.equal(exit?.exitCode, 3)
-    assert.ok(Math.abs((exit?.finishedAtMs ?? 0) - Date.now()) < 20_000)
+    assert.ok(Math.abs((exit?.finishedAtMs ?? 0) - systemClock.wallMs()) < 20_000)
     assert.deepEqual(await runtime.stop('life', 5_000), exit)
     assert.equal((await runtime.get('life'))?.state, 'stopped')
     await runtime.remove('life')
@@ -227,6 +231,27 @@ describe('the containerd runtime', { timeout: 180_000 }, () => {
     assert.match(await allOutput(ping), /1 packets received/)
     assert.equal(await ping.exitCode, 0)
     await Promise.all([runtime.remove('server'), runtime.remove('client')])
+  })
+
+  test("forwards the node's ports, and frees them", async () => {
+    const { runtime } = fixture
+    const port = await freePort()
+    const ports = [{ containerPort: 8080, hostPort: port }]
+    const serve = shell('echo served > /index.html; exec httpd -f -p 8080 -h /')
+    const { address } = await runtime.start(
+      fixture.request('ports', { ...serve, ports: ports as never }),
+    )
+    const get = async (host: string): Promise<string | undefined> => {
+      const signal = AbortSignal.timeout(2_000)
+      const answer = await fetch(`http://${host}/index.html`, { signal }).catch(() => undefined)
+      return answer?.text()
+    }
+    assert.equal(await eventually('the server', () => get(`${address}:8080`)), 'served\n')
+    assert.equal(await get(`127.0.0.1:${port}`), 'served\n')
+    await runtime.remove('ports')
+    assert.equal(await get(`127.0.0.1:${port}`), undefined)
+    const { stdout } = await promisify(execFile)('iptables', ['-t', 'nat', '-S'])
+    assert.ok(!stdout.includes(`--dport ${port} `), stdout)
   })
 
   test('executes commands: output apart, input, exit code, failure', async () => {

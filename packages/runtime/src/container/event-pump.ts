@@ -33,6 +33,8 @@ export class EventPump {
   readonly #parts: EventPumpParts
   readonly #listeners = new Set<Listener>()
   readonly #stopped = new AbortController()
+  /** Why events do not come at present. */
+  #away: string | undefined
   #running: Promise<void> | undefined
 
   constructor(deps: ContainerdRuntimeDeps, parts: EventPumpParts) {
@@ -50,7 +52,8 @@ export class EventPump {
   }
 
   async *events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
-    let queue: RuntimeEvent[] = []
+    const away = this.#away
+    let queue: RuntimeEvent[] = away === undefined ? [] : [{ kind: 'unavailable', message: away }]
     let wake = (): void => {}
     const listener: Listener = (event) => {
       if (queue.length < queueLengthMax) queue.push(event)
@@ -76,18 +79,18 @@ export class EventPump {
   async #run(): Promise<void> {
     const { signal } = this.#stopped
     let attempt = 0
-    let away = false
     while (!signal.aborted) {
       try {
         await this.#subscribe(() => {
-          if (away) this.#tell({ kind: 'reconnected' })
-          away = false
+          if (this.#away !== undefined) this.#tell({ kind: 'reconnected' })
+          this.#away = undefined
           attempt = 0
         })
       } catch (reason) {
         if (signal.aborted) return
-        if (!away) this.#tell({ kind: 'unavailable', message: messageOf(reason) })
-        away = true
+        const wasAway = this.#away !== undefined
+        this.#away = messageOf(reason)
+        if (!wasAway) this.#tell({ kind: 'unavailable', message: this.#away })
       }
       const delayMs = backoffDelayMs(this.#deps.random, attempt++, backoff)
       await sleep(this.#deps.clock, delayMs, signal).catch(() => {

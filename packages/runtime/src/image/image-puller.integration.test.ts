@@ -1,6 +1,9 @@
 /** Real pulls from a real registry into a real containerd. Needs root, containerd and docker-registry. */
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { createServer, type Server } from 'node:http'
 import { randomBytes } from 'node:crypto'
 import { ImagePullPolicy } from '@cloudless/api'
@@ -185,6 +188,26 @@ describe('pulling images', { timeout: 120_000 }, () => {
       await fixture.runtime.pull(`${proxy.name}/team/damaged:1`, policy()),
       damaged.digest,
     )
+  })
+
+  test('says that the disk is full, and pulls once there is room', async () => {
+    const mebibyte = 1024 * 1024
+    const diskBytes = 8 * mebibyte
+    const small = await createRuntimeFixture('rt-full', '10.249.13.0/24', {}, { diskBytes })
+    try {
+      const content = randomBytes(12 * mebibyte)
+      const large = buildImage({ name: 'l', files: { '/large': { content } } })
+      const name = await pushImage(registry, 'team/full:1', large)
+      await assert.rejects(small.runtime.pull(name, policy()), {
+        code: 'resource_exhausted',
+        message: /the disk is full/,
+      })
+      const disk = join(small.containerd.directory, 'root')
+      await promisify(execFile)('mount', ['-o', `remount,size=${80 * mebibyte}`, disk])
+      assert.equal(await small.runtime.pull(name, policy()), large.digest)
+    } finally {
+      await small.destroy()
+    }
   })
 
   test('pulls an image once for all who want it at the same time', async () => {

@@ -4,18 +4,12 @@
  * One request is tried on every endpoint, and on each a few times where trying again can help. What is thrown in the
  * end says what each of them answered.
  */
-import {
-  backoffDelayMs,
-  CloudlessError,
-  messageOf,
-  sleep,
-  systemCodeOf,
-  type ErrorCode,
-} from '@cloudless/base'
+import { backoffDelayMs, CloudlessError, sleep } from '@cloudless/base'
 import type { ContainerdRuntimeDeps, RegistryOptions } from '../options.ts'
 import { documentBytesMax, mediaTypes, mediaTypeWithin, type Descriptor } from './manifest.ts'
 import type { ImageReference } from './reference.ts'
 import { basicAuthorization, parseChallenge, tokenLifeMs, tokenUrl } from './registry-auth.ts'
+import { errorOfFetch, errorOfStatus, noCredentials, summaryOf } from './registry-errors.ts'
 import { endpointsFor, type RegistryEndpoint } from './registry-endpoint.ts'
 
 export interface RemoteDocument {
@@ -38,7 +32,6 @@ const attemptsMax = 3
 const answerDeadlineMs = 20_000
 /** A download that stands still this long is begun again where it stood. */
 const stallMs = 30_000
-const retryAfterMsMax = 10_000
 const backoff = { delayMsMin: 250, delayMsMax: 4_000 }
 
 export class RegistryClient {
@@ -248,64 +241,4 @@ function withAuthorization(
   authorization: string | false,
 ): Readonly<Record<string, string>> {
   return authorization === false ? headers : { ...headers, authorization }
-}
-
-function errorOfStatus(response: Response): CloudlessError {
-  const { status } = response
-  const text = `HTTP ${status}`
-  if (status === 404) return new CloudlessError('not_found', text)
-  if (status === 401 || status === 403) return new CloudlessError('unauthenticated', text)
-  const seconds = Number(response.headers.get('retry-after') ?? 0)
-  const retryAfterMs = Math.min(Number.isFinite(seconds) ? seconds * 1000 : 0, retryAfterMsMax)
-  const isPassing = status >= 500 || status === 429 || status === 408
-  const note = status === 429 ? `${text}, too many requests` : text
-  return new CloudlessError(isPassing ? 'unavailable' : 'failed_precondition', note, {
-    details: { retryAfterMs },
-  })
-}
-
-/** fetch hides the system's reason in `cause`; every failure of the network may pass. */
-function errorOfFetch(reason: unknown): CloudlessError {
-  if (reason instanceof CloudlessError) return reason
-  const cause = reason instanceof Error && reason.cause !== undefined ? reason.cause : reason
-  const code = systemCodeOf(cause)
-  const text = messageOf(cause) || code || 'the connection failed'
-  return new CloudlessError('unavailable', text, { cause: reason })
-}
-
-function noCredentials(name: string): CloudlessError {
-  return new CloudlessError(
-    'unauthenticated',
-    `${name} wants credentials and this node has none for it`,
-  )
-}
-
-/** The most telling answer decides the code: a refusal over an absence over silence. */
-const codesByWeight: readonly ErrorCode[] = ['unauthenticated', 'not_found', 'failed_precondition']
-
-function summaryOf(
-  image: ImageReference,
-  failures: readonly { endpoint: RegistryEndpoint; error: CloudlessError }[],
-): CloudlessError {
-  // An image may be missing from a mirror; only the registry itself knows that there is none.
-  const own = failures.at(-1)!.error.code
-  const code = codesByWeight.includes(own) ? own : 'unavailable'
-  const tried = failures.map(({ endpoint, error }) => `${endpoint.name}: ${error.message}`)
-  return new CloudlessError(code, `${sentenceOf(code, image)} Tried ${tried.join('; ')}.`, {
-    cause: failures.at(-1)!.error,
-    details: { registry: image.registry },
-  })
-}
-
-function sentenceOf(code: ErrorCode, image: ImageReference): string {
-  switch (code) {
-    case 'not_found':
-      return `There is no image ${image.name}. Check its name and tag.`
-    case 'unauthenticated':
-      return `The registry refused ${image.name}: it does not exist, or the node's credentials do not allow it.`
-    case 'failed_precondition':
-      return `The registry does not serve ${image.name}.`
-    default:
-      return `Could not fetch ${image.name}: the registry does not answer.`
-  }
 }

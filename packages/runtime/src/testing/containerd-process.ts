@@ -45,12 +45,25 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
   address = "${directory}/containerd.sock.ttrpc"
 `
 
-export async function createContainerdProcess(prefix: string): Promise<ContainerdProcess> {
+export interface ContainerdProcessOptions {
+  /** Images and layers get a disk of this size; /tmp's when not given. */
+  readonly diskBytes?: number
+}
+
+export async function createContainerdProcess(
+  prefix: string,
+  options: ContainerdProcessOptions = {},
+): Promise<ContainerdProcess> {
   const directory = mkdtempSync(`/tmp/${prefix}-`)
   const suffix = directory.slice(-6).toLowerCase()
   // The sockets' and shims' directory belongs on tmpfs; the images' on a disk that overlayfs can lie on.
   mkdirSync(join(directory, 'state'))
   await run('mount', ['-t', 'tmpfs', 'tmpfs', join(directory, 'state')])
+  const disk = join(directory, 'root')
+  mkdirSync(disk)
+  if (options.diskBytes !== undefined) {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${options.diskBytes}`, 'tmpfs', disk])
+  }
   writeFileSync(join(directory, 'config.toml'), configuration(directory))
   const socket = join(directory, 'containerd.sock')
   let child: ChildProcess | undefined
@@ -86,6 +99,7 @@ export async function createContainerdProcess(prefix: string): Promise<Container
     await run('umount', ['-l', join(directory, 'state')]).catch(() => {
       // Not mounted: a test that failed early.
     })
+    if (options.diskBytes !== undefined) await run('umount', ['-l', disk])
     rmSync(directory, { recursive: true, force: true })
     await removeCgroups(`/rt-${suffix}`)
   }

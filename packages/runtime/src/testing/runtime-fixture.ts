@@ -7,7 +7,11 @@ import { createContainerdRuntime, type ContainerdRuntime } from '../containerd-r
 import { removeNetwork } from '../network/forwarding.ts'
 import type { ContainerdRuntimeOptions, RuntimeLogger } from '../options.ts'
 import type { ContainerRequest, LogLine } from '../runtime.ts'
-import { createContainerdProcess, type ContainerdProcess } from './containerd-process.ts'
+import {
+  createContainerdProcess,
+  type ContainerdProcess,
+  type ContainerdProcessOptions,
+} from './containerd-process.ts'
 
 export interface RuntimeFixture {
   readonly containerd: ContainerdProcess
@@ -28,8 +32,9 @@ export async function createRuntimeFixture(
   prefix: string,
   podCidr: string,
   options: Partial<ContainerdRuntimeOptions> = {},
+  containerdOptions: ContainerdProcessOptions = {},
 ): Promise<RuntimeFixture> {
-  const containerd = await createContainerdProcess(prefix)
+  const containerd = await createContainerdProcess(prefix, containerdOptions)
   const { directory, socket, cgroupParent, bridgeName } = containerd
   const warnings: string[] = []
   const logger: RuntimeLogger = {
