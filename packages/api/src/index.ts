@@ -1,4 +1,3 @@
-export { parseConfigurationFile } from './configuration-file.ts'
 export { fromConnectError, toConnectError } from './error-codes.ts'
 export * from './gen/cloudless/v1/agent_pb.ts'
 export * from './gen/cloudless/v1/coordinator_pb.ts'

@@ -155,7 +155,7 @@ describe('a fault', () => {
   it('in reading the file is one like the others', () => {
     const result = loadConfiguration(settings, {
       args: ['--nope'],
-      env: { CLOUDLESS_CONFIG: 'gone.yaml' },
+      env: { CLOUDLESS_CONFIG_FILE: 'gone.yaml' },
       readFile: () => {
         throw new Error('no such file')
       },

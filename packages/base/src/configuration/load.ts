@@ -12,7 +12,7 @@ import { readFlags } from './flags.ts'
 import { environmentPrefix, flagOf, variableOf, type Setting, type Values } from './setting.ts'
 import { parseValue } from './value.ts'
 
-/** The file is the one named by --config or CLOUDLESS_CONFIG (or CLOUDLESS_CONFIG_FILE). */
+/** The file is the one named by --config or CLOUDLESS_CONFIG_FILE; CLOUDLESS_CONFIG is the CLI's. */
 export interface ConfigurationInput extends FileReader {
   /** The arguments after the program's name and verb. */
   readonly args: readonly string[]
@@ -37,7 +37,7 @@ export function loadConfiguration<const S extends readonly Setting[]>(
   const problems: string[] = []
   const flags = readFlags(settings, input.args, problems)
   if (flags.has('help')) return { kind: 'help' }
-  const path = flags.get('config') ?? variable('CONFIG') ?? variable('CONFIG_FILE')
+  const path = flags.get('config') ?? variable('CONFIG_FILE')
   const file = path === undefined ? new Map() : readFileValues(settings, path, input, problems)
 
   const values: Record<string, unknown> = {}

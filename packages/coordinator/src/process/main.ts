@@ -2,15 +2,14 @@
 import { readFileSync } from 'node:fs'
 import {
   CloudlessError,
-  describeFlags,
-  errorOfConfiguration,
+  describeSettings,
   formatDurationMs,
   loadConfiguration,
   systemClock,
   systemRandom,
   version,
-  type SettingTable,
-  type SettingValues,
+  type Setting,
+  type Values,
 } from '@cloudless/base'
 import { coordinatorSettings } from './settings.ts'
 
@@ -25,21 +24,29 @@ Every flag is also a variable (CLOUDLESS_DATA_DIR for --data-dir) and a key of t
 a flag is stronger than a variable, a variable stronger than the file.
 `
 
-const credentialSettings = {
-  data_dir: {
+const credentialSettings = [
+  {
+    key: 'data_dir',
     type: 'string',
     default: '/var/lib/cloudless',
     help: "The coordinator's data directory, where the CA is.",
   },
-  'tls.trust_domain': {
+  {
+    key: 'tls.trust_domain',
     type: 'string',
     default: 'cloudless',
     help: 'The SPIFFE trust domain of the cluster.',
   },
-  name: { type: 'string', default: 'admin', help: 'Who the certificate is for.' },
-  out: { type: 'string', help: 'Directory for key.pem, cert.pem and ca.pem.' },
-  ttl: { type: 'duration', default: '90d', min: 1_000, help: 'Life of the certificate.' },
-} as const satisfies SettingTable
+  { key: 'name', type: 'string', default: 'admin', help: 'Who the certificate is for.' },
+  { key: 'out', type: 'string', default: '', help: 'Directory for key.pem, cert.pem and ca.pem.' },
+  {
+    key: 'ttl',
+    type: 'duration',
+    default: 90 * 86_400_000,
+    min: 1_000,
+    help: 'Life of the certificate.',
+  },
+] as const satisfies readonly Setting[]
 
 /** Resolves with the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -76,7 +83,7 @@ async function serve(args: readonly string[]): Promise<number> {
 async function credentials(args: readonly string[]): Promise<number> {
   const loaded = await load(credentialSettings, args)
   if (typeof loaded === 'number') return loaded
-  if (loaded.out === undefined) {
+  if (loaded.out === '') {
     console.error('coordinator credentials: --out DIRECTORY is needed')
     return 2
   }
@@ -94,27 +101,19 @@ async function credentials(args: readonly string[]): Promise<number> {
 }
 
 /** The values, or the exit code after help or problems were printed. */
-async function load<const Table extends SettingTable>(
-  table: Table,
+async function load<const S extends readonly Setting[]>(
+  settings: S,
   args: readonly string[],
-): Promise<SettingValues<Table> | number> {
-  if (args.includes('--help') || args.includes('-h')) {
-    console.log(`${usage}\nFlags:\n${describeFlags(table)}`)
+): Promise<Values<S> | number> {
+  const { yamlConfigurationFiles } = await import('@cloudless/api/configuration-file')
+  const files = yamlConfigurationFiles((path) => readFileSync(path, 'utf8'))
+  const result = loadConfiguration(settings, { args, env: process.env, ...files })
+  if (result.kind === 'ok') return result.values
+  if (result.kind === 'help') {
+    console.log(`${usage}\nFlags:\n${describeSettings(settings)}`)
     return 0
   }
-  const result = await loadConfiguration(table, {
-    argv: args,
-    env: process.env,
-    readFile: (path) => readFileSync(path, 'utf8'),
-    parseFile: async () => (await import('@cloudless/api')).parseConfigurationFile,
-  })
-  if (result.kind === 'invalid') {
-    console.error(`coordinator: ${errorOfConfiguration(result.problems).message}`)
-    console.error('coordinator: see `coordinator --help`')
-    return 2
-  }
-  const { values, positionals } = result.configuration
-  if (positionals.length === 0) return values
-  console.error(`coordinator: "${positionals[0]}" is not expected; see \`coordinator --help\``)
+  for (const problem of result.problems) console.error(`coordinator: ${problem}`)
+  console.error('coordinator: see `coordinator --help`')
   return 2
 }
