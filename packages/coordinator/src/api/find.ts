@@ -19,6 +19,19 @@ export function requireNode(state: ClusterState, idOrName: string): Held<NodeRec
   )
 }
 
+/**
+ * Ids do not tell "a-b" and "c" from "a" and "b-c": who asks by name gets what has that name in that namespace, or
+ * nothing.
+ */
+export function findWorkload(
+  state: ClusterState,
+  namespace: string,
+  name: string,
+): Held<WorkloadRecord> | undefined {
+  const held = state.held('workload', workloadIdOf(namespace, name))
+  return held?.record.workload!.name === name ? held : undefined
+}
+
 /** By name in the namespace, else by id. */
 export function requireWorkload(
   state: ClusterState,
@@ -30,12 +43,15 @@ export function requireWorkload(
   }
   const problem = namespace === '' ? undefined : problemWithLabel(namespace)
   if (problem) throw new CloudlessError('invalid_argument', `namespace: ${problem}`)
-  const held =
-    state.held('workload', workloadIdOf(namespace, idOrName)) ?? state.held('workload', idOrName)
+  const held = findWorkload(state, namespace, idOrName) ?? state.held('workload', idOrName)
   if (held) return held
-  throw new CloudlessError(
+  throw noWorkload(namespace, idOrName)
+}
+
+export function noWorkload(namespace: string, name: string): CloudlessError {
+  return new CloudlessError(
     'not_found',
-    `there is no workload "${idOrName}" in namespace "${namespace || namespaceDefault}"; ` +
+    `there is no workload "${name}" in namespace "${namespace || namespaceDefault}"; ` +
       '`cloudlessctl workload list -A` shows all',
   )
 }

@@ -39,8 +39,10 @@ import {
 import { rememberNothing, type Remember } from '../state/remember.ts'
 import type { Call } from './call.ts'
 import {
+  findWorkload,
   matchesLabels,
   namespaceDefault,
+  noWorkload,
   requireNode,
   requireWorkload,
   workloadIdOf,
@@ -141,7 +143,8 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     const workload = accepted(request.workload)
     const expected = Number(request.workload!.resourceVersion)
     const decide = (): Decision<WorkloadRecord> => {
-      const held = requireWorkload(state, workload.name, workload.namespace)
+      const held = findWorkload(state, workload.namespace, workload.name)
+      if (!held) throw noWorkload(workload.namespace, workload.name)
       if (expected !== 0 && expected !== held.modRevision) {
         throw new CloudlessError(
           'conflict',
@@ -170,7 +173,9 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
   ): Promise<string> {
     const { id, record: before } = requireWorkload(state, request.workloadId, request.namespace)
     const record = await state.update(() => {
-      const held = requireWorkload(state, id, '')
+      // By id from here on: a name of the default namespace may read like it.
+      const held = state.held('workload', id)
+      if (!held) throw noWorkload(request.namespace, request.workloadId)
       if (held.record.deletedAtMs > 0n && action !== 'delete') {
         throw beingDeleted(held.record.workload!)
       }
@@ -191,7 +196,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
 
     async applyWorkload(request: ApplyWorkloadRequest) {
       const workload = accepted(request.workload)
-      const existing = state.held('workload', workload.id)
+      const existing = findWorkload(state, workload.namespace, workload.name)
       const outcome = !existing
         ? ApplyOutcome.CREATED
         : sameContent(existing.record.workload!, workload)
