@@ -69,6 +69,7 @@ export class SessionOutbox {
   /** Everything the agent is to be told, until the outbox is closed. */
   async *messages(signal: AbortSignal): AsyncIterable<CoordinatorMessage> {
     const onAbort = (): void => this.close()
+    if (signal.aborted) this.close()
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       for (;;) {

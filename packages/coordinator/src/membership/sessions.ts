@@ -84,11 +84,15 @@ export class Sessions {
   evict(nodeId: string, reason: 'removed' | 'superseded', message: string): void {
     const session = this.#open.get(nodeId)
     if (!session) return
-    session.orderly = true
     const value = create(EvictedSchema, { reason, message })
     session.outbox.send({ case: 'evicted', value })
+    this.#replace(session)
+  }
+
+  #replace(session: OpenSession): void {
+    session.orderly = true
     session.outbox.close()
-    this.#open.delete(nodeId)
+    this.#open.delete(session.nodeId)
   }
 
   /** Serves one stream. `nodeId` is the certificate's. */
@@ -165,14 +169,8 @@ export class Sessions {
 
   #begin(nodeId: string, hello: Hello): OpenSession {
     const former = this.#open.get(nodeId)
-    if (former) {
-      const other = former.instanceId !== hello.instanceId
-      this.evict(
-        nodeId,
-        'superseded',
-        other ? 'another agent with the same certificate has connected' : 'you dialled again',
-      )
-    }
+    if (former?.instanceId === hello.instanceId) this.#replace(former)
+    else this.evict(nodeId, 'superseded', 'another agent with the same certificate has connected')
     const state = this.#deps.state
     const outbox = new SessionOutbox({
       nodeId,
@@ -189,6 +187,7 @@ export class Sessions {
     for (let next = await reader.next(); !next.done; next = await reader.next()) {
       const { message } = next.value
       if (this.#open.get(nodeId) !== session) return
+      this.#requireNotLost(nodeId)
       switch (message.case) {
         case 'heartbeat':
           this.#deps.liveNodes.heartbeat(nodeId, message.value)
@@ -207,6 +206,15 @@ export class Sessions {
           this.#deps.liveNodes.heard(nodeId)
       }
     }
+  }
+
+  /** It was silent, its replicas are fenced and being replaced: only a new hello settles what it still has. */
+  #requireNotLost(nodeId: string): void {
+    if (this.#deps.liveNodes.get(nodeId)?.liveness.kind !== 'lost') return
+    throw new CloudlessError(
+      'unavailable',
+      `${nodeId} was silent for too long and given up as lost: dial again`,
+    )
   }
 
   #acknowledge(session: OpenSession, heartbeat: HeartbeatRequest): void {
