@@ -37,6 +37,8 @@ export interface LiveNodesDeps {
 
 /** How often silence is looked for. Bounds the lateness of a verdict. */
 const tickMs = 100
+/** Timers are always a little late; more than this means that the process was held up. */
+const timerSlackMs = 20
 
 export class LiveNodes {
   readonly #deps: LiveNodesDeps
@@ -113,9 +115,8 @@ export class LiveNodes {
     if (!node) return
     this.#step(node, { kind: 'reset' })
     // Looked at exactly when the grace is over, not at the next tick.
-    this.#deps.clock.after(this.#options.resetGraceMs + 1, () => {
-      this.#step(node, { kind: 'tick', overdueMs: 0 })
-    })
+    const dueMs = this.#deps.clock.monotonicMs() + this.#options.resetGraceMs + 1
+    this.#deps.clock.after(this.#options.resetGraceMs + 1, () => this.#look(dueMs, () => [node]))
   }
 
   goodbye(nodeId: string, expectedBackMs: number): void {
@@ -141,11 +142,17 @@ export class LiveNodes {
    * So the look is put off until those have been read, and the delay is not held against the nodes.
    */
   #tick(): void {
-    const nowMs = this.#deps.clock.monotonicMs()
-    const overdueMs = Math.max(0, nowMs - this.#tickDueMs)
-    this.#tickDueMs = nowMs + tickMs
-    this.#deps.clock.after(0, () => {
-      for (const node of this.#nodes.values()) this.#step(node, { kind: 'tick', overdueMs })
+    const dueMs = this.#tickDueMs
+    this.#tickDueMs = this.#deps.clock.monotonicMs() + tickMs
+    this.#look(dueMs, () => this.#nodes.values())
+  }
+
+  #look(dueMs: number, nodes: () => Iterable<LiveNode>): void {
+    const { clock } = this.#deps
+    clock.after(0, () => {
+      const lateMs = clock.monotonicMs() - dueMs
+      const overdueMs = lateMs > timerSlackMs ? lateMs : 0
+      for (const node of nodes()) this.#step(node, { kind: 'tick', overdueMs })
     })
   }
 

@@ -77,7 +77,11 @@ export function stepLiveness(
         ? { kind: 'reset', deadlineMs: nowMs + options.resetGraceMs, lateness }
         : state
     case 'goodbye':
-      return { kind: 'leaving', deadlineMs: nowMs + event.expectedBackMs, lateness }
+      return {
+        kind: 'leaving',
+        deadlineMs: nowMs + Math.min(event.expectedBackMs, leaveMsMax),
+        lateness,
+      }
     case 'tick':
       return ticked(state, event.overdueMs, nowMs, options)
   }
@@ -90,6 +94,8 @@ export function silenceLimitMs(lateness: Lateness, options: LivenessOptions): nu
 }
 
 const meanWeight = 1 / 16
+/** Whatever an agent says of when it will be back. */
+const leaveMsMax = 600_000
 
 function heard(state: Liveness, nowMs: number, options: LivenessOptions): Liveness {
   if (state.kind !== 'connected') return state
@@ -117,15 +123,18 @@ function ticked(
     case 'lost':
       return state
     case 'connected': {
-      const silentMs = nowMs - state.heardAtMs - overdueMs
-      return silentMs > silenceLimitMs(lateness, options)
+      // Time in which we could not listen is no silence, now or at the next look.
+      const heardAtMs = Math.min(nowMs, state.heardAtMs + overdueMs)
+      return nowMs - heardAtMs > silenceLimitMs(lateness, options)
         ? { kind: 'lost', cause: 'silence', lateness }
-        : state
+        : { ...state, heardAtMs }
     }
-    default:
-      return nowMs - overdueMs < state.deadlineMs
-        ? state
+    default: {
+      const deadlineMs = state.deadlineMs + overdueMs
+      return nowMs < deadlineMs
+        ? { ...state, deadlineMs }
         : { kind: 'lost', cause: causeOf(state.kind), lateness }
+    }
   }
 }
 
