@@ -18,7 +18,6 @@ export function readFlags(
     args: [...args],
     strict: false,
     tokens: true,
-    allowNegative: true,
     options: {
       ...Object.fromEntries(options),
       config: { type: 'string' },
@@ -26,14 +25,19 @@ export function readFlags(
     },
   })
   const flags = new Map<string, string>()
+  // What follows an unknown flag is likely its value: not a problem of its own.
+  let valueOfUnknownAt = -1
   for (const token of tokens) {
-    if (token.kind === 'positional') problems.push(`argument "${token.value}": is not expected`)
+    if (token.kind === 'positional' && token.index !== valueOfUnknownAt) {
+      problems.push(`argument "${token.value}": is not expected`)
+    }
     if (token.kind !== 'option') continue
     const { name, value } = token
     const setting = byFlag.get(name)
     const isNegated = name.startsWith('no-') && isBool(name.slice('no-'.length))
     const isKnown = setting !== undefined || isNegated || name === 'config' || name === 'help'
     if (!isKnown) {
+      valueOfUnknownAt = token.index + 1
       problems.push(unknownName(`flag ${token.rawName}`, name, [...byFlag.keys(), 'config'], '--'))
     } else if (isNegated) flags.set(name.slice('no-'.length), 'false')
     else if (isBool(name) || name === 'help') flags.set(name, value ?? 'true')
