@@ -20,13 +20,15 @@ export function rootHelp(): string {
       'Commands',
       alone.map((entry) => [entry.name, entry.summary]),
     ),
-    'As in kubectl: get nodes, get workloads, describe node NAME, logs NAME, exec NAME -- CMD,\nscale NAME --replicas N, delete workload NAME.\n',
+    'As in kubectl: get nodes, get workloads, describe node NAME, logs NAME, exec NAME -- CMD,\n' +
+      'scale NAME --replicas N, delete workload NAME.\n',
     section('Options of every command', globalOptions.map(optionRow)),
     section(
       'Exit codes',
       exitCodeMeanings.map(([code, meaning]) => [String(code), meaning]),
     ),
-    'Start with: cloudlessctl node list\nMore: cloudlessctl GROUP --help, cloudlessctl GROUP VERB --help\n',
+    'Start with: cloudlessctl node list\n' +
+      'More: cloudlessctl GROUP --help, cloudlessctl GROUP VERB --help\n',
   ].join('\n')
 }
 
@@ -63,8 +65,12 @@ export function commandHelp(entry: Entry, command: Command): string {
     ...(own.length === 0 ? [] : [section('Options', own.map(optionRow))]),
     `Examples:\n${command.examples.map(({ title, line }) => `  # ${title}\n  ${line}\n`).join('')}`,
     section('Options of every command', inheritedOptions(command).map(optionRow)),
-    `Exit codes: ${exitCodeMeanings.map(([code, text]) => `${code} ${text.split(':')[0]}`).join(', ')}\n`,
+    `Exit codes: ${exitCodesInBrief()}\n`,
   ].join('\n')
+}
+
+function exitCodesInBrief(): string {
+  return exitCodeMeanings.map(([code, meaning]) => `${code} ${meaning.split(':')[0]}`).join(', ')
 }
 
 export function usageOf(entry: Entry, command: Command): string {

@@ -60,6 +60,7 @@ export function replicaToEnter(
   const why = replicaExplanation(first!)
   throw new CloudlessError(
     'failed_precondition',
-    `no replica of ${workload.name} runs: ${first!.id} is ${replicaState(first!)}${why === '' ? '' : ` (${why})`}.`,
+    `no replica of ${workload.name} runs: ${first!.id} is ${replicaState(first!)}` +
+      `${why === '' ? '' : ` (${why})`}.`,
   )
 }

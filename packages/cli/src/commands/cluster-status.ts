@@ -9,7 +9,8 @@ import { age, bytes, instant, percent } from '../resources/format.ts'
 
 export const clusterStatus: Command = {
   description:
-    'Prints how many nodes and workloads are in which phase, what is reserved and used, and how the\ncoordinator is doing.',
+    'Prints how many nodes and workloads are in which phase, what is reserved and used, and how the\n' +
+    'coordinator is doing.',
   examples: [
     { title: 'At a glance', line: 'cloudlessctl cluster status' },
     {

@@ -18,12 +18,16 @@ export function explainConnectFailure(failures: readonly Failure[]): CloudlessEr
   const tried =
     others.length === 0
       ? `cannot reach the coordinator at ${first!.address}: ${first!.why}.`
-      : `cannot reach any coordinator: ${[first!, ...others].map((f) => `${f.address}: ${f.why}`).join('; ')}.`
+      : `cannot reach any coordinator: ${[first!, ...others].map(inShort).join('; ')}.`
   const untrusted = failures.every(({ reason }) => isTrustProblem(reason))
   const advice = untrusted
     ? ' Is this the cluster that --ca-file (or the context) belongs to?'
     : ' Is it running? Start it with `make up`, or name another with --coordinator.'
   return new CloudlessError('unavailable', tried + advice, { cause: first!.cause })
+}
+
+function inShort({ address, why }: { readonly address: string; readonly why: string }): string {
+  return `${address}: ${why}`
 }
 
 const whyBySystemCode: Readonly<Record<string, string>> = {

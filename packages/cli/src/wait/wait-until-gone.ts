@@ -88,7 +88,8 @@ async function waitFor(
     if (!done) {
       throw new CloudlessError(
         'deadline_exceeded',
-        `${otherwise} after ${formatDurationMs(timeoutMs)}; it goes on without us, watch it or allow more with --timeout.`,
+        `${otherwise} after ${formatDurationMs(timeoutMs)}; it goes on without us. ` +
+          'Watch it, or allow more with --timeout.',
       )
     }
     context.io.err(`Done after ${formatDurationMs(context.clock.monotonicMs() - startedMs)}.\n`)
