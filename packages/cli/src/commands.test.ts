@@ -251,6 +251,7 @@ test('events --watch goes on after the connection broke, missing and repeating n
   interrupt()
   assert.equal(await done, 130)
   assert.equal(io.outText, 'event/1\nevent/2\nevent/3\n')
+  assert.match(io.errText, /^The connection to the coordinator broke: .*[^n]\. Trying again\.\n$/)
 })
 
 test('node list --watch prints a line per change into a pipe', async (t) => {

@@ -7,6 +7,7 @@ import { exitCodeOf, exitCodes, UsageError } from './exit-code.ts'
 import type { Io } from './io.ts'
 import { parseInput } from './parse.ts'
 import { route } from './route.ts'
+import { sentence } from './sentence.ts'
 import type { Entry } from './catalog.ts'
 
 export interface RunDeps {
@@ -110,12 +111,6 @@ async function usageFailure(
 async function explain(reason: unknown): Promise<CloudlessError> {
   if (reason instanceof CloudlessError) return reason
   return (await import('./connection/explain.ts')).explainFailure(reason)
-}
-
-/** Upper case at the start, a full stop at the end. */
-function sentence(text: string): string {
-  const start = /^[a-z][a-z]* /.test(text) ? text[0]!.toUpperCase() + text.slice(1) : text
-  return /[.?!)\]]$/.test(start) ? start : `${start}.`
 }
 
 function details(

@@ -2,6 +2,7 @@
 import { backoffDelayMs, sleep, type CloudlessError, type ErrorCode } from '@cloudless/base'
 import type { CommandContext } from './command.ts'
 import { explainFailure } from './connection/explain.ts'
+import { sentence } from './sentence.ts'
 
 const backoff = { delayMsMin: 100, delayMsMax: 5_000 }
 
@@ -35,7 +36,7 @@ export async function* reopening<T>(
       const error = explainFailure(reason)
       const expected = options.alsoPasses?.includes(error.code) ?? false
       if (!passes(error) && !expected) throw error
-      if (failures === 0 && !expected) context.io.err(`${error.message} Trying again.\n`)
+      if (failures === 0 && !expected) context.io.err(`${tryingAgain(error.message)}\n`)
     }
     if (signal.aborted) return
     try {
@@ -49,4 +50,9 @@ export async function* reopening<T>(
 
 function passes(error: CloudlessError): boolean {
   return error.code === 'unavailable' || error.code === 'resource_exhausted'
+}
+
+/** What went wrong, and that we see to it ourselves. */
+function tryingAgain(message: string): string {
+  return `${sentence(message.replace(/ Try again\.$/, ''))} Trying again.`
 }
