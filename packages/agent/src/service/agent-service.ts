@@ -155,10 +155,12 @@ async function stopContainer(
     }
     actor.send({ kind: 'restart', graceMs })
   } else actor.send({ kind: request.remove ? 'stop' : 'halt', graceMs })
-  const leaving = request.remove ? ['removed'] : ['waiting', 'pulling', 'succeeded', 'failed']
-  await supervisor.until(() => leaving.includes(actor.state.stage), context.signal)
+  const inBetween = request.remove ? anyButRemoved : ['stopping', 'cancelling']
+  await supervisor.until(() => !inBetween.includes(actor.state.stage), context.signal)
   return { exitCode: actor.state.lastEnd?.exitCode ?? 0 }
 }
+
+const anyButRemoved = ['stopping', 'cancelling', 'removing', 'starting', 'pulling', 'running']
 
 function findActor(supervisor: Supervisor, id: string): ReplicaActor {
   if (id === '') throw new CloudlessError('invalid_argument', 'container_id: must be given')
