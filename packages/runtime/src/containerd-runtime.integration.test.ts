@@ -392,6 +392,26 @@ describe('the containerd runtime', { timeout: 180_000 }, () => {
     await watching
     await runtime.remove('lasting')
   })
+
+  test('starts again what ran before a reboot, under its old address', async () => {
+    const request = fixture.request('rebooted', shell('echo up; sleep 1000'))
+    const before = await fixture.runtime.start(request)
+    await eventually('its output', async () =>
+      (await logText(fixture.runtime, request.logPath)).length > 0 ? true : undefined,
+    )
+    await fixture.containerd.powerCut()
+    await fixture.containerd.start()
+    const runtime = await fixture.restart()
+    const found = await runtime.get('rebooted')
+    assert.equal(found?.state, 'stopped')
+    assert.equal(found?.exitCode, 255)
+    const after = await runtime.start({ ...request, address: before.address })
+    assert.equal(after.address, before.address)
+    await eventually('its output again', async () =>
+      (await logText(runtime, request.logPath)).length === 2 ? true : undefined,
+    )
+    await runtime.remove('rebooted')
+  })
 })
 
 function command(words: readonly string[]) {

@@ -1,7 +1,7 @@
 /** containerd's event stream, kept up for as long as the runtime lives, given to whoever listens. */
 import { backoffDelayMs, messageOf, sleep } from '@cloudless/base'
 import { fromBinary } from '@bufbuild/protobuf'
-import type { ContainerdClient } from '../containerd/client.ts'
+import { unlimited, type ContainerdClient } from '../containerd/client.ts'
 import {
   TaskExitSchema,
   TaskOOMSchema,
@@ -108,6 +108,7 @@ export class EventPump {
     const stream = this.#parts.client.events.subscribe(
       { filters },
       {
+        ...unlimited,
         signal: AbortSignal.any([signal, subscription.signal]),
         // containerd sends headers only with the first event, so being up is asked for apart.
         onHeader: onUp,

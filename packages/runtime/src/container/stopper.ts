@@ -3,7 +3,7 @@ import { CloudlessError, type Clock } from '@cloudless/base'
 import { ConnectError, Code } from '@connectrpc/connect'
 import { constants } from 'node:os'
 import { rm } from 'node:fs/promises'
-import type { ContainerdClient } from '../containerd/client.ts'
+import { unlimited, type ContainerdClient } from '../containerd/client.ts'
 import { callOrAbsent, errorOfContainerd, isNotFound } from '../containerd/errors.ts'
 import type { ContainerNetwork } from '../network/container-network.ts'
 import type { RawLogs } from '../logs/raw-logs.ts'
@@ -101,7 +101,10 @@ export class ContainerStopper {
 
   async #wait(containerId: string, signal?: AbortSignal): Promise<void> {
     await callOrAbsent(`wait for ${containerId} to end`, () =>
-      this.#parts.client.tasks.wait({ containerId }, signal === undefined ? {} : { signal }),
+      this.#parts.client.tasks.wait(
+        { containerId },
+        signal === undefined ? unlimited : { ...unlimited, signal },
+      ),
     )
   }
 

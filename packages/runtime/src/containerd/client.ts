@@ -33,6 +33,12 @@ export interface ContainerdClientOptions {
   readonly namespace: string
 }
 
+/** Within this an answer comes, or containerd hangs; slow disks are allowed for. */
+const answerDeadlineMs = 120_000
+
+/** For calls that last as long as what they wait for; those have a signal, or end with the container. */
+export const unlimited = { timeoutMs: 0 } as const
+
 /** Dials nothing yet; a lost connection is dialled again by the next call. */
 export function createContainerdClient(options: ContainerdClientOptions): ContainerdClient {
   const addNamespace: Interceptor = (next) => (request) => {
@@ -43,6 +49,7 @@ export function createContainerdClient(options: ContainerdClientOptions): Contai
     // The host name is never resolved: every connection goes to the socket.
     baseUrl: 'http://localhost',
     interceptors: [addNamespace],
+    defaultTimeoutMs: answerDeadlineMs,
     nodeOptions: { createConnection: () => connect(options.socket) },
   })
   return {

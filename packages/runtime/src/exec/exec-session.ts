@@ -2,7 +2,7 @@
 import { CloudlessError, sleep, type Clock } from '@cloudless/base'
 import { constants } from 'node:os'
 import type { Socket } from 'node:net'
-import type { ContainerdClient } from '../containerd/client.ts'
+import { unlimited, type ContainerdClient } from '../containerd/client.ts'
 import { callContainerd, callOrAbsent } from '../containerd/errors.ts'
 import type { ExecSession } from '../runtime.ts'
 import { signalNumber } from '../container/stopper.ts'
@@ -120,7 +120,7 @@ export class ContainerdExecSession implements ExecSession {
   async #waitForEnd(): Promise<number> {
     const { containerId, execId } = this.#parts
     const { exitStatus } = await callContainerd(`wait for a process in ${containerId}`, () =>
-      this.#parts.client.tasks.wait({ containerId, execId }),
+      this.#parts.client.tasks.wait({ containerId, execId }, unlimited),
     )
     return exitStatus
   }

@@ -1,6 +1,6 @@
 /** Writes a blob into containerd's content store: begun, continued and committed over one stream. */
 import type { ContainerdClient } from '../containerd/client.ts'
-import { underLease } from '../containerd/client.ts'
+import { underLease, unlimited } from '../containerd/client.ts'
 import {
   WriteAction,
   type WriteContentRequest,
@@ -37,6 +37,7 @@ export class ContentWriter {
     this.#options = options
     const answers = client.content.write(this.#requests as AsyncIterable<WriteContentRequest>, {
       ...underLease(options.leaseId),
+      ...unlimited,
       signal: options.signal,
     })
     this.#answers = answers[Symbol.asyncIterator]()

@@ -35,6 +35,8 @@ export interface LocalImage {
 type ImageContent = Omit<LocalImage, 'name'>
 
 const rememberedMax = 256
+/** A large layer on a slow card takes minutes. */
+const layerDeadlineMs = 1_800_000
 
 export class ImageStore {
   readonly #client: ContainerdClient
@@ -163,7 +165,10 @@ export class ImageStore {
       try {
         const { mounts } = await snapshots.prepare({ snapshotter, key, parent }, lease)
         const { mediaType, digest, size } = layer
-        await diff.apply({ diff: { mediaType, digest, size: BigInt(size) }, mounts }, lease)
+        await diff.apply(
+          { diff: { mediaType, digest, size: BigInt(size) }, mounts },
+          { ...lease, timeoutMs: layerDeadlineMs },
+        )
         await snapshots.commit({ snapshotter, key, name: chainId }, lease)
       } catch (reason) {
         // What is left of this attempt is the lease's, and goes with it; removing it now only frees space sooner.

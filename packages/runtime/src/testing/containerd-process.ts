@@ -27,6 +27,8 @@ export interface ContainerdProcess {
   start(): Promise<void>
   /** kill -9; the containers' shims live on. */
   kill(): Promise<void>
+  /** What a reboot leaves: everything killed, tmpfs empty, the disk as it was. Then start() again. */
+  powerCut(): Promise<void>
   /** `archive` is an OCI layout; its index names the image. */
   importImage(archive: Buffer): Promise<void>
   destroy(): Promise<void>
@@ -86,6 +88,17 @@ export async function createContainerdProcess(
     closeSync(log)
     await untilAnswering(socket, join(directory, 'containerd.log'))
   }
+  const powerCut = async (): Promise<void> => {
+    const client = createContainerdClient({ socket, namespace })
+    const { tasks } = await client.tasks.list({})
+    await kill()
+    // The shims first, so that nobody cleans up after the containers.
+    const shims = await run('pgrep', ['-f', `containerd-shim.*${socket}`])
+    const pids = [...shims.stdout.trim().split('\n').map(Number), ...tasks.map(({ pid }) => pid)]
+    for (const pid of pids) process.kill(pid, 'SIGKILL')
+    await run('umount', ['-l', join(directory, 'state')])
+    await run('mount', ['-t', 'tmpfs', 'tmpfs', join(directory, 'state')])
+  }
   const importImage = async (archive: Buffer): Promise<void> => {
     const path = join(directory, 'import.tar')
     writeFileSync(path, archive)
@@ -110,6 +123,7 @@ export async function createContainerdProcess(
     bridgeName: `rt-${suffix}`,
     start,
     kill,
+    powerCut,
     importImage,
     destroy,
   }
