@@ -239,7 +239,8 @@ async function openSession(
   const controller = new AbortController()
   t.after(() => controller.abort())
   const client = createClient(CoordinatorService, transportTo(t, fixture, node))
-  const session = client.session(forever(controller.signal), { signal: controller.signal })
+  const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(15_000)])
+  const session = client.session(forever(signal), { signal })
   const source = session[Symbol.asyncIterator]()
   await source.next()
   return { client, source }
