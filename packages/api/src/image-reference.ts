@@ -24,8 +24,10 @@ export type ImageReferenceResult =
 
 const lengthMax = 512
 const repositoryLengthMax = 255
-const registryShape =
-  /^(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/
+const hostLabel = '[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?'
+const registryShape = new RegExp(
+  `^(?:${hostLabel}(?:\\.${hostLabel})*|\\[[0-9a-fA-F:]+\\])(?::[0-9]{1,5})?$`,
+)
 const componentShape = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const tagShape = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/
 const digestShape = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/
@@ -54,7 +56,8 @@ export function parseImageReference(text: string): ImageReferenceResult {
   }
   if (!path.split('/').every((component) => componentShape.test(component))) {
     return invalid(
-      `has a malformed name "${path}": use lower-case letters and digits, with "-", "_", "." or "/" between`,
+      `has a malformed name "${path}": ` +
+        'use lower-case letters and digits, with "-", "_", "." or "/" between',
     )
   }
 

@@ -89,7 +89,7 @@ function parseYaml(text: string, lineCounter: LineCounter): Document[] | string 
     const documents = Array.isArray(parsed) ? parsed : []
     return documents.length <= manifestLimits.documentsMax
       ? documents
-      : `has ${documents.length} documents, at most ${manifestLimits.documentsMax} may be in one file`
+      : `has ${documents.length} documents, at most ${manifestLimits.documentsMax} are read`
   } catch (reason) {
     // The parser recurses: nesting that the check above cannot see ends in a RangeError, and nowhere else.
     return `cannot be read: ${messageOf(reason)}`

@@ -5,6 +5,7 @@ import type { ProblemList } from './problem.ts'
 
 const labelsMax = 64
 const annotationsLengthMax = 262_144
+const allowed = 'letters, digits, "-", "_" or ".", starting and ending with a letter or digit'
 const namePart = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
 /** Undefined when it may be a label's key: a name of at most 63 characters, after an optional "prefix/". */
@@ -13,13 +14,13 @@ export function problemWithLabelKey(key: string): string | undefined {
   const prefixProblem = slash < 0 ? undefined : problemWithSubdomain(key.slice(0, slash))
   if (prefixProblem !== undefined) return `has a prefix before "/" that ${prefixProblem}`
   if (namePart.test(key.slice(slash + 1))) return undefined
-  return 'must be a key of 1 to 63 letters, digits, "-", "_" or ".", starting and ending with a letter or digit'
+  return `must be a key of 1 to 63 ${allowed}`
 }
 
 /** Undefined when it may be a label's value: empty, or as the name part of a key. */
 export function problemWithLabelValue(value: string): string | undefined {
   if (value === '' || namePart.test(value)) return undefined
-  return 'must have at most 63 letters, digits, "-", "_" or ".", starting and ending with a letter or digit'
+  return `must have at most 63 ${allowed}`
 }
 
 export function validateLabels(

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { create, fromJson, type JsonObject } from '@bufbuild/protobuf'
 import * as fc from 'fast-check'
 import { WorkloadSchema, WorkloadSpecSchema } from '../gen/cloudless/v1/workload_pb.ts'
-import { problemsMax } from './problem.ts'
+import { errorOfProblems, problemsMax } from './problem.ts'
 import { validateWorkload, validateWorkloadSpec } from './validate-workload.ts'
 
 /** Fields of the problems of a workload that is good but for `spec`. */
@@ -175,6 +175,49 @@ describe('a workload', () => {
       'spec.securityContext.capabilitiesAdd[0]',
     ],
     [
+      'mounts nothing over everything',
+      { volumes: [{ name: 'a', source: 'emptyDir', mountPath: '//' }] },
+      'spec.volumes[0].mountPath',
+    ],
+    [
+      'asks for at most its limits of memory and GPUs',
+      {
+        resources: {
+          requests: { memoryBytes: '2097152', gpuCount: 2 },
+          limits: { memoryBytes: '1048576', gpuCount: 1 },
+        },
+      },
+      'spec.resources.requests.gpuCount',
+      'spec.resources.requests.memoryBytes',
+    ],
+    [
+      'has capabilities, classes and kernel settings by their names',
+      {
+        securityContext: {
+          capabilitiesDrop: ['all'],
+          runtimeClassName: 'g Visor',
+          linux: {
+            supplementalGroups: ['-1'],
+            sysctls: { somaxconn: '1' },
+            apparmorProfile: {},
+            seccompProfile: { type: 'SECURITY_PROFILE_TYPE_UNCONFINED', localhostProfile: 'x' },
+          },
+        },
+      },
+      'spec.securityContext.capabilitiesDrop[0]',
+      'spec.securityContext.runtimeClassName',
+      'spec.securityContext.linux.seccompProfile.localhostProfile',
+      'spec.securityContext.linux.apparmorProfile.type',
+      'spec.securityContext.linux.supplementalGroups[0]',
+      'spec.securityContext.linux.sysctls.somaxconn',
+    ],
+    [
+      'sends headers that are headers',
+      { livenessProbe: { http: { port: 1, headers: [{ name: 'a b', value: 'x\ny' }] } } },
+      'spec.livenessProbe.http.headers[0].name',
+      'spec.livenessProbe.http.headers[0].value',
+    ],
+    [
       'names its local profile',
       {
         securityContext: {
@@ -200,6 +243,14 @@ describe('a workload', () => {
       volumes: [{ ...volume, options: { sizeBytes: '1' } }],
     })
     assert.match(validateWorkloadSpec(spec)[0]!.message, /did you mean "size_bytes"/)
+  })
+
+  it('is refused with every problem on a line and the first field as a fact', () => {
+    const problems = validateWorkload(create(WorkloadSchema, { name: 'A' }))
+    const error = errorOfProblems('create workload A', problems)
+    assert.equal(error.code, 'invalid_argument')
+    assert.deepEqual(error.details, { field: 'name', problems: 2 })
+    assert.match(error.message, /^create workload A: \n {2}name must .*\n {2}spec must be given$/)
   })
 
   it('reports a bounded number of problems', () => {
