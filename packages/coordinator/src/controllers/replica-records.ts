@@ -12,6 +12,9 @@ import { randomId, type Random } from '@cloudless/base'
 
 const nameLengthMax = 40
 const suffixLength = 8
+/** Of what agents write; one that writes a megabyte must not hold up what the others report. */
+const nameLengthKept = 256
+const messageLengthKept = 2_048
 
 /** "<first 40 characters of the workload's name>-<8 random>": unique in the cluster, never reused. */
 export function newReplicaId(workloadName: string, random: Random): string {
@@ -101,12 +104,12 @@ export function applyObservation(
   const next = withStatus(record, {
     state: record.stopping ? ReplicaState.STOPPING : observation.state,
     ready: !record.stopping && observation.ready,
-    containerId: observation.containerId,
-    address: observation.address,
+    containerId: observation.containerId.slice(0, nameLengthKept),
+    address: observation.address.slice(0, nameLengthKept),
     restartCount: observation.restartCount,
     lastExitCode: observation.lastExitCode,
-    reason: observation.reason,
-    message: observation.message,
+    reason: observation.reason.slice(0, nameLengthKept),
+    message: observation.message.slice(0, messageLengthKept),
     startedAtMs: observation.startedAtMs,
     readyAtMs: readyAt(record, observation, reporter.nowMs),
   })
