@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf'
 import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import {
   ListNodesResponseSchema,
+  ReplicaState,
   WatchNodesResponseSchema,
   type CordonNodeRequest,
   type DrainNodeRequest,
@@ -191,7 +192,10 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
 function refuseUnlessForced(deps: NodeHandlersDeps, held: Held<NodeRecord>, force: boolean): void {
   if (force) return
   const { name } = held.record.node!
-  const replicas = deps.state.replicaCountOnNode(held.id)
+  // What was lost with it is fenced and replaced: a drain would wait for it for ever.
+  const replicas = deps.state
+    .replicasOnNode(held.id)
+    .filter(({ record }) => record.status!.state !== ReplicaState.LOST).length
   if (replicas > 0) {
     throw new CloudlessError(
       'failed_precondition',

@@ -46,7 +46,8 @@ export class NodeController {
   readonly #deps: NodeControllerDeps
   readonly #queue: WorkQueue
   readonly #stopListening: () => void
-  readonly #stuckReported = new Set<string>()
+  /** Of each node's drain that goes on: what was said of it. */
+  readonly #saidOfDrain = new Map<string, DrainWord>()
 
   constructor(deps: NodeControllerDeps) {
     this.#deps = deps
@@ -277,24 +278,23 @@ export class NodeController {
       }[kind]()
       out.writes.push(putRecord('replica', held.id, record))
     }
-    if (node.record.drainStartedAtMs === 0n) {
-      this.#stuckReported.delete(node.id)
+    const { drainStartedAtMs, drainDeadlineMs } = node.record
+    if (drainStartedAtMs === 0n) {
+      this.#saidOfDrain.delete(node.id)
       return
     }
-    const drainKey = `${node.id}/${node.record.drainStartedAtMs}`
-    if (replicas.length === 0 && !this.#stuckReported.has(drainKey)) {
-      this.#stuckReported.add(drainKey)
-      out.reports.push(() => report.nodeDrained(node.record))
-    } else if (
-      replicas.length > 0 &&
-      clock.wallMs() >= Number(node.record.drainDeadlineMs) &&
-      !this.#stuckReported.has(`${drainKey}/stuck`)
-    ) {
-      this.#stuckReported.add(`${drainKey}/stuck`)
-      out.reports.push(() => report.drainStuck(node.record, replicas.length))
-    }
+    const isStuck = clock.wallMs() >= Number(drainDeadlineMs)
+    const word = replicas.length === 0 ? 'drained' : isStuck ? 'stuck' : undefined
+    if (word === undefined || this.#saidOfDrain.get(node.id) === word) return
+    this.#saidOfDrain.set(node.id, word)
+    out.reports.push(() => {
+      if (word === 'drained') report.nodeDrained(node.record)
+      else report.drainStuck(node.record, replicas.length)
+    })
   }
 }
+
+type DrainWord = 'drained' | 'stuck'
 
 interface Settlement {
   readonly preconditions: Precondition[]
