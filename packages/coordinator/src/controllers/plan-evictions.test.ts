@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { ReplicaState, TaintSchema, type TolerationSchema } from '@cloudless/api'
+import { nodeRecord, readyReplica } from '../testing/records.ts'
+import { planEvictions } from './plan-evictions.ts'
+import { stopping } from './replica-records.ts'
+
+const taint = create(TaintSchema, { key: 'k', value: 'v', effect: 'NoExecute' })
+const quiet = nodeRecord('node-a')
+const tainted = nodeRecord('node-a', { node: { taints: [taint] } })
+const draining = nodeRecord('node-a', { drainStartedAtMs: 1n, drainGraceful: true })
+const emptying = nodeRecord('node-a', { drainStartedAtMs: 1n, drainGraceful: false })
+
+const web = readyReplica('web-1', 'node-a')
+const marked = (replaceReason: string) =>
+  readyReplica('web-1', 'node-a', { replaceWanted: true, replaceReason })
+const tolerating = (toleration: MessageInitShape<typeof TolerationSchema>) =>
+  readyReplica('web-1', 'node-a', { spec: { placement: { tolerations: [toleration] } } as never })
+const lost = readyReplica('web-1', 'node-a', { status: { state: ReplicaState.LOST } })
+
+const cases = [
+  ['a quiet node keeps what it has', quiet, web, ''],
+  ['a drain replaces', draining, web, 'replace drained'],
+  ['a drain asks once', draining, marked('drained'), ''],
+  ['a hurried drain stops', emptying, web, 'stop drained'],
+  ['a drain in a hurry stops what was to be replaced', emptying, marked('drained'), 'stop drained'],
+  ['what is being stopped is left alone', draining, stopping(web, 'scaled', undefined), ''],
+  ['what is lost is left alone', draining, lost, ''],
+  ['after an uncordon it stays', quiet, marked('drained'), 'keep drained'],
+  ['a wish of the user stays one', quiet, marked('rescheduled'), ''],
+  ['NoExecute replaces', tainted, web, 'replace tainted'],
+  ['a toleration of key and value keeps', tainted, tolerating({ key: 'k', value: 'v' }), ''],
+  ['of another value does not', tainted, tolerating({ key: 'k', value: 'w' }), 'replace tainted'],
+  ['of the key keeps', tainted, tolerating({ key: 'k', operator: 'Exists' }), ''],
+  ['of everything keeps', tainted, tolerating({ operator: 'Exists' }), ''],
+  [
+    'of another effect does not',
+    tainted,
+    tolerating({ key: 'k', operator: 'Exists', effect: 'NoSchedule' }),
+    'replace tainted',
+  ],
+] as const
+for (const [name, node, replica, expected] of cases) {
+  test(name, () => {
+    const said = planEvictions(node, [replica]).map(({ kind, reason }) => `${kind} ${reason}`)
+    assert.equal(said.join(), expected)
+  })
+}
