@@ -5,10 +5,12 @@
  * each question asked first would cost every start a round trip.
  */
 import { CloudlessError } from '@cloudless/base'
-import { create } from '@bufbuild/protobuf'
+import { join } from 'node:path'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { AnySchema, type Any } from '@bufbuild/protobuf/wkt'
 import type { ContainerdClient } from '../containerd/client.ts'
 import { isAlreadyThere, isNotFound } from '../containerd/errors.ts'
+import { OptionsSchema } from '../gen/github.com/containerd/containerd/runtime/v2/runc/options/oci_pb.ts'
 import type { Mount } from '../gen/github.com/containerd/containerd/api/types/mount_pb.ts'
 import type { ImagePuller } from '../image/image-puller.ts'
 import type { LocalImage } from '../image/image-store.ts'
@@ -17,7 +19,12 @@ import { planVolumes } from '../oci/mounts.ts'
 import { buildOciSpec, type OciSpec } from '../oci/oci-spec.ts'
 import { readFromSnapshot } from '../oci/rootfs-files.ts'
 import { needsUserFiles, resolveUser, type ContainerUser, type UserRequest } from '../oci/user.ts'
-import { snapshotter, type ContainerdRuntimeDeps, type ResolvedOptions } from '../options.ts'
+import {
+  defaultRuntimeName,
+  snapshotter,
+  type ContainerdRuntimeDeps,
+  type ResolvedOptions,
+} from '../options.ts'
 import type { ContainerInfo, ContainerRequest } from '../runtime.ts'
 import type { RawLogs } from '../logs/raw-logs.ts'
 import type { GeneratedFileStore } from './generated-files.ts'
@@ -96,7 +103,7 @@ export class ContainerStarter {
       container: {
         id: containerId,
         image: image.name,
-        runtime: { name: plan.runtimeName },
+        runtime: runtimeOf(plan.runtimeName, this.#options.runDirectory),
         snapshotter,
         snapshotKey: containerId,
         spec: jsonAny(specTypeUrl, spec),
@@ -216,6 +223,14 @@ export class ContainerStarter {
       this.#deps.logger.warn({ containerId, err: reason }, 'Could not clean up a failed start')
     }
   }
+}
+
+/** runc's own records go beside ours: in its default place, containerds of one machine get in each other's way. */
+function runtimeOf(name: string, runDirectory: string): { name: string; options?: Any } {
+  if (name !== defaultRuntimeName) return { name }
+  const options = create(OptionsSchema, { root: join(runDirectory, 'runc') })
+  const value = toBinary(OptionsSchema, options)
+  return { name, options: create(AnySchema, { typeUrl: OptionsSchema.typeName, value }) }
 }
 
 export function jsonAny(typeUrl: string, value: unknown): Any {
