@@ -17,9 +17,13 @@ async function writeUntilKilled(path: string, lifeMs: number): Promise<string[]>
     output += chunk.toString()
     if (output.includes('\n')) ready.resolve()
   })
-  const closed = once(writer, 'close').then(() => ready.reject(new Error('the writer ended')))
-  ready.promise.catch(() => undefined) // Killed before it was ready is a case as good as any.
-  await Promise.race([ready.promise, sleep(systemClock, 10_000)])
+  const closed = once(writer, 'close').then(() =>
+    ready.reject(new Error('the writer ended by itself')),
+  )
+  const tooLate = systemClock.after(10_000, () =>
+    ready.reject(new Error('the writer did not start')),
+  )
+  await ready.promise.finally(tooLate)
   await sleep(systemClock, lifeMs)
   writer.kill('SIGKILL')
   await closed

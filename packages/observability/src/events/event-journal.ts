@@ -46,7 +46,7 @@ export class EventJournal {
     if (this.#batch?.events !== events) this.#batch = { id: randomId(this.#random, 16), events }
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const found = await this.#store.get(headKey)
-      const head = found === undefined ? { next: 1, oldest: 1, batch: '' } : parseHead(found.value)
+      const head = parseHead(found?.value)
       if (head.batch === this.#batch.id) return
       const result = await this.#store.transact({
         preconditions: [
@@ -80,6 +80,11 @@ export class EventJournal {
     ]
   }
 
+  /** Of the last event that was written; 0 when there is none. */
+  async newestSequence(): Promise<number> {
+    return parseHead((await this.#store.get(headKey))?.value).next - 1
+  }
+
   /** Kept events after `sequence`, oldest first. */
   async *read(
     sequence: number,
@@ -103,7 +108,8 @@ function keyOf(sequence: number): string {
   return eventPrefix + String(sequence).padStart(16, '0')
 }
 
-function parseHead(value: Uint8Array): Head {
+function parseHead(value: Uint8Array | undefined): Head {
+  if (value === undefined) return { next: 1, oldest: 1, batch: '' }
   return JSON.parse(Buffer.from(value).toString()) as Head
 }
 

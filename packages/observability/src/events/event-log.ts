@@ -132,11 +132,11 @@ export class EventLog {
     this.#subscriptions.add(subscription)
     try {
       if (this.#ended.signal.aborted) throw closed()
-      await this.#flushForReader()
-      let sequence = options.afterSequence ?? 0
+      // What is new is what comes after this moment; what is told of the past may reach beyond it.
+      let sequence = options.afterSequence || (await this.#journal.newestSequence())
       for await (const event of this.#past(filter, options)) {
         if (options.signal.aborted) return
-        sequence = event.sequence
+        sequence = Math.max(sequence, event.sequence)
         yield event
       }
       yield* subscription.read(sequence, options.signal)
@@ -219,6 +219,7 @@ export class EventLog {
 
   async *#past(filter: EventFilter, options: EventWatchOptions): AsyncGenerator<ClusterEvent> {
     const { tail = 0, afterSequence = 0 } = options
+    if (afterSequence > 0 || tail > 0) await this.#flushForReader()
     if (afterSequence > 0) {
       for await (const event of this.#read(afterSequence)) {
         if (matchesFilter(filter, event)) yield event

@@ -18,14 +18,11 @@ export class EventSubscription {
   offer(event: ClusterEvent): void {
     if (this.#failure !== undefined || !matchesFilter(this.#filter, event)) return
     if (this.#queue.length >= this.#queueMax) {
-      const last = this.#queue.at(-1)!.sequence
-      this.#queue.length = 0
       this.fail(
         new CloudlessError(
           'resource_exhausted',
           `more than ${this.#queueMax} events were waiting to be read, so this watch was ended; ` +
             'watch again from the last event that arrived, and read faster or narrow the filter',
-          { details: { lastSequence: last } },
         ),
       )
       return
