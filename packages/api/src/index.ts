@@ -3,16 +3,10 @@ export * from './gen/cloudless/v1/agent_pb.ts'
 export * from './gen/cloudless/v1/coordinator_pb.ts'
 export * from './gen/cloudless/v1/error_pb.ts'
 export * from './gen/cloudless/v1/event_pb.ts'
-export * from './gen/cloudless/v1/network_pb.ts'
 export * from './gen/cloudless/v1/node_pb.ts'
 export * from './gen/cloudless/v1/records_pb.ts'
 export * from './gen/cloudless/v1/resources_pb.ts'
-export * from './gen/cloudless/v1/secrets_pb.ts'
-export * from './gen/cloudless/v1/storage_pb.ts'
 export * from './gen/cloudless/v1/workload_pb.ts'
-export * as grpcHealth from './gen/grpc/health/v1/health_pb.ts'
-export * as grpcReflection from './gen/grpc/reflection/v1/reflection_pb.ts'
-export * as grpcReflectionAlpha from './gen/grpc/reflection/v1alpha/reflection_pb.ts'
 export {
   formatImageReference,
   normaliseImage,

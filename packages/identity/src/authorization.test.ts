@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as api from '@cloudless/api'
+import * as messages from '@cloudless/api'
+import * as servers from '@cloudless/api/services'
 import { authorizeCall, authorizeMessage, callersOf, type CalledMethod } from './authorization.ts'
 import { identityTypes, type IdentityType } from './spiffe-id.ts'
 import type { MemberIdentity, PeerIdentity } from './peer.ts'
@@ -10,13 +11,14 @@ interface Method extends CalledMethod {
 }
 
 const everything: readonly unknown[] = [
-  api,
-  api.grpcHealth,
-  api.grpcReflection,
-  api.grpcReflectionAlpha,
+  messages,
+  servers,
+  servers.grpcHealth,
+  servers.grpcReflection,
+  servers.grpcReflectionAlpha,
 ].flatMap((module) => Object.values(module))
 const services = everything.filter(
-  (value): value is typeof api.CoordinatorService =>
+  (value): value is typeof messages.CoordinatorService =>
     typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'service',
 )
 const methods: readonly Method[] = services.flatMap((service) => service.methods)

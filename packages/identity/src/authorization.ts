@@ -12,10 +12,8 @@ import type {
   CoordinatorService,
   GetNodeRequest,
   HeartbeatRequest,
-  NetworkService,
-  SecretsService,
-  StorageService,
 } from '@cloudless/api'
+import type { NetworkService, SecretsService, StorageService } from '@cloudless/api/services'
 import type { PeerIdentity } from './peer.ts'
 import type { IdentityType } from './spiffe-id.ts'
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { Clock } from '@cloudless/base'
+import { systemClock, type Clock } from '@cloudless/base'
 import { openCertificateAuthority, type CertificateAuthority } from './certificate-authority.ts'
 import type { Credentials } from './credentials.ts'
 import { createCsr, createKey } from './key-and-csr.ts'
@@ -28,7 +28,7 @@ export function openTestCa(
   options: { wallMs?: number; trustDomain?: string } = {},
 ): Promise<CertificateAuthority> {
   return openCertificateAuthority(
-    { clock: clockAt(options.wallMs ?? Date.now()) },
+    { clock: clockAt(options.wallMs ?? systemClock.wallMs()) },
     {
       directory: join(temporaryDirectory(t), 'ca'),
       trustDomain: options.trustDomain ?? 'cloudless',

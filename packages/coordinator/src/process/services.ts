@@ -1,13 +1,7 @@
 /** The RPC services of the coordinator: each method of the contract to the handler that does it. */
 import { create } from '@bufbuild/protobuf'
-import {
-  CoordinatorService,
-  HeartbeatResponseSchema,
-  NetworkService,
-  SecretsService,
-  StorageService,
-  type HeartbeatRequest,
-} from '@cloudless/api'
+import { CoordinatorService, HeartbeatResponseSchema, type HeartbeatRequest } from '@cloudless/api'
+import { NetworkService, SecretsService, StorageService } from '@cloudless/api/services'
 import { assert } from '@cloudless/base'
 import type { MemberIdentity } from '@cloudless/identity'
 import type { HandlerContext } from '@connectrpc/connect'

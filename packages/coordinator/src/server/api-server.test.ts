@@ -4,14 +4,13 @@ import { createServer } from 'node:net'
 import { connect } from 'node:tls'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { CoordinatorService, fromConnectError } from '@cloudless/api'
 import {
-  CoordinatorService,
-  fromConnectError,
   grpcHealth,
   grpcReflection,
   grpcReflectionAlpha,
   StorageService,
-} from '@cloudless/api'
+} from '@cloudless/api/services'
 import { CloudlessError } from '@cloudless/base'
 import { createClient } from '@connectrpc/connect'
 import { callContextOf } from './call-context.ts'

@@ -1,5 +1,5 @@
 /** grpc.health.v1: the standard question, answered from the same readiness as /readyz. */
-import { grpcHealth } from '@cloudless/api'
+import { grpcHealth } from '@cloudless/api/services'
 import { CloudlessError, sleep, type Clock } from '@cloudless/base'
 import { callContextOf } from './call-context.ts'
 import type { Readiness } from './http-paths.ts'

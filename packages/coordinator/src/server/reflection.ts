@@ -1,7 +1,7 @@
 /** gRPC server reflection, v1 and v1alpha, so that grpcurl and its like know the API without its proto files. */
 import { toBinary, type DescFile, type DescService } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
-import { grpcReflection, grpcReflectionAlpha } from '@cloudless/api'
+import { grpcReflection, grpcReflectionAlpha } from '@cloudless/api/services'
 import { serve, type ServedService } from './rpc-handler.ts'
 
 /** The gRPC code NOT_FOUND, which the protocol wants as a number inside its answers. */

@@ -7,17 +7,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connect } from 'node:tls'
+import { AgentService, CoordinatorService, fromConnectError } from '@cloudless/api'
 import {
-  AgentService,
-  CoordinatorService,
-  fromConnectError,
   grpcHealth,
   grpcReflection,
   grpcReflectionAlpha,
   NetworkService,
   SecretsService,
   StorageService,
-} from '@cloudless/api'
+} from '@cloudless/api/services'
 import { CloudlessError, systemClock } from '@cloudless/base'
 import {
   callersOf,

@@ -8,13 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
-import {
-  AgentService,
-  CoordinatorService,
-  NetworkService,
-  SecretsService,
-  StorageService,
-} from '@cloudless/api'
+import { AgentService, CoordinatorService } from '@cloudless/api'
+import { NetworkService, SecretsService, StorageService } from '@cloudless/api/services'
 import { systemClock, systemRandom, type Clock } from '@cloudless/base'
 import {
   createCsr,
@@ -67,7 +62,7 @@ export async function expiredCredentialsFor(
   type: IdentityType,
   id: string,
 ): Promise<Credentials> {
-  const clock: Clock = { ...systemClock, wallMs: () => Date.now() - day / 2 }
+  const clock: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() - day / 2 }
   const past = await openCertificateAuthority({ clock }, { directory, trustDomain: 'cloudless' })
   return credentialsFor({ ...past, certificatePem: ca.certificatePem }, type, id, 60_000)
 }
