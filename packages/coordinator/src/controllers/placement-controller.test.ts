@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { NodePhase, ReplicaState } from '@cloudless/api'
+import { seededRandom, systemClock } from '@cloudless/base'
+import { LiveNodes } from '../membership/live-nodes.ts'
+import { livenessDefaults } from '../membership/liveness.ts'
+import { deleteRecord } from '../state/cluster-state.ts'
+import { cleanUp, eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
+import { nodeRecord, readyReplica, replicaRecord, type ReplicaFacts } from '../testing/records.ts'
+import { PlacementController } from './placement-controller.ts'
+import { SchedulerView } from './scheduler-view.ts'
+
+const weights = {
+  locality: 0.3,
+  reliability: 0.25,
+  cost: 0.15,
+  utilization: 0.2,
+  networkPenalty: 0.1,
+}
+
+async function openPlacement(t: TestContext) {
+  const cluster = await openCluster(t)
+  const { state } = cluster
+  const { report, said } = recordingReporter()
+  const liveNodes = new LiveNodes(
+    { clock: systemClock, onChange: () => undefined },
+    livenessDefaults,
+  )
+  cleanUp(t, () => liveNodes.close())
+  const view = new SchedulerView({ state, liveNodes, reliability: () => 1 })
+  const deps = { state, view, clock: systemClock, random: seededRandom(1), report }
+  const controller = new PlacementController(deps, { weights })
+  cleanUp(t, () => controller.close())
+  return {
+    ...cluster,
+    controller,
+    said,
+    nodeOf: (id: string) => state.get('replica', id)?.status!.nodeId,
+    errors: () => said.filter(({ what }) => what === 'error'),
+  }
+}
+
+/** A node with so many thousandths of a core. */
+const small = (id: string, cpuMillicores: number, facts = {}) =>
+  nodeRecord(id, { node: { allocatable: { ...room, cpuMillicores } as never, ...facts } })
+const room = { memoryBytes: 1n << 40n, storageBytes: 1n << 40n, bandwidthBps: 1n << 40n }
+
+const asking = (id: string, cpuMillicores: number, facts: ReplicaFacts = {}) =>
+  replicaRecord(id, {
+    ...facts,
+    spec: { resources: { requests: { cpuMillicores } }, ...facts.spec } as never,
+    status: { ...facts.status, resources: { cpuMillicores } as never },
+  })
+
+test('a waiting replica gets a place, and it is said', async (t) => {
+  const { put, state, nodeOf, said, controller } = await openPlacement(t)
+  await put('node', { 'node-a': small('node-a', 1_000) })
+  await put('replica', { 'web-1': asking('web-1', 100) })
+  await eventually(() => nodeOf('web-1') === 'node-a')
+  const { status } = state.get('replica', 'web-1')!
+  assert.equal(status!.state, ReplicaState.SCHEDULED)
+  assert.equal(status!.nodeName, 'a')
+  assert.equal(status!.fragmentId, 'frag-web-1')
+  assert.ok(said.some(({ what }) => what === 'replicaPlaced'))
+  assert.equal(controller.queueDepth, 0)
+})
+
+test('no node is ever given more than it has', async (t) => {
+  const { put, state, controller, errors } = await openPlacement(t)
+  await put('node', { 'node-a': small('node-a', 1_000), 'node-b': small('node-b', 700) })
+  const ids = Array.from({ length: 100 }, (_, n) => `web-${n}`)
+  await put('replica', Object.fromEntries(ids.map((id, n) => [id, asking(id, 50 + (n % 5) * 30)])))
+  await controller.settled()
+  await eventually(() => controller.queueDepth < 100)
+  await controller.settled()
+  for (const [nodeId, most] of [
+    ['node-a', 1_000],
+    ['node-b', 700],
+  ] as const) {
+    const used = state
+      .replicasOnNode(nodeId)
+      .reduce((sum, { record }) => sum + record.status!.resources!.cpuMillicores, 0)
+    assert.ok(used <= most && used > most - 200, `${nodeId}: ${used} of ${most}`)
+  }
+  assert.deepEqual(errors(), [])
+})
+
+test('five hundred replicas find their places', async (t) => {
+  const { put, state, errors, controller } = await openPlacement(t)
+  for (let n = 0; n < 5; n++) await put('node', { [`node-${n}`]: nodeRecord(`node-${n}`) })
+  const ids = Array.from({ length: 500 }, (_, n) => `web-${n}`)
+  await put('replica', Object.fromEntries(ids.map((id) => [id, asking(id, 100)])))
+  await eventually(() => controller.queueDepth === 0, errors, 20_000)
+  assert.ok([...state.all('replica')].every(({ record }) => record.status!.nodeId !== ''))
+})
+
+test('what finds no place says why once, and gets one when there is room', async (t) => {
+  const { put, state, nodeOf, said, controller } = await openPlacement(t)
+  await put('node', { 'node-a': small('node-a', 100) })
+  await put('replica', { 'old-1': { ...readyReplica('old-1', 'node-a') } })
+  await put('replica', { 'web-1': asking('web-1', 500) })
+  await eventually(() => state.get('replica', 'web-1')!.status!.pendingReasons.length > 0)
+  const { reason, message } = state.get('replica', 'web-1')!.status!
+  assert.equal(reason, 'Unschedulable')
+  assert.match(message, /^0 of 1 nodes?: 1 .*(cpu|CPU)/)
+  await controller.settled()
+  await state.write({ writes: [deleteRecord('replica', 'old-1')] })
+  await controller.settled()
+  const unplaceable = said.filter(({ what }) => what === 'replicaUnplaceable')
+  assert.equal(unplaceable.length, 1)
+  await put('node', { 'node-b': small('node-b', 1_000) })
+  await eventually(() => nodeOf('web-1') === 'node-b')
+  assert.deepEqual(state.get('replica', 'web-1')!.status!.pendingReasons, [])
+})
+
+test('room that comes free is used', async (t) => {
+  const { put, state, nodeOf, controller } = await openPlacement(t)
+  await put('node', { 'node-a': small('node-a', 500) })
+  await put('replica', { 'web-1': asking('web-1', 500) })
+  await eventually(() => nodeOf('web-1') === 'node-a')
+  await put('replica', { 'web-2': asking('web-2', 500) })
+  await controller.settled()
+  assert.equal(nodeOf('web-2'), '')
+  await state.write({ writes: [deleteRecord('replica', 'web-1')] })
+  await eventually(() => nodeOf('web-2') === 'node-a')
+})
+
+for (const phase of [NodePhase.CORDONED, NodePhase.DRAINING, NodePhase.OFFLINE, NodePhase.FAILED]) {
+  test(`a node in phase ${phase} is given nothing until it is ready`, async (t) => {
+    const { put, state, nodeOf } = await openPlacement(t)
+    await put('node', { 'node-a': nodeRecord('node-a', { phase }) })
+    await put('replica', { 'web-1': asking('web-1', 100) })
+    await eventually(() => state.get('replica', 'web-1')!.status!.pendingReasons.length > 0)
+    assert.equal(nodeOf('web-1'), '')
+    await put('node', { 'node-a': nodeRecord('node-a') })
+    await eventually(() => nodeOf('web-1') === 'node-a')
+  })
+}
+
+test('what replaces a drained one does not go where that one is', async (t) => {
+  const { put, nodeOf, state } = await openPlacement(t)
+  await put('node', { 'node-a': nodeRecord('node-a') })
+  const leaving = { replaceWanted: true, replaceReason: 'drained' }
+  await put('replica', { 'web-1': readyReplica('web-1', 'node-a', leaving) })
+  await put('replica', { 'web-2': asking('web-2', 100, { status: { replaces: 'web-1' } }) })
+  await eventually(() => state.get('replica', 'web-2')!.status!.pendingReasons.length > 0)
+  await put('node', { 'node-b': nodeRecord('node-b') })
+  await eventually(() => nodeOf('web-2') === 'node-b')
+})
+
+test('what is being stopped gets no place', async (t) => {
+  const { put, nodeOf, controller } = await openPlacement(t)
+  await put('replica', { 'web-1': asking('web-1', 100, { stopping: true }) })
+  await put('node', { 'node-a': nodeRecord('node-a') })
+  await controller.settled()
+  assert.equal(nodeOf('web-1'), '')
+  assert.equal(controller.queueDepth, 0)
+})
