@@ -121,6 +121,17 @@ export async function createSqliteStore(
     return reader.call<ReadReplies[Kind]>(request)
   }
 
+  let closing: Promise<void> | undefined
+  async function close(): Promise<void> {
+    failure ??= new CloudlessError('unavailable', 'the metadata store is closed')
+    leases.stop()
+    await queue.drain()
+    changes.wakeAll()
+    // The writer last: the last connection to go folds the write-ahead log into the database.
+    await reader.close()
+    await writer.close()
+  }
+
   function requireOpen(): void {
     if (failure !== undefined) throw failure
   }
@@ -195,17 +206,7 @@ export async function createSqliteStore(
       }
     },
 
-    async close() {
-      const first = failure === undefined
-      failure ??= new CloudlessError('unavailable', 'the metadata store is closed')
-      leases.stop()
-      await queue.drain()
-      changes.wakeAll()
-      if (!first) return
-      // The writer last: the last connection to go folds the write-ahead log into the database.
-      await reader.close()
-      await writer.close()
-    },
+    close: () => (closing ??= close()),
   }
 }
 
