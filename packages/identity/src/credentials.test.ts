@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { seededRandom } from '@cloudless/base'
+import { seededRandom, systemClock } from '@cloudless/base'
 import {
   loadCredentials,
   loadPendingEnrolment,
@@ -28,7 +28,7 @@ test('gives back what was saved, with what the certificate says', async (t) => {
   )
   assert.equal(loaded.id, 'node-a')
   assert.equal(loaded.spiffeId.type, 'node')
-  assert.ok(loaded.notAfterMs > Date.now())
+  assert.ok(loaded.notAfterMs > systemClock.wallMs())
 })
 
 test('keeps one set, readable by its owner only', async (t) => {
@@ -141,8 +141,8 @@ test('refuses a certificate that names no identity', async (t) => {
   const x509 = await loadX509()
   const self = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'CN=nobody',
-    notBefore: new Date(),
-    notAfter: new Date(Date.now() + day),
+    notBefore: new Date(systemClock.wallMs()),
+    notAfter: new Date(systemClock.wallMs() + day),
     signingAlgorithm,
     keys: await importKeyPair(keyPem),
   })

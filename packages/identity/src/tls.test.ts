@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { test, type TestContext } from 'node:test'
+import { systemClock } from '@cloudless/base'
 import type { CertificateAuthority } from './certificate-authority.ts'
 import { fetchCaCertificate } from './fetch-ca.ts'
 import { identifyPeer, type PeerIdentity } from './peer.ts'
@@ -44,7 +45,7 @@ async function startServer(
   const anchor = createTrustAnchor(ca.certificatePem, 'cloudless')
   server.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', () => undefined) // The client goes away as it likes.
-    server.emit('peer', identifyPeer(socket, anchor, options.nowMs ?? Date.now()))
+    server.emit('peer', identifyPeer(socket, anchor, options.nowMs ?? systemClock.wallMs()))
     socket.end()
   })
   server.on('tlsClientError', () => undefined) // Refused by the client: the client's side asserts it.
@@ -106,12 +107,12 @@ test('knows a member whose certificate has run out, and one whose time has not c
     serverType: 'controller',
     credentials,
   })
-  const late = await startServer(t, ca, { nowMs: Date.now() + 2 * day })
+  const late = await startServer(t, ca, { nowMs: systemClock.wallMs() + 2 * day })
   const latePeer = late.nextPeer()
   await dial(options, late.port)
   const expired = await latePeer
   assert.ok(expired.kind === 'member' && expired.expired)
-  const early = await startServer(t, ca, { nowMs: Date.now() - 2 * day })
+  const early = await startServer(t, ca, { nowMs: systemClock.wallMs() - 2 * day })
   const earlyPeer = early.nextPeer()
   await dial(options, early.port)
   const future = await earlyPeer
@@ -125,11 +126,11 @@ test('takes certificates from its own trust domain that name one identity, and n
   const { identifyCertificate } = await import('./peer.ts')
   const { X509Certificate } = await import('node:crypto')
   const leaf = new X509Certificate((await credentialsFor(ca, 'node', 'a')).certificatePem)
-  assert.deepEqual(identifyCertificate(leaf, anchor, Date.now()), {
+  assert.deepEqual(identifyCertificate(leaf, anchor, systemClock.wallMs()), {
     kind: 'foreign',
     reason: 'the certificate is of the trust domain "cloudless"',
   })
-  assert.deepEqual(identifyCertificate(ca.certificate, anchor, Date.now()), {
+  assert.deepEqual(identifyCertificate(ca.certificate, anchor, systemClock.wallMs()), {
     kind: 'foreign',
     reason: 'the certificate is a CA, not a member',
   })
@@ -148,8 +149,8 @@ test('takes certificates that name exactly one identity', async () => {
   ]) {
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       name: 'CN=x',
-      notBefore: new Date(Date.now() - day),
-      notAfter: new Date(Date.now() + day),
+      notBefore: new Date(systemClock.wallMs() - day),
+      notAfter: new Date(systemClock.wallMs() + day),
       signingAlgorithm,
       keys,
       extensions: [
@@ -161,7 +162,7 @@ test('takes certificates that name exactly one identity', async () => {
     })
     const pem = certificate.toString('pem')
     const anchor = createTrustAnchor(pem, 'cloudless')
-    assert.deepEqual(identifyCertificate(new X509Certificate(pem), anchor, Date.now()), {
+    assert.deepEqual(identifyCertificate(new X509Certificate(pem), anchor, systemClock.wallMs()), {
       kind: 'foreign',
       reason: 'the certificate names no identity',
     })

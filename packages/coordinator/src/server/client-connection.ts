@@ -50,8 +50,8 @@ export class ClientConnection {
     }
     if (peer.type === 'node' && this.#checks.isUnknown?.(peer.id)) {
       const reason =
-        `this coordinator has no record of the node "${peer.id}"; if its data was lost, restore it, ` +
-        'or join the node again'
+        `this coordinator has no record of the node "${peer.id}"; ` +
+        'if its data was lost, restore it, or join the node again'
       return { kind: 'foreign', reason }
     }
     if (this.#checks.isCertificateRevoked?.(peer.serial)) {

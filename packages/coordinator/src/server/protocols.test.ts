@@ -10,7 +10,7 @@ import {
   WatchNodesResponseSchema,
   WatchKind,
 } from '@cloudless/api'
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, systemClock } from '@cloudless/base'
 import { create } from '@bufbuild/protobuf'
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
@@ -47,7 +47,7 @@ test('serves the gRPC library: unary, streams, errors', async (t) => {
     ),
   )
   t.after(() => client.close())
-  const deadline = () => ({ deadline: Date.now() + 5_000 })
+  const deadline = () => ({ deadline: systemClock.wallMs() + 5_000 })
   const getNode = (nodeId: string) =>
     new Promise<string>((resolve, reject) =>
       client.makeUnaryRequest(

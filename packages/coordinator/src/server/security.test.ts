@@ -250,7 +250,7 @@ test('ends the streams of a certificate that runs out within a second, with the 
   const { notAfterMs } = checkCredentials(node)
   const { client, source } = await openSession(t, fixture, node)
   await assert.rejects(source.next(), { code: 16, message: /ran out at/ })
-  const lateMs = Date.now() - notAfterMs
+  const lateMs = systemClock.wallMs() - notAfterMs
   // A second, and another for a busy machine.
   assert.ok(lateMs >= 0 && lateMs < 2_000, `it ended ${lateMs} ms after the certificate`)
   await assert.rejects(client.getNode({ nodeId: 'node-a' }), { code: 16 })
@@ -260,7 +260,7 @@ test('a renewal on the connection moves its end', async (t) => {
   const fixture = await setUp(t, {
     ...endlessSession,
     renewCertificate: (_request, context) => {
-      callContextOf(context).connection.extendExpiry(Date.now() + 3_600_000, 'abc')
+      callContextOf(context).connection.extendExpiry(systemClock.wallMs() + 3_600_000, 'abc')
       return {}
     },
     getNode: () => ({ id: 'node-a' }),
@@ -274,7 +274,11 @@ test('a renewal on the connection moves its end', async (t) => {
     () => (ended = true),
   )
   const { notAfterMs } = checkCredentials(node)
-  await until('the old certificate has run out', () => Date.now() > notAfterMs + 1_200, 10_000)
+  await until(
+    'the old certificate has run out',
+    () => systemClock.wallMs() > notAfterMs + 1_200,
+    10_000,
+  )
   assert.equal(ended, false)
   assert.equal((await client.getNode({ nodeId: 'node-a' })).id, 'node-a')
   void next

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom, type Clock } from '@cloudless/base'
+import { seededRandom, systemClock, type Clock } from '@cloudless/base'
 import { checkCredentials, type Credentials } from '@cloudless/identity'
 import { keepServerCertificate } from './server-certificate.ts'
 import { openTestCa, until } from './testing.ts'
 
 /** A clock that is moved by hand; what falls due runs when it is passed. */
 function createClock() {
-  let nowMs = Date.now()
+  let nowMs = systemClock.wallMs()
   const timers = new Set<{ readonly atMs: number; readonly fire: () => void }>()
   const clock: Clock = {
     monotonicMs: () => nowMs,

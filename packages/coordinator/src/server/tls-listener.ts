@@ -53,8 +53,8 @@ const handshakeTimeoutMs = 10_000
 const keepAliveDelayMs = 30_000
 /** Connections of strangers: enough for many devices to enrol at once, and too few to crowd out members. */
 const strangersMaxDefault = 1_000
-/** A stranger's connection on which nothing happens for so long is closed. */
-const strangerIdleMsMax = 30_000
+/** A stranger's connection is closed after this, whatever happens on it: enrolling takes a second. */
+const strangerMsMax = 60_000
 /** An HTTP/1.1 connection on which nothing happens for so long is closed. */
 const http1IdleMsMax = 120_000
 const streamsMax = 1_000
@@ -84,8 +84,11 @@ export async function startTlsListener(
       if (strangerCount >= (options.strangersMax ?? strangersMaxDefault))
         return void socket.destroy()
       strangerCount++
-      socket.once('close', () => strangerCount--)
-      socket.setTimeout(strangerIdleMsMax, () => socket.destroy())
+      const cancel = deps.clock.after(strangerMsMax, () => socket.destroy())
+      socket.once('close', () => {
+        strangerCount--
+        cancel()
+      })
     }
     const connection = new ClientConnection(++connectionCount, socket, {
       peer,
