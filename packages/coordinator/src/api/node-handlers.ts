@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf'
 import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import {
   ListNodesResponseSchema,
+  TaintSchema,
   ReplicaState,
   WatchNodesResponseSchema,
   type CordonNodeRequest,
@@ -46,11 +47,11 @@ export interface NodeHandlersOptions {
 
 const drainTimeoutMsDefault = 300_000
 /** Kept from the earlier releases' scheduling: others may look for them. */
-const drainTaint: Pick<Taint, 'key' | 'value' | 'effect'> = {
+const drainTaint = create(TaintSchema, {
   key: 'cloudless.io/drain',
   value: 'true',
   effect: 'NoSchedule',
-}
+})
 
 export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOptions) {
   const { state } = deps
@@ -133,7 +134,7 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
         node: {
           ...record.node!,
           unschedulable: true,
-          taints: withTaint(record.node!.taints, drainTaint as Taint),
+          taints: withTaint(record.node!.taints, drainTaint),
         },
       }))
     },
