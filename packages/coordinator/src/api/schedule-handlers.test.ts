@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { RescheduleRequestSchema, ScheduleRequestSchema } from '@cloudless/api'
+import { seededRandom, systemClock } from '@cloudless/base'
+import { defaultWeights } from '@cloudless/scheduler'
+import { PlacementController } from '../controllers/placement-controller.ts'
+import { SchedulerView } from '../controllers/scheduler-view.ts'
+import { LiveNodes } from '../membership/live-nodes.ts'
+import { livenessDefaults } from '../membership/liveness.ts'
+import { cleanUp, openCluster, recordingReporter } from '../testing/cluster.ts'
+import { nodeRecord, readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
+import { scheduleHandlers } from './schedule-handlers.ts'
+
+async function openScheduling(t: TestContext) {
+  const cluster = await openCluster(t)
+  const { state } = cluster
+  const liveNodes = new LiveNodes(
+    { clock: systemClock, onChange: () => undefined },
+    livenessDefaults,
+  )
+  cleanUp(t, () => liveNodes.close())
+  const view = new SchedulerView({ state, liveNodes, reliability: () => 1 })
+  const { report } = recordingReporter()
+  const weights = defaultWeights
+  const placement = new PlacementController(
+    { state, view, clock: systemClock, random: seededRandom(1), report },
+    { weights },
+  )
+  cleanUp(t, () => placement.close())
+  const deps = { state, clock: systemClock, view, placement, weights, admit: () => undefined }
+  await cluster.put('node', { 'node-a': nodeRecord('node-a') })
+  return { ...cluster, handlers: scheduleHandlers(deps) }
+}
+
+test('a dry run says where replicas would go and places nothing', async (t) => {
+  const { handlers, state } = await openScheduling(t)
+  const workload = { name: 'web', spec: { image: 'nginx', replicas: 3 } }
+  const request = create(ScheduleRequestSchema, { workload, dryRun: true })
+  const { decisions } = await handlers.schedule(request)
+  assert.deepEqual(
+    decisions.map(({ nodeName }) => nodeName),
+    ['a', 'a', 'a'],
+  )
+  assert.ok(decisions.every(({ scoreTerms }) => Object.keys(scoreTerms).length > 0))
+  assert.equal(state.count('replica'), 0)
+})
+
+test('a dry run that finds no place says why', async (t) => {
+  const { handlers } = await openScheduling(t)
+  const requests = { cpuMillicores: 900_000 }
+  const spec = { image: 'nginx', replicas: 1, resources: { requests } }
+  const request = create(ScheduleRequestSchema, { workload: { name: 'web', spec }, dryRun: true })
+  const [decision] = (await handlers.schedule(request)).decisions
+  assert.equal(decision!.nodeId, '')
+  assert.equal(decision!.pendingReasons[0]!.nodeCount, 1)
+})
+
+test('a schedule answers when what waited was tried', async (t) => {
+  const { handlers, put } = await openScheduling(t)
+  await put('workload', { 'default-web': workloadRecord() })
+  await put('replica', { 'web-1': replicaRecord('web-1') })
+  const request = create(ScheduleRequestSchema, { workload: { name: 'web' } })
+  const { decisions } = await handlers.schedule(request)
+  assert.equal(decisions[0]!.nodeId, 'node-a')
+})
+
+test('a reschedule marks every placed replica, however many', async (t) => {
+  const { handlers, put, state } = await openScheduling(t)
+  await put('workload', { 'default-web': workloadRecord({ spec: { replicas: 300 } }) })
+  const ids = Array.from({ length: 300 }, (_, n) => `web-${n}`)
+  await put('replica', Object.fromEntries(ids.map((id) => [id, readyReplica(id, 'node-a')])))
+  const request = create(RescheduleRequestSchema, { workloadId: 'web', reason: 'too warm' })
+  const { oldDecisions } = await handlers.reschedule(request)
+  assert.equal(oldDecisions.length, 300)
+  for (const { record } of state.all('replica')) {
+    assert.equal(record.replaceWanted, true)
+    assert.equal(record.replaceReason, 'too warm')
+  }
+})
