@@ -277,6 +277,13 @@ describe('the containerd runtime', { timeout: 180_000 }, () => {
       code: 'failed_precondition',
       message: /"\/nope" is not in the image/,
     })
+    const before = systemClock.monotonicMs()
+    for (let n = 0; n < 5; n++) {
+      const silent = await runtime.exec('exec', command(['true']))
+      assert.equal(await silent.exitCode, 0)
+      await silent.close()
+    }
+    assert.ok(systemClock.monotonicMs() - before < 4_000, 'a silent end is noticed at once')
     const endless = await runtime.exec('exec', command(['sleep', '1000']))
     await endless.close()
     await endless.close()

@@ -1,13 +1,9 @@
 /** What the containerd runtime is told about the machine, and its limits. */
 import { readFileSync } from 'node:fs'
 import type { Clock, Random } from '@cloudless/base'
+import type { Logger } from '@cloudless/observability'
 
-/** Structured logging; pino's loggers fit. */
-export interface RuntimeLogger {
-  debug(fields: object, message: string): void
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-}
+export type RuntimeLogger = Pick<Logger, 'debug' | 'info' | 'warn'>
 
 export interface ContainerdRuntimeDeps {
   readonly clock: Clock

@@ -1,5 +1,5 @@
 /** One more process in a running container, with its pipes or terminal. */
-import { CloudlessError, sleep, type Clock } from '@cloudless/base'
+import { CloudlessError, type Clock } from '@cloudless/base'
 import { constants } from 'node:os'
 import type { Socket } from 'node:net'
 import { unlimited, type ContainerdClient } from '../containerd/client.ts'
@@ -101,7 +101,7 @@ export class ContainerdExecSession implements ExecSession {
     }
     this.#stdin?.destroy()
     this.#queue.abandon()
-    await Promise.race([this.exitCode.catch(() => {}), sleep(this.#parts.clock, killWaitMs)])
+    await within(this.#parts.clock, killWaitMs, this.exitCode)
     await this.#parts.fifos.remove()
   }
 
@@ -133,7 +133,7 @@ export class ContainerdExecSession implements ExecSession {
       await callOrAbsent(`remove a process of ${containerId}`, () =>
         client.tasks.deleteProcess({ containerId, execId }),
       )
-      await Promise.race([this.#queue.drained, sleep(clock, drainMs)])
+      await within(clock, drainMs, this.#queue.drained)
       return exitCode
     } finally {
       this.#stdin?.destroy()
@@ -159,9 +159,7 @@ class OutputQueue implements AsyncIterable<Output> {
 
   constructor(stdout: Socket, stderr: Socket | undefined) {
     this.#sockets = stderr === undefined ? [stdout] : [stdout, stderr]
-    this.drained = Promise.all(
-      this.#sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))),
-    )
+    this.drained = Promise.all(this.#sockets.map(closed))
     for (const socket of this.#sockets) {
       const stream = socket === stdout ? 'stdout' : 'stderr'
       socket.on('data', (data: Buffer) => this.#add(stream, data))
@@ -207,4 +205,24 @@ class OutputQueue implements AsyncIterable<Output> {
     if (this.#queuedBytes >= queueBytesMax) for (const socket of this.#sockets) socket.pause()
     this.#wake()
   }
+}
+
+/** Resolves when it has settled, either way, and at the latest after `limitMs`. */
+function within(clock: Clock, limitMs: number, settling: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(limitMs, resolve)
+    // How it settled is for whoever else holds the promise.
+    void settling
+      .catch(() => {})
+      .finally(() => {
+        cancel()
+        resolve()
+      })
+  })
+}
+
+/** A process that is quick and says nothing has closed its output before anyone listens. */
+function closed(socket: Socket): Promise<unknown> {
+  if (socket.closed) return Promise.resolve()
+  return new Promise((resolve) => socket.once('close', resolve))
 }

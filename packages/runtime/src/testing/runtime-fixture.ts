@@ -2,7 +2,9 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { WorkloadSpecSchema } from '@cloudless/api'
 import { sleep, systemClock, systemRandom } from '@cloudless/base'
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { createContainerdRuntime, type ContainerdRuntime } from '../containerd-runtime.ts'
 import { removeNetwork } from '../network/forwarding.ts'
 import type { ContainerdRuntimeOptions, RuntimeLogger } from '../options.ts'
@@ -12,6 +14,8 @@ import {
   type ContainerdProcess,
   type ContainerdProcessOptions,
 } from './containerd-process.ts'
+
+const run = promisify(execFile)
 
 export interface RuntimeFixture {
   readonly containerd: ContainerdProcess
@@ -90,6 +94,7 @@ export async function createRuntimeFixture(
       const known = await runtime.list().catch(() => [])
       for (const { containerId } of known) await runtime.remove(containerId)
       await runtime.close()
+      await removePortChains()
       await removeNetwork({ podCidr, clusterCidr: '10.244.0.0/16', bridgeName })
       await containerd.destroy()
     },
@@ -128,4 +133,32 @@ export async function eventually<T>(
     if (systemClock.monotonicMs() > untilMs) throw new Error(`not within ${deadlineMs} ms: ${what}`)
     await sleep(systemClock, 25)
   }
+}
+
+/** The portmap plugin keeps its chains when the last port is gone. Left alone while anyone has a port in them. */
+async function removePortChains(): Promise<void> {
+  const nat = async (...args: readonly string[]): Promise<string> => {
+    const { stdout } = await run('iptables', ['-w', '-t', 'nat', ...args])
+    return stdout
+  }
+  const rules = (await nat('-S')).split('\n')
+  if (rules.some((rule) => rule.startsWith('-A CNI-HOSTPORT-DNAT '))) return
+  const chains = rules.flatMap((rule) => /^-N (CNI-HOSTPORT-\w+)$/.exec(rule)?.[1] ?? [])
+  for (const rule of rules) {
+    const jump = /^-A (?:PREROUTING|OUTPUT|POSTROUTING) .*-j CNI-HOSTPORT-\w+$/.test(rule)
+    // The comment is the only quoted argument.
+    if (jump)
+      await nat(
+        ...rule
+          .replace('-A', '-D')
+          .match(/"[^"]*"|\S+/g)!
+          .map(unquoted),
+      )
+  }
+  for (const chain of chains) await nat('-F', chain)
+  for (const chain of chains) await nat('-X', chain)
+}
+
+function unquoted(text: string): string {
+  return text.replace(/^"|"$/g, '')
 }
