@@ -55,7 +55,10 @@ test('a killed agent, started again, adopts its containers: same ids, same proce
 test('an agent that is asked to stop says goodbye, and its containers stay and count', async () => {
   const before = await processIds()
   await cluster.agent('a').host.kill('agent', 'SIGTERM')
-  await waitFor(() => cluster.agent('a').process() === undefined, { what: 'the end of the agent' })
+  await waitFor(() => cluster.agent('a').process() === undefined, {
+    what: 'the end of the agent',
+    deadlineMs: 15_000,
+  })
   assert.equal(await processIds(), before)
   const replicas = await waitForReady(cluster, 'web', 2)
   assert.equal(await healthzOf(cluster, replicas[0]!), 'ok')

@@ -90,7 +90,8 @@ test('a removed node is cut off at once, stops its containers, and cannot come b
   await waitForReady(cluster, 'web', 3)
   const sizeBefore = readFileSync(agent.log, 'utf8').length
   await agent.start()
-  await waitFor(() => /removed/.test(readFileSync(agent.log, 'utf8').slice(sizeBefore)), {
+  const refusal = /removed|not a member/
+  await waitFor(() => refusal.test(readFileSync(agent.log, 'utf8').slice(sizeBefore)), {
     what: 'the refusal',
     describe: () => readFileSync(agent.log, 'utf8').slice(-2000),
   })
