@@ -34,6 +34,7 @@ import type { Interceptor } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 import type { AgentLogger } from './logger.ts'
 import { enrol } from './membership/enrolment.ts'
+import type { EnrolmentMaterial } from './membership/enrolment-material.ts'
 import { Membership, type MembershipEnd } from './membership/membership.ts'
 import { openNodeIdentity, type NodeFacts, type NodeIdentity } from './membership/node-identity.ts'
 import { openAssignmentRecord } from './replica/assignment-record.ts'
@@ -77,6 +78,8 @@ export interface AgentOptions {
   readonly labels: Readonly<Record<string, string>>
   readonly taints: readonly Taint[]
   readonly joinToken: string
+  /** What an enrolment with the token needs, when it is already being prepared. */
+  readonly enrolmentMaterial?: Promise<EnrolmentMaterial>
   /** "host:port"; empty: those of the token or of the membership. */
   readonly coordinators: readonly string[]
   readonly trustDomain: string
@@ -231,13 +234,14 @@ export class Agent {
 
   async #enrol(): Promise<NodeFacts | undefined> {
     const { clock, random, logger } = this.#deps
-    const { joinToken, trustDomain, coordinators, ...node } = this.#options
+    const { joinToken, enrolmentMaterial, trustDomain, coordinators, ...node } = this.#options
     if (joinToken === '') throw noToken()
     try {
       const enrolled = await enrol(
         { clock, random, logger, identity: this.#identity },
         {
           token: joinToken,
+          ...(enrolmentMaterial === undefined ? {} : { material: enrolmentMaterial }),
           trustDomain,
           addresses: coordinators,
           signal: this.#starting.signal,

@@ -10,25 +10,20 @@ import { EnrollNodeRequestSchema, fromConnectError, type Node } from '@cloudless
 import {
   backoffDelayMs,
   CloudlessError,
-  randomId,
   sleep,
   type Clock,
   type ErrorCode,
   type Random,
 } from '@cloudless/base'
 import {
-  createCsr,
-  createKey,
-  decodeJoinToken,
   fetchCaCertificate,
-  loadPendingEnrolment,
-  savePendingEnrolment,
   type JoinTokenClaims,
   type LoadedCredentials,
   type PendingEnrolment,
 } from '@cloudless/identity'
 import type { AgentLogger } from '../logger.ts'
 import { connectToCoordinator, formatAddress, parseAddress } from './coordinator-connection.ts'
+import { prepareEnrolment, type EnrolmentMaterial } from './enrolment-material.ts'
 import type { NodeIdentity } from './node-identity.ts'
 
 export interface EnrolmentDeps {
@@ -40,6 +35,8 @@ export interface EnrolmentDeps {
 
 export interface EnrolmentOptions {
   readonly token: string
+  /** When it is already being prepared. */
+  readonly material?: Promise<EnrolmentMaterial>
   readonly trustDomain: string
   /** "host:port"; the token's addresses are used when empty. */
   readonly addresses: readonly string[]
@@ -67,7 +64,9 @@ const retried: ReadonlySet<ErrorCode> = new Set([
 
 /** Retries until it is a member, refused (the refusal is thrown) or aborted (`cancelled`). */
 export async function enrol(deps: EnrolmentDeps, options: EnrolmentOptions): Promise<Enrolled> {
-  const claims = await decodeJoinToken(options.token)
+  const { token } = options
+  const request = { token, identityDirectory: deps.identity.directory }
+  const { claims, pending } = await (options.material ?? prepareEnrolment(request))
   const addresses = options.addresses.length > 0 ? options.addresses : (claims.addresses ?? [])
   if (addresses.length === 0) {
     throw new CloudlessError(
@@ -75,7 +74,6 @@ export async function enrol(deps: EnrolmentDeps, options: EnrolmentOptions): Pro
       'the join token names no coordinator: say where it is with --coordinator-addr host:port',
     )
   }
-  const pending = await preparePending(deps, claims)
   for (let attempt = 0; ; attempt++) {
     const address = addresses[attempt % addresses.length]!
     try {
@@ -127,29 +125,11 @@ async function enrolAt(
       certificatePem: answer.certificate,
       caPem: answer.caCertificate || caPem,
     })
+    deps.identity.keepCsr(pending.keyPem, pending.csrPem)
     return { credentials, node: answer.node }
   } finally {
     connection.close()
   }
-}
-
-/** The key and request of the attempt before, if it was for this token; else new ones, on disk before they are used. */
-async function preparePending(
-  deps: EnrolmentDeps,
-  claims: JoinTokenClaims,
-): Promise<PendingEnrolment> {
-  const { identity, random } = deps
-  const kept = loadPendingEnrolment(identity.directory, claims.tokenId)
-  if (kept !== undefined) return kept
-  const keyPem = await createKey()
-  const pending = {
-    keyPem,
-    csrPem: await createCsr(keyPem),
-    idempotencyKey: `enrol-${randomId(random, 20)}`,
-    tokenId: claims.tokenId,
-  }
-  savePendingEnrolment(identity.directory, pending)
-  return pending
 }
 
 function refusal(error: CloudlessError, address: string): CloudlessError {

@@ -28,6 +28,7 @@ export interface NodeIdentity {
   saveCredentials(credentials: Credentials): LoadedCredentials
   /** The CSR of the node's key; the key does not change, so neither does it. */
   csrPem(keyPem: string): Promise<string>
+  keepCsr(keyPem: string, csrPem: string): void
   facts(): NodeFacts | undefined
   saveFacts(facts: NodeFacts): void
   /** The membership has ended: nothing here is used again. */
@@ -38,6 +39,8 @@ export function openNodeIdentity(random: Random, dataDirectory: string): NodeIde
   const directory = join(dataDirectory, 'identity')
   const csrPath = join(directory, 'csr.pem')
   const factsPath = join(directory, 'node.json')
+  const keepCsr = (keyPem: string, csrPem: string): void =>
+    writeDurablySync(csrPath, keyMark(keyPem) + csrPem)
   return {
     directory,
     credentials: () => loadCredentials(directory),
@@ -55,9 +58,10 @@ export function openNodeIdentity(random: Random, dataDirectory: string): NodeIde
       if (kept !== undefined && kept.startsWith(keyMark(keyPem))) return kept.slice(markLength)
       // Kept, because making it loads the X.509 library: 10 MB that a running agent does without.
       const csr = await createCsr(keyPem)
-      writeDurablySync(csrPath, keyMark(keyPem) + csr)
+      keepCsr(keyPem, csr)
       return csr
     },
+    keepCsr,
     facts() {
       const text = readText(factsPath)
       try {

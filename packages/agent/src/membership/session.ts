@@ -58,7 +58,8 @@ const intervalMsMin = 50
 const silentIntervalsMax = 3
 /** With short intervals a busy machine needs more than three of them. */
 const silenceMsMin = 2_000
-const goodbyeMsMax = 2_000
+/** What is left to wait for is the flush. */
+const goodbyeMsMax = 500
 const applyRetryMs = 1_000
 const lateHeartbeatMs = 500
 

@@ -1,4 +1,6 @@
 /** `agent run`: makes the agent's parts from the configuration, serves until told to stop, and leaves in order. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { systemClock, systemRandom, CloudlessError, version, type ErrorCode } from '@cloudless/base'
 import {
   createAgentMetrics,
@@ -7,6 +9,7 @@ import {
 } from '@cloudless/observability'
 import { createContainerdRuntime } from '@cloudless/runtime'
 import { Agent } from '../agent.ts'
+import { prepareEnrolment, type EnrolmentMaterial } from '../membership/enrolment-material.ts'
 import type { MembershipEnd } from '../membership/membership.ts'
 import { capacityOf } from '../resources/capacity.ts'
 import { detectBootId, detectCapabilities, detectCapacity } from '../resources/detect.ts'
@@ -28,6 +31,8 @@ export async function run(settings: AgentSettings): Promise<number> {
   const logger = createLogger({ name: 'agent', level: settings.log_level })
   exitOnCrash((message) => logger.fatal({}, message))
   const lock = await lockDataDirectory(settings.data_dir)
+  const joinToken = optionsOf.joinTokenOf(settings)
+  const enrolmentMaterial = prepareEarly(joinToken, join(settings.data_dir, 'identity'))
   const runtime = createContainerdRuntime(
     { clock, random, logger: logger.child('runtime') },
     optionsOf.runtimeOptionsOf(settings),
@@ -64,7 +69,8 @@ export async function run(settings: AgentSettings): Promise<number> {
       zone: settings.zone,
       labels: settings.labels,
       taints: optionsOf.taintsOf(settings),
-      joinToken: optionsOf.joinTokenOf(settings),
+      joinToken,
+      ...(enrolmentMaterial === undefined ? {} : { enrolmentMaterial }),
       coordinators: settings.coordinator_addr,
       trustDomain: settings.trust_domain,
       capacity: capacityOf(detected, overrides),
@@ -106,6 +112,17 @@ export async function run(settings: AgentSettings): Promise<number> {
     await runtime.close()
     lock.close()
   }
+}
+
+/** The key is made while the machine is looked at, when this is the first start. */
+function prepareEarly(
+  token: string,
+  identityDirectory: string,
+): Promise<EnrolmentMaterial> | undefined {
+  if (token === '' || existsSync(join(identityDirectory, 'current'))) return undefined
+  const material = prepareEnrolment({ token, identityDirectory })
+  material.catch(() => undefined) // Thrown by the enrolment, which awaits it.
+  return material
 }
 
 /** Somebody has to act on these: starting again will not help. */
@@ -189,8 +206,8 @@ function stopOnSignal(stop: (signal: string) => Promise<void>): () => Promise<vo
   let stopping: Promise<void> | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
-      clock.after(shutdownMsMax, () => process.exit(exitCodes.ok))
-      stopping ??= stop(signal)
+      const giveUp = clock.after(shutdownMsMax, () => process.exit(exitCodes.ok))
+      stopping ??= stop(signal).finally(giveUp)
     })
   }
   return async () => await stopping
