@@ -249,7 +249,8 @@ export async function startCoordinator(
           return { contentType, text: body }
         },
         services: services.map(withCallScope),
-        isRemoved: (nodeId) => state.get('node', nodeId) === undefined,
+        isRemoved: (nodeId) => state.get('removed', nodeId) !== undefined,
+        isUnknown: (nodeId) => state.get('node', nodeId) === undefined,
       },
       {
         coordinatorId: settings['raft.id'],
