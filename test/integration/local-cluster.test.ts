@@ -44,6 +44,10 @@ async function assertUp(): Promise<string> {
   return up.stdout
 }
 
+function urlsOf(output: string): Set<string> {
+  return new Set([...output.matchAll(/http:\/\/[\d.]+:8080\//g)].map(([url]) => url))
+}
+
 before(() => sweep(prefix))
 
 after(async () => {
@@ -56,8 +60,8 @@ test('up ends with three nodes, three replicas, and URLs that answer', async (t)
   const output = await assertUp()
   t.diagnostic(`took ${Math.round(systemClock.monotonicMs() - startedMs)} ms`)
   for (const name of ['agent-1', 'agent-2', 'agent-3']) assert.match(output, new RegExp(name))
-  const urls = [...output.matchAll(/http:\/\/[\d.]+:8080\//g)].map(([url]) => url)
-  assert.equal(new Set(urls).size, 3)
+  const urls = urlsOf(output)
+  assert.equal(urls.size, 3)
   for (const url of urls) assert.match(await mustRun(['curl', '-s', url]), /It runs/)
 })
 
@@ -91,7 +95,7 @@ test('up repairs what was killed: the coordinator, a machine, an agent', async (
   }
   assert.equal((await local(['power-off', 'agent-2'])).code, 0)
   const output = await assertUp()
-  assert.equal([...output.matchAll(/http:\/\/[\d.]+:8080\//g)].length, 3)
+  assert.equal(urlsOf(output).size, 3)
 })
 
 test('a taken port is refused, with the name of who holds it', async () => {

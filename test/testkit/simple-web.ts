@@ -21,7 +21,7 @@ cat >/tmp/www/index.html <<END
 END
 echo ok >/tmp/www/healthz
 echo "serving on port 8080 as $(hostname)"
-httpd -f -vv -p 8080 -h /tmp/www &
+httpd -f -v -p 8080 -h /tmp/www &
 wait $!
 `
 

@@ -14,7 +14,9 @@ export async function summarize(settings: Settings, ctl: Ctl): Promise<string> {
     replica.id,
     replica.nodeName ?? '',
     stateOf(replica),
-    replica.address ? `http://${replica.address}:${sampleContainerPort}/` : '',
+    replica.ready === true && replica.address
+      ? `http://${replica.address}:${sampleContainerPort}/`
+      : '',
   ])
   return [
     '',
@@ -22,7 +24,7 @@ export async function summarize(settings: Settings, ctl: Ctl): Promise<string> {
     '',
     formatColumns([['REPLICA', 'NODE', 'STATE', 'URL'], ...rows]),
     '',
-    ...nextSteps(settings, rows[0]?.[3] ?? ''),
+    ...nextSteps(settings, rows.find(([, , , url]) => url !== '')?.[3] ?? ''),
   ].join('\n')
 }
 
