@@ -259,7 +259,7 @@ describe('certificates', () => {
     const { agent, ended } = await startMember()
     const until = agent.credentials!.notAfterMs
     await stopAgent(agent, ended)
-    await waitFor('expiry', () => Date.now() > until + 1_000)
+    await waitFor('expiry', () => systemClock.wallMs() > until + 1_000)
     coordinator.certificateLifetimeMs = 3_600_000
     const before = coordinator.renewals.length
     startAgent()

@@ -135,7 +135,7 @@ export class Session {
       case 'heartbeatAck': {
         const { sequence, heartbeatIntervalMs, wallTimeMs } = inner.value
         if (sequence === this.#sequence) this.#roundTripMs = this.#heardAtMs - this.#sentAtMs
-        this.#setInterval(heartbeatIntervalMs)
+        this.#keepInterval(heartbeatIntervalMs)
         return ports.coordinatorTime(Number(wallTimeMs), this.#roundTripMs)
       }
       case 'evicted':
@@ -150,7 +150,7 @@ export class Session {
     if (this.#welcomed || this.#leaving) return
     this.#welcomed = true
     const { ports } = this.#deps
-    this.#setInterval(welcome.heartbeatIntervalMs)
+    this.#keepInterval(welcome.heartbeatIntervalMs)
     ports.welcomed(welcome, this.#connection)
     ports.coordinatorTime(Number(welcome.wallTimeMs), 0)
     ports.listen((replicas) => this.#send({ case: 'replicas', value: { replicas } }))
@@ -208,7 +208,7 @@ export class Session {
     this.#send({ case: 'heartbeat', value: { ...heartbeat, sequence: this.#sequence } })
   }
 
-  #setInterval(intervalMs: bigint): void {
+  #keepInterval(intervalMs: bigint): void {
     if (intervalMs <= 0n) return
     const askedMs = Math.min(Number(intervalMs), this.#heartbeatMsMax)
     this.#intervalMs = Math.max(intervalMsMin, askedMs)

@@ -87,7 +87,7 @@ export class FakeCoordinator {
   }
 
   token(tokenId = 'jt-aaaaaaaaaaaa'): Promise<string> {
-    const nowMs = Date.now()
+    const nowMs = systemClock.wallMs()
     return signJoinToken(tokenKey, {
       tokenId,
       caFingerprint: this.authority.fingerprint,
@@ -212,7 +212,7 @@ export class FakeCoordinator {
         const { message: inner } = message
         const times = {
           heartbeatIntervalMs: BigInt(this.heartbeatIntervalMs),
-          wallTimeMs: BigInt(Date.now()),
+          wallTimeMs: BigInt(Math.round(systemClock.wallMs())),
         }
         if (inner.case === 'hello') {
           const node = { id: inner.value.nodeId, name: 'n1', podCidr: '10.244.7.0/24' }

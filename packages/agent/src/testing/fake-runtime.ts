@@ -1,5 +1,5 @@
 /** A Runtime in memory for tests: containers that run until told otherwise, and faults on request. */
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, systemClock } from '@cloudless/base'
 import type {
   ContainerExit,
   ContainerInfo,
@@ -78,7 +78,7 @@ export class FakeRuntime implements Runtime {
       pid: 100 + this.requests.length,
       image: spec.image,
       address: request.address ?? `127.0.0.${++this.#addresses}`,
-      startedAtMs: Date.now(),
+      startedAtMs: systemClock.wallMs(),
       finishedAtMs: 0,
       exitCode: 0,
     }
@@ -123,7 +123,7 @@ export class FakeRuntime implements Runtime {
   /** The container's process ends, and the news go out. */
   end(containerId: string, exitCode: number, oomKilled = false): ContainerExit {
     const container = this.containers.get(containerId)!
-    const finishedAtMs = Date.now()
+    const finishedAtMs = systemClock.wallMs()
     this.containers.set(containerId, { ...container, state: 'stopped', exitCode, finishedAtMs })
     const exit = { containerId, exitCode, oomKilled, finishedAtMs }
     this.tell({ kind: 'exit', exit })
