@@ -1,5 +1,6 @@
 /** `agent run`: makes the agent's parts from the configuration, serves until told to stop, and leaves in order. */
 import { existsSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { systemClock, systemRandom, CloudlessError, version, type ErrorCode } from '@cloudless/base'
 import {
@@ -26,6 +27,8 @@ const random = systemRandom
 /** The shutdown as a whole; what is not done by then is left to the next start. */
 const shutdownMsMax = 10_000
 const runtimeVersionMsMax = 2_000
+/** By then everything that an ordinary day needs has been loaded. */
+const compiledAfterMs = 10_000
 
 export async function run(settings: AgentSettings): Promise<number> {
   const logger = createLogger({ name: 'agent', level: settings.log_level })
@@ -96,6 +99,7 @@ export async function run(settings: AgentSettings): Promise<number> {
     await agent.stop(signal)
   })
   const closeEndpoints = await openEndpoints(settings, agent, metrics.expose)
+  const cancelFlush = clock.after(compiledAfterMs, flushCompileCache)
   logger.info({ version }, `agent ${version} starts`)
   try {
     const end = await agent.run()
@@ -108,6 +112,7 @@ export async function run(settings: AgentSettings): Promise<number> {
     await agent.close()
     return refusals.has(error.code) ? exitCodes.refused : exitCodes.failed
   } finally {
+    cancelFlush()
     closeEndpoints()
     await runtime.close()
     lock.close()

@@ -1,10 +1,13 @@
 /** Serves until told to stop: the coordinator as a process. */
+import { flushCompileCache } from 'node:module'
 import type { Clock, Random } from '@cloudless/base'
 import { startCoordinator } from './coordinator.ts'
 import { createObserved, type Observed } from './observed.ts'
 import type { CoordinatorSettings } from './settings.ts'
 
 const shutdownMsMax = 30_000
+/** By then everything that an ordinary day needs has been loaded. */
+const compiledAfterMs = 10_000
 
 /** Resolves after an orderly end; rejects when it cannot start or can no longer do its work. */
 export async function runCoordinator(
@@ -34,10 +37,12 @@ export async function runCoordinator(
     settings,
   )
   const logger = observed!.logger
+  const cancelFlush = deps.clock.after(compiledAfterMs, flushCompileCache)
   logger.info({ addresses: coordinator.addresses, dataDir: settings.data_dir }, 'serving')
   try {
     logger.info({ signal: await Promise.race([told.promise, coordinator.failed]) }, 'shutting down')
   } finally {
+    cancelFlush()
     const giveUp = deps.clock.after(shutdownMsMax, () => {
       logger.fatal({ shutdownMsMax }, 'did not end in time')
       process.exit(1)
