@@ -62,7 +62,7 @@ lint: packages ## Format, lint, types, unused code, contract, and the house rule
 	@oxlint
 	@tsc --noEmit
 	@knip --no-config-hints
-	@buf lint
+	@buf lint --path proto/cloudless
 	@node --test --test-reporter=dot 'tools/tidy/*.tidy.test.ts'
 
 .PHONY: fmt

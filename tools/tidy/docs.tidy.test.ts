@@ -1,5 +1,6 @@
 /** The documents hold together: links lead somewhere, commands and codes that are named exist. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { test } from 'node:test'
@@ -52,4 +53,19 @@ test('every make target that a document names exists', () => {
       .map((match) => `${path}: make ${match[1]}`),
   )
   assert.deepEqual(faults, [])
+})
+
+test('every setting and every type of event has its line in the documents', () => {
+  const textOf = (path: string): string =>
+    documents.find((document) => document.path === path)?.text ?? ''
+  for (const program of ['coordinator', 'agent']) {
+    const help = execFileSync(join(root, 'bin', program), ['--help'], { encoding: 'utf8' })
+    for (const [, flag = ''] of help.matchAll(/^ {2}(--[a-z-]+)/gm)) {
+      assert.ok(textOf('docs/operating/configuration.md').includes(`\`${flag}\``), flag)
+    }
+  }
+  const types = sourceFiles(/^packages\/observability\/src\/events\/event-types\.ts$/)[0]!.text
+  for (const [, type = ''] of types.matchAll(/^ {2}'([a-z]+\.[a-z_]+)':/gm)) {
+    assert.ok(textOf('docs/operating/events.md').includes(`\`${type}\``), type)
+  }
 })

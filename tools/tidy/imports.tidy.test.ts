@@ -78,7 +78,9 @@ function faultOf(
 ): string | undefined {
   if (specifier.startsWith('.')) {
     const target = posix.normalize(posix.join(posix.dirname(path), specifier))
-    if (owner !== undefined && !target.startsWith(`${owner.folder}/`)) {
+    const mayUseTestkit =
+      path.endsWith('.integration.test.ts') && target.startsWith('test/testkit/')
+    if (owner !== undefined && !target.startsWith(`${owner.folder}/`) && !mayUseTestkit) {
       return 'leaves its package; import the other one by its name'
     }
     return undefined
@@ -89,9 +91,12 @@ function faultOf(
     .split('/')
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/')
-  if (!declared.has(name)) return 'is not among the dependencies in package.json'
-  const isInner = name.startsWith('@cloudless/') && specifier !== name
-  if (isInner && specifier !== '@cloudless/test/testkit') return 'is the inside of another package'
+  if (name !== owner?.name && !declared.has(name))
+    return 'is not among the dependencies in package.json'
+  const other = packages.find((manifest) => manifest.name === name)
+  if (other !== undefined && !(specifier.replace(name, '.') in other.exports)) {
+    return 'is the inside of another package'
+  }
   return undefined
 }
 

@@ -69,8 +69,12 @@ const secretShapes = [
   /\bgh[pousr]_[A-Za-z0-9]{36}\b/,
 ]
 
+/** Made up, to show that their like never reaches a log. */
+const madeUpSecrets = ['packages/observability/src/redaction.test.ts']
+
 test('no private key or token is in the tree', () => {
   const faults = sourceFiles(/./)
+    .filter(({ path }) => !madeUpSecrets.includes(path))
     .filter(({ text }) => secretShapes.some((shape) => shape.test(text)))
     .map(({ path }) => path)
   assert.deepEqual(faults, [])

@@ -31,6 +31,8 @@ export interface Manifest {
   readonly name: string
   readonly version: string
   readonly license: string
+  /** Public paths: "." and such as "./testkit". */
+  readonly exports: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
   readonly devDependencies: Readonly<Record<string, string>>
   readonly optionalDependencies: Readonly<Record<string, string>>
@@ -45,6 +47,7 @@ export function manifests(): Manifest[] {
       name: content.name ?? '',
       version: content.version ?? '',
       license: content.license ?? '',
+      exports: content.exports ?? {},
       dependencies: content.dependencies ?? {},
       devDependencies: content.devDependencies ?? {},
       optionalDependencies: content.optionalDependencies ?? {},
