@@ -52,15 +52,10 @@ export async function renewCertificate(
     dnsNames: [held.record.node!.name],
     lifetimeMs: options.certificateLifetimeMs,
   })
-  if (peer.expired && certificate.publicKeyFingerprint !== peer.publicKeyFingerprint) {
-    throw new CloudlessError(
-      'permission_denied',
-      'a node whose certificate has run out can only renew it for the same key',
-    )
-  }
   const node = await deps.state.update(() => {
     const current = deps.state.held('node', peer.id)
     if (!current) throw notAMember(peer.id)
+    if (peer.expired) requireKeyOnRecord(current.record, peer, certificate.publicKeyFingerprint)
     const record: NodeRecord = {
       ...current.record,
       certificateSerials: [...current.record.certificateSerials, certificate.serial].slice(
@@ -84,6 +79,26 @@ export async function renewCertificate(
     expiresAtMs: BigInt(certificate.notAfterMs),
   })
   return { response, node: node!, serial: certificate.serial }
+}
+
+/**
+ * A certificate that has run out proves only an old key. The one on record is what the node used last: a key it gave up,
+ * which may since have leaked, does not bring it back, and what it brings back keeps that key.
+ */
+function requireKeyOnRecord(
+  { publicKeyFingerprint }: NodeRecord,
+  peer: MemberIdentity,
+  requestedFingerprint: string,
+): void {
+  const isKnown = [peer.publicKeyFingerprint, requestedFingerprint].every(
+    (fingerprint) => fingerprint === publicKeyFingerprint,
+  )
+  if (isKnown) return
+  throw new CloudlessError(
+    'permission_denied',
+    'a node whose certificate has run out can only renew it for the key it used last: ' +
+      'if that key is lost, join again with a new token',
+  )
 }
 
 function notAMember(nodeId: string): CloudlessError {
