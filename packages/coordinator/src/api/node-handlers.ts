@@ -23,7 +23,7 @@ import { putRecord, unchanged, type ClusterState, type Held } from '../state/clu
 import { nodeNameKey } from '../state/records.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { removalWrites } from '../membership/enrolment.ts'
-import { problemsOfLabels, problemsOfTaints } from './node-validation.ts'
+import { problemsOfLabels, problemsOfTaints } from '../membership/node-validation.ts'
 import type { Call } from './call.ts'
 import { matchesLabels, requireNode } from './find.ts'
 import { viewNode, type NodeViewDeps } from './node-view.ts'
@@ -158,7 +158,9 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
       })),
 
     updateNode(request: UpdateNodeRequest): Promise<Node> {
-      const problem = problemsOfLabels(request.setLabels) ?? problemsOfTaints(request.setTaints)
+      const problem =
+        problemsOfLabels('set_labels', request.setLabels) ??
+        problemsOfTaints('set_taints', request.setTaints)
       if (problem) throw new CloudlessError('invalid_argument', problem)
       return change(request.nodeId, 'update', (record) => {
         const labels = { ...record.node!.labels, ...request.setLabels }

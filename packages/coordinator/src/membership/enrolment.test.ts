@@ -9,6 +9,7 @@ import {
   JoinTokenRecordSchema,
   JoinTokenSchema,
   NodePhase,
+  type NodeRecord,
 } from '@cloudless/api'
 import { systemClock, systemRandom } from '@cloudless/base'
 import { createCsr, createKey, openCertificateAuthority, signJoinToken } from '@cloudless/identity'
@@ -44,7 +45,7 @@ async function openMembership(t: TestContext) {
     authority,
     clock: systemClock,
     random: systemRandom,
-    isGone: (nodeId: string) => gone.has(nodeId),
+    isGone: ({ node }: NodeRecord) => gone.has(node!.id),
   }
   const keyPem = await createKey()
   const csrPem = await createCsr(keyPem)
@@ -243,6 +244,42 @@ test('a certificate that ran out is renewed within the window, for the same key'
   await assert.rejects(renew(agoMs(31 * day), cluster.csrPem), { code: 'unauthenticated' })
   const otherCsr = await createCsr(await createKey())
   await assert.rejects(renew(agoMs(day), otherCsr), { code: 'permission_denied' })
+})
+
+test('a key that the node gave up does not bring it back', async (t) => {
+  const cluster = await openMembership(t)
+  const { response: joined } = await cluster.enrol('pi', await cluster.makeToken())
+  const { publicKeyFingerprint: oldKey } = cluster.state.get('node', joined.nodeId)!
+  const newCsr = await createCsr(await createKey())
+  await renewCertificate(cluster.deps, options, memberPeer(joined.nodeId, oldKey), newCsr)
+  const { publicKeyFingerprint: newKey } = cluster.state.get('node', joined.nodeId)!
+  assert.notEqual(newKey, oldKey)
+  const ranOut = (fingerprint: string) => ({
+    ...memberPeer(joined.nodeId, fingerprint),
+    expired: true,
+    notAfterMs: systemClock.wallMs() - day,
+  })
+  for (const csrPem of [cluster.csrPem, newCsr]) {
+    await assert.rejects(renewCertificate(cluster.deps, options, ranOut(oldKey), csrPem), {
+      code: 'permission_denied',
+      message: /the key it used last/,
+    })
+  }
+  await renewCertificate(cluster.deps, options, ranOut(newKey), newCsr)
+})
+
+test('labels and taints that no node can have are refused by their field', async (t) => {
+  const cluster = await openMembership(t)
+  const token = await cluster.makeToken()
+  const cases: [MessageInitShape<typeof EnrollNodeRequestSchema>, RegExp][] = [
+    [{ labels: { 'a b': 'x' } }, /^labels: "a b"/],
+    [{ labels: { tier: 'x'.repeat(64) } }, /^labels\["tier"\]/],
+    [{ taints: [{ key: 'gpu', effect: 'Sometimes' }] }, /^taints\["gpu"\]\.effect/],
+  ]
+  for (const [facts, message] of cases) {
+    await assert.rejects(cluster.enrol('pi', token, facts), { code: 'invalid_argument', message })
+  }
+  assert.equal(usesOf(cluster, 'jt-0'), 0)
 })
 
 test('who was removed gets no certificate', async (t) => {

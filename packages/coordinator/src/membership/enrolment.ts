@@ -40,6 +40,7 @@ import {
 import { rememberNothing, type Remember } from '../state/remember.ts'
 import { nodeNameKey, nodeSubnetKey } from '../state/records.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { problemsOfLabels, problemsOfTaints } from './node-validation.ts'
 import { allocateSubnet, type SubnetPlan } from './subnets.ts'
 
 export interface EnrolmentDeps {
@@ -48,7 +49,7 @@ export interface EnrolmentDeps {
   readonly clock: Clock
   readonly random: Random
   /** Whether the node is known to be gone, so that its name may be taken over. */
-  readonly isGone: (nodeId: string) => boolean
+  readonly isGone: (node: NodeRecord) => boolean
 }
 
 export interface EnrolmentOptions {
@@ -73,8 +74,8 @@ export async function enrollNode(
   request: EnrollNodeRequest,
   remember: Remember<EnrollNodeResponse> = rememberNothing,
 ): Promise<Enrolled> {
-  const problem = problemWithLabel(request.nodeName)
-  if (problem) throw new CloudlessError('invalid_argument', `node_name: ${problem}`)
+  const problem = problemOf(request)
+  if (problem) throw new CloudlessError('invalid_argument', problem)
   const verdict = await verifyJoinToken(deps.authority.tokenKey, request.token, deps.clock.wallMs())
   if (verdict.kind === 'invalid') throw new CloudlessError('unauthenticated', verdict.message)
   const { tokenId } = verdict.claims
@@ -94,6 +95,13 @@ export async function enrollNode(
   return enrolled!
 }
 
+/** What is wrong with what the device says of itself; undefined when it will do. */
+function problemOf({ nodeName, labels, taints }: EnrollNodeRequest): string | undefined {
+  const name = problemWithLabel(nodeName)
+  if (name) return `node_name: ${name}`
+  return problemsOfLabels('labels', labels) ?? problemsOfTaints('taints', taints)
+}
+
 interface Attempt {
   readonly request: EnrollNodeRequest
   readonly nodeId: string
@@ -109,7 +117,7 @@ function decide(
 ): Decision<Enrolled> {
   const nowMs = deps.clock.wallMs()
   const namesake = deps.state.findNode(request.nodeName)
-  if (namesake && !deps.isGone(namesake.id)) {
+  if (namesake && !deps.isGone(namesake.record)) {
     throw new CloudlessError(
       'already_exists',
       `a node named "${request.nodeName}" is a member and alive (${namesake.id}): ` +

@@ -29,6 +29,7 @@ import { NodeController } from '../controllers/node-controller.ts'
 import { PlacementController } from '../controllers/placement-controller.ts'
 import { SchedulerView } from '../controllers/scheduler-view.ts'
 import { WorkloadController } from '../controllers/workload-controller.ts'
+import { isGone } from '../membership/is-gone.ts'
 import { LiveNodes } from '../membership/live-nodes.ts'
 import { ObservationWriter } from '../membership/observation-writer.ts'
 import { Sessions } from '../membership/sessions.ts'
@@ -178,7 +179,13 @@ export async function startCoordinator(
         sessions,
         idempotency,
         observed,
-        enrolment: { state, authority, clock, random, isGone: (id) => isGone(liveNodes, id) },
+        enrolment: {
+          state,
+          authority,
+          clock,
+          random,
+          isGone: (node) => isGone(node, liveNodes.get(node.node!.id)?.liveness, clock.wallMs()),
+        },
         enrolmentOptions: options.enrolment,
         nodes: nodeHandlers(
           {
@@ -379,12 +386,6 @@ function certificateNames(settings: CoordinatorSettings) {
     dnsNames: unique.filter((host) => isIP(host) === 0 && host !== ''),
     ipAddresses: unique.filter((host) => isIP(host) !== 0),
   }
-}
-
-/** Gone for certain, or never arrived within a minute of enrolling: its name may be taken over. */
-function isGone(liveNodes: LiveNodes, nodeId: string): boolean {
-  const kind = liveNodes.get(nodeId)?.liveness.kind
-  return kind === 'lost' || kind === undefined
 }
 
 function locate(

@@ -19,7 +19,7 @@ const labels: readonly [string, string, boolean][] = [
 ]
 for (const [key, value, fine] of labels) {
   test(`the label ${key.slice(0, 20)}=${value.slice(0, 20)} is ${fine ? 'fine' : 'refused'}`, () => {
-    assert.equal(problemsOfLabels({ [key]: value }) === undefined, fine)
+    assert.equal(problemsOfLabels('labels', { [key]: value }) === undefined, fine)
   })
 }
 
@@ -33,7 +33,15 @@ const taints: readonly [string, string, boolean][] = [
 ]
 for (const [key, effect, fine] of taints) {
   test(`the taint "${key}:${effect}" is ${fine ? 'fine' : 'refused'}`, () => {
-    const problem = problemsOfTaints([create(TaintSchema, { key, effect })])
+    const problem = problemsOfTaints('taints', [create(TaintSchema, { key, effect })])
     assert.equal(problem === undefined, fine)
   })
 }
+
+test('more labels or taints than a record should hold are refused', () => {
+  const many = Array.from({ length: 257 }, (_, n) => `k${n}`)
+  const manyLabels = Object.fromEntries(many.map((key) => [key, '']))
+  assert.match(problemsOfLabels('labels', manyLabels)!, /^labels: must have at most 256/)
+  const manyTaints = many.map((key) => create(TaintSchema, { key, effect: 'NoExecute' }))
+  assert.match(problemsOfTaints('taints', manyTaints)!, /^taints: must have at most 256/)
+})
