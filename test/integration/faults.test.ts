@@ -98,7 +98,7 @@ test('a liveness probe that fails restarts the container', async () => {
     period: '1s',
     failure_threshold: 1,
   }
-  const spec = { liveness_probe: probe, termination_grace: '0s' }
+  const spec = { liveness_probe: probe, termination_grace: '1s' }
   await applyWorkload(cluster, { name: 'sick', command: ['/bin/sh', '-c', script], spec })
   await waitForReplicas(
     cluster,

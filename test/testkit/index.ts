@@ -24,6 +24,7 @@ export {
   type TaskOptions,
 } from './host.ts'
 export type { HostLink } from './host-link.ts'
+export { buildImage, busyboxFiles, type BuiltImage, type ImageDescription } from './image.ts'
 export { createNetwork, type Network, type NetworkOptions } from './network.ts'
 export { closeWayOut, openWayOut } from './outside.ts'
 export {
@@ -36,6 +37,7 @@ export {
   type ProcessIdentity,
 } from './processes.ts'
 export { checkout, cleanEnvironment, ctlProgram } from './programs.ts'
+export { pushImage, startRegistry, type LocalRegistry } from './registry.ts'
 export { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
 export { findLeftovers, sweep } from './sweep.ts'
 export { waitFor, type WaitOptions } from './wait-for.ts'
