@@ -1,5 +1,5 @@
 /**
- * Probes one running replica until it is closed: first startup, then liveness and readiness side by side.
+ * Probes one running replica from `start` until it is closed: first startup, then liveness and readiness side by side.
  * Timers and deadlines come from the clock; at most one probe of each kind is under way.
  */
 import type { HealthCheck, WorkloadSpec } from '@cloudless/api'
@@ -36,8 +36,11 @@ export interface ProbedReport {
 }
 
 export interface ProberListener {
-  onReadiness(ready: boolean): void
+  /** After every probe that decides it; `message` says why not, empty when ready. */
+  onReadiness(ready: boolean, message: string): void
   onFailure(probe: 'startup' | 'liveness', message: string): void
+  /** The liveness probe passes again. */
+  onRecovery(): void
 }
 
 export interface ProberOptions {
@@ -67,7 +70,11 @@ export class ReplicaProber {
     this.#deps = deps
     this.#options = options
     this.#listener = listener
-    const { spec, readyBefore } = options
+  }
+
+  /** The listener may be called from here on, before this returns too. */
+  start(): void {
+    const { spec, readyBefore } = this.#options
     if (hasCheck(spec.startupProbe) && !readyBefore) this.#begin('startup', spec.startupProbe)
     else this.#beginOthers()
   }
@@ -83,7 +90,7 @@ export class ReplicaProber {
     const { spec } = this.#options
     if (hasCheck(spec.livenessProbe)) this.#begin('liveness', spec.livenessProbe)
     if (hasCheck(spec.readinessProbe)) this.#begin('readiness', spec.readinessProbe)
-    else this.#listener.onReadiness(true)
+    else this.#listener.onReadiness(true, '')
   }
 
   #begin(kind: ProbeKind, check: HealthCheck): void {
@@ -143,8 +150,14 @@ export class ReplicaProber {
     outcome: ProbeOutcome,
   ): boolean {
     if (kind === 'readiness') {
-      if (before.passing !== after.passing) this.#listener.onReadiness(after.passing)
+      this.#listener.onReadiness(after.passing, after.passing ? '' : notReady(kind, outcome))
       return true
+    }
+    if (kind === 'startup' && !after.passing) {
+      this.#listener.onReadiness(false, notReady(kind, outcome))
+    }
+    if (kind === 'liveness' && outcome.passed && before.failuresInRow > 0) {
+      this.#listener.onRecovery()
     }
     if (exhausted) {
       const times = `${after.failuresInRow} times in a row`
@@ -157,6 +170,12 @@ export class ReplicaProber {
     }
     return true
   }
+}
+
+/** Without a count, which would make every failure another message. */
+function notReady(kind: 'startup' | 'readiness', outcome: ProbeOutcome): string {
+  if (!outcome.passed) return `its ${kind} probe fails: ${outcome.message}`
+  return `its ${kind} probe has not passed often enough yet`
 }
 
 function hasCheck(check: HealthCheck | undefined): check is HealthCheck {

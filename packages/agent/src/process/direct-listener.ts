@@ -1,12 +1,27 @@
 /**
- * AgentService on an address of the node's own, for networks where the coordinator may dial in. Mutual TLS: only a
- * coordinator or an operator of the cluster is answered. Off unless configured.
+ * AgentService on an address of the node's own, for networks where one may dial in. Mutual TLS: who may call what is the
+ * one authorization table's to say, for /metrics too; only the health paths are open. Off unless configured.
+ *
+ * A refusal is an HTTP status, which every protocol's client takes for its own code, with Connect's words in the body.
  */
-import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import { constants } from 'node:crypto'
+import {
+  createSecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type Http2Session,
+} from 'node:http2'
 import type { Server } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Clock } from '@cloudless/base'
-import { createTrustAnchor, identifyPeer, type LoadedCredentials } from '@cloudless/identity'
+import {
+  authorizeCall,
+  createTrustAnchor,
+  identifyPeer,
+  type AccessVerdict,
+  type LoadedCredentials,
+  type PeerIdentity,
+} from '@cloudless/identity'
 import type { Http2Handler } from '../service/reversed-connections.ts'
 import { answerEndpoint, listenOn, type EndpointSources } from './http-endpoints.ts'
 
@@ -17,9 +32,11 @@ export interface DirectListenerDeps {
   readonly endpoints: EndpointSources
 }
 
-/** The newest certificate is taken up at this pace. */
-const refreshMs = 60_000
+const handshakeMsMax = 5_000
+const connectionsMax = 256
+const openPaths: ReadonlySet<string> = new Set(['/healthz', '/health', '/readyz', '/ready'])
 
+/** `failed_precondition` when the address is taken. */
 export async function listenDirectly(
   deps: DirectListenerDeps,
   options: { readonly address: string; readonly trustDomain: string },
@@ -32,58 +49,75 @@ export async function listenDirectly(
     response: Http2ServerResponse,
   ): Promise<void> => {
     const path = request.url.split('?')[0]!
-    const open = path === '/healthz' || path === '/readyz'
     const socket = (request.stream?.session?.socket ?? request.socket) as TLSSocket
-    const peer = identifyPeer(socket, anchor, clock.wallMs())
-    const known = peer.kind === 'member' && !peer.expired
-    const allowed = known && (peer.type === 'controller' || peer.type === 'operator')
-    if (!open && !allowed) {
-      const status = known ? 403 : 401
-      response.writeHead(status, { 'Content-Type': 'application/json' })
-      const code = known ? 'permission_denied' : 'unauthenticated'
-      const message = 'only a coordinator or an operator of this cluster may call an agent'
-      return void response.end(JSON.stringify({ code, message }))
+    if (!openPaths.has(path)) {
+      const verdict = judge(identifyPeer(socket, anchor, clock.wallMs()), path)
+      if (verdict.kind !== 'allowed') return refuse(response, verdict)
     }
     if (path.startsWith('/cloudless.')) return handler(request, response)
-    const { status, contentType, body } = await answerEndpoint(
-      path,
-      ['health', 'metrics'],
-      endpoints,
-    )
+    const names = ['health', 'metrics'] as const
+    const { status, contentType, body } = await answerEndpoint(path, names, endpoints)
     response.writeHead(status, { 'Content-Type': contentType }).end(body)
   }
   const server = createSecureServer(
     {
-      ...pemOf(shown),
-      ca: shown.caPem,
+      ...contextOf(shown),
       requestCert: true,
       rejectUnauthorized: false, // Judged above, so that the answer can say why.
-      minVersion: 'TLSv1.3',
+      handshakeTimeout: handshakeMsMax,
       allowHTTP1: true,
     },
     (request, response) => {
       answer(request, response).catch(() => response.stream?.destroy())
     },
   )
-  await listenOn(server as unknown as Server, options.address)
-  let cancel = (): void => {}
-  const refresh = (): void => {
+  ;(server as unknown as Server).maxConnections = connectionsMax
+  // Before each handshake, so that a renewed certificate is shown at once and no timer is needed.
+  server.prependListener('connection', () => {
     const newest = deps.credentials()
-    if (newest.serial !== shown.serial) {
-      shown = newest
-      server.setSecureContext({ ...pemOf(shown), minVersion: 'TLSv1.3' })
-    }
-    cancel = clock.after(refreshMs, refresh)
-  }
-  refresh()
+    if (newest.serial === shown.serial) return
+    shown = newest
+    server.setSecureContext(contextOf(newest))
+  })
+  const sessions = new Set<Http2Session>()
+  server.on('session', (session) => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+  })
+  await listenOn(server as unknown as Server, options.address)
   return {
     close() {
-      cancel()
       server.close()
+      for (const session of sessions) session.destroy()
     },
   }
 }
 
-function pemOf(credentials: LoadedCredentials): { key: string; cert: string } {
-  return { key: credentials.keyPem, cert: credentials.certificatePem + credentials.caPem }
+/** Figures are for those who may ask for resources. */
+function judge(peer: PeerIdentity, path: string): AccessVerdict {
+  const [, typeName = '', method = ''] = path.split('/')
+  const isCall = typeName.startsWith('cloudless.') && method !== ''
+  const localName = isCall ? method[0]!.toLowerCase() + method.slice(1) : 'reportResources'
+  const service = isCall ? typeName : 'cloudless.api.v1.AgentService'
+  return authorizeCall(peer, { localName, parent: { typeName: service } })
+}
+
+function refuse(
+  response: Http2ServerResponse,
+  verdict: Exclude<AccessVerdict, { kind: 'allowed' }>,
+): void {
+  const anonymous = verdict.kind === 'unauthenticated'
+  const code = anonymous ? 'unauthenticated' : 'permission_denied'
+  response.writeHead(anonymous ? 401 : 403, { 'Content-Type': 'application/json' })
+  response.end(JSON.stringify({ code, message: verdict.message }))
+}
+
+function contextOf(credentials: LoadedCredentials) {
+  return {
+    key: credentials.keyPem,
+    cert: credentials.certificatePem + credentials.caPem,
+    ca: credentials.caPem,
+    minVersion: 'TLSv1.3',
+    secureOptions: constants.SSL_OP_NO_TICKET, // Each connection shows its certificate.
+  } as const
 }

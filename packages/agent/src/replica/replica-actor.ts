@@ -134,6 +134,8 @@ export class ReplicaActor {
         return this.#operate('start', () => this.#start())
       case 'stop':
         return this.#operate('stop', () => this.#stop(effect.graceMs))
+      case 'hurry':
+        return this.#hurry(effect.graceMs)
       case 'remove':
         return this.#operate('remove', () => this.#remove())
     }
@@ -180,6 +182,15 @@ export class ReplicaActor {
       oomKilled: exit?.oomKilled ?? false,
       finishedAtMs: exit?.finishedAtMs ?? this.#deps.clock.wallMs(),
     }
+  }
+
+  /** Beside the stop that waits for the longer grace; that one ends with the container. */
+  #hurry(graceMs: number): void {
+    void this.#deps.runtime.stop(this.#state.containerId, graceMs).catch((reason: unknown) => {
+      const { code, message } = CloudlessError.from(reason)
+      const fields = { replicaId: this.replicaId, code }
+      this.#deps.logger.warn(fields, `cannot end the container sooner: ${message}`)
+    })
   }
 
   async #remove(): Promise<ReplicaEvent> {
@@ -240,10 +251,13 @@ export class ReplicaActor {
           readyBefore: adopted && this.#state.ready,
         },
         {
-          onReadiness: (ready) => this.send({ kind: 'readiness', ready }),
+          onReadiness: (ready, message) => this.send({ kind: 'readiness', ready, message }),
           onFailure: (probe, message) => this.send({ kind: 'probe-failed', probe, message }),
+          onRecovery: () => this.send({ kind: 'probe-recovered' }),
         },
       )
+      // Only now: what it says at once leads back to here.
+      this.#prober.start()
     }
   }
 }

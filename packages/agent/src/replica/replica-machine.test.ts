@@ -29,6 +29,12 @@ function assignment(restartPolicy: Policy = {}, probed = false) {
   })
 }
 
+const readiness = (ready: boolean, message = ''): ReplicaEvent => ({
+  kind: 'readiness',
+  ready,
+  message,
+})
+
 /** Plays events through the machine; `at` is the monotonic time, the wall runs alike. */
 class Play {
   state: ReplicaMachine
@@ -97,7 +103,7 @@ describe('a replica on its way up', () => {
   it('is not ready before its readiness probe has passed', () => {
     const replica = play({}, true).run()
     assert.equal(replica.state.ready, false)
-    assert.equal(replica.send({ kind: 'readiness', ready: true }).state.ready, true)
+    assert.equal(replica.send(readiness(true)).state.ready, true)
   })
 
   it('is adopted without a pull or a start, as ready as it was', () => {
@@ -250,6 +256,30 @@ describe('probes and limits', () => {
     assert.equal(replica.state.stage, 'stopping')
   })
 
+  it('says why it is not ready, as long as it is not', () => {
+    const replica = play({}, true)
+      .run()
+      .send(readiness(false, 'its readiness probe fails: HTTP 503'))
+    const seen = observeReplica(replica.state)
+    assert.equal(seen.state, ReplicaState.RUNNING)
+    assert.equal(seen.reason, 'NotReady')
+    assert.match(seen.message, /HTTP 503/)
+    assert.equal(observeReplica(replica.send(readiness(true)).state).reason, '')
+  })
+
+  it('says that liveness fails until it passes again, whatever readiness says', () => {
+    const replica = play({ backoffMs: 1n }).run()
+    for (let n = 0; n < 6; n++) {
+      replica.send({ kind: 'probe-failed', probe: 'liveness', message: 'no answer' })
+      if (n < 5) replica.stopDone(0).pass(100).cameUp()
+    }
+    replica.send(readiness(false, 'HTTP 503'))
+    assert.equal(replica.state.reason, 'ProbeFailed')
+    assert.match(replica.state.message, /restarted 5 times within 5 minutes/)
+    replica.send({ kind: 'probe-recovered' })
+    assert.equal(replica.state.reason, '')
+  })
+
   it('is failed for good when it writes more than its storage limit', () => {
     const replica = play().run().send({ kind: 'storage-exceeded', message: 'uses 2Gi of 1Gi' })
     replica.stopDone(143)
@@ -298,6 +328,17 @@ describe('told from outside', () => {
     assert.deepEqual(replica.kinds, ['pull', 'start', 'stop', 'remove'])
     assert.equal(replica.state.stage, 'removed')
     assert.equal(observeReplica(replica.state).removed, true)
+  })
+
+  it('a second stop with less grace ends the first sooner, one with more changes nothing', () => {
+    const replica = play().run().send({ kind: 'stop', graceMs: 60_000 })
+    replica.send({ kind: 'stop', graceMs: 90_000 }).send({ kind: 'stop', graceMs: 0 })
+    assert.deepEqual(replica.effects.slice(2), [
+      { kind: 'stop', graceMs: 60_000 },
+      { kind: 'hurry', graceMs: 0 },
+    ])
+    replica.send({ kind: 'stop', graceMs: undefined }).stopDone(137)
+    assert.deepEqual(replica.kinds.slice(2), ['stop', 'hurry', 'remove'])
   })
 
   it('tries a removal again when the runtime refuses it', () => {
@@ -352,8 +393,10 @@ const outside: fc.Arbitrary<ReplicaEvent | 'good' | 'bad' | 'crash'> = fc.oneof(
     { kind: 'begin' },
     { kind: 'timer' },
     { kind: 'runtime-available' },
-    { kind: 'readiness', ready: true },
-    { kind: 'readiness', ready: false },
+    readiness(true),
+    readiness(false),
+    readiness(false, 'HTTP 503'),
+    { kind: 'probe-recovered' },
     { kind: 'probe-failed', probe: 'liveness', message: 'no answer' },
     { kind: 'storage-exceeded', message: 'too much' },
     { kind: 'restart', graceMs: undefined },

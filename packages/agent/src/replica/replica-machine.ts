@@ -66,8 +66,11 @@ export function stepReplica(state: ReplicaMachine, event: ReplicaEvent, now: Now
     case 'timer':
       return timer(state, now)
     case 'readiness':
-      if (state.stage !== 'running' || state.ready === event.ready) return same(state)
-      return { state: { ...state, ready: event.ready }, effects: [] }
+      return state.stage === 'running' ? readiness(state, event) : same(state)
+    case 'probe-recovered':
+      return state.stage === 'running' && state.reason === probeFailedReason
+        ? same({ ...state, reason: '', message: '' })
+        : same(state)
     case 'probe-failed':
       return probeFailed(state, event.probe, event.message, now)
     case 'storage-exceeded':
@@ -89,6 +92,8 @@ export function stepReplica(state: ReplicaMachine, event: ReplicaEvent, now: Now
 
 /** Waits that the return of the runtime ends. */
 const runtimeReason = 'RuntimeUnavailable'
+const probeFailedReason = 'ProbeFailed'
+const notReadyReason = 'NotReady'
 
 // --- towards running
 
@@ -225,6 +230,21 @@ function vanishedEnd(now: Now): RunEnd {
   return { exitCode: -1, reason: 'ContainerVanished', message, atMs: now.wallMs }
 }
 
+function readiness(
+  state: ReplicaMachine,
+  event: { readonly ready: boolean; readonly message: string },
+): ReplicaStep {
+  // A liveness probe that fails is the worse news, and stays until it is over.
+  const kept = state.reason === probeFailedReason
+  const reason = kept ? state.reason : event.message === '' ? '' : notReadyReason
+  const message = kept ? state.message : event.message
+  const { ready } = event
+  if (ready === state.ready && reason === state.reason && message === state.message) {
+    return same(state)
+  }
+  return same({ ...state, ready, reason, message })
+}
+
 function probeFailed(
   state: ReplicaMachine,
   probe: 'startup' | 'liveness',
@@ -238,12 +258,17 @@ function probeFailed(
     const said =
       `${probe} probe fails, but it was restarted ${livenessRestartsMax} times within ` +
       `5 minutes already: ${message}`
-    const next = { ...state, reason: 'ProbeFailed', message: said, livenessRestartsAtMs: recent }
+    const next = {
+      ...state,
+      reason: probeFailedReason,
+      message: said,
+      livenessRestartsAtMs: recent,
+    }
     return { state: next, effects: [{ kind: 'count-restart-refused' }] }
   }
   const lastEnd = {
     exitCode: -1,
-    reason: 'ProbeFailed',
+    reason: probeFailedReason,
     message: `stopped because its ${probe} probe failed: ${message}`,
     atMs: now.wallMs,
   }
@@ -299,13 +324,21 @@ function stop(state: ReplicaMachine, graceMs: number | undefined): ReplicaStep {
     case 'running':
       return stopContainer({ ...next, reason: '', message: '' }, 'remove')
     case 'cancelling':
-    case 'stopping':
       return same({ ...next, aftermath: 'remove' })
+    case 'stopping':
+      return stopSooner(state, next)
     case 'removing':
       return same(next)
     default:
       return remove(next)
   }
+}
+
+/** The stop under way becomes one that removes; it is hurried when it is now to be over sooner. */
+function stopSooner(state: ReplicaMachine, asked: ReplicaMachine): ReplicaStep {
+  const graceMs = graceMsOf(asked)
+  if (graceMs >= graceMsOf(state)) return same({ ...state, aftermath: 'remove' })
+  return { state: { ...asked, aftermath: 'remove' }, effects: [{ kind: 'hurry', graceMs }] }
 }
 
 function halt(state: ReplicaMachine, graceMs: number | undefined): ReplicaStep {
@@ -377,7 +410,7 @@ function afterStopped(
   if (state.aftermath === 'hold') {
     return held({ ...next, lastEnd: runEndOf({ ...event, exitCode }) })
   }
-  const asked = state.lastEnd?.reason === 'ProbeFailed'
+  const asked = state.lastEnd?.reason === probeFailedReason
   if (state.aftermath === 'fail') {
     const lastEnd = state.lastEnd === undefined ? undefined : { ...state.lastEnd, exitCode }
     const failed = { ...idle(next), stage: 'failed', lastEnd, startedAtMs: 0 } as const

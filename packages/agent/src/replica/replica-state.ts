@@ -118,12 +118,15 @@ export type ReplicaEvent =
   | { readonly kind: 'remove-done' }
   | { readonly kind: 'remove-failed'; readonly message: string }
   | { readonly kind: 'timer' }
-  | { readonly kind: 'readiness'; readonly ready: boolean }
+  /** `message` says why it is not ready; empty when it is, or when nothing is known. */
+  | { readonly kind: 'readiness'; readonly ready: boolean; readonly message: string }
   | {
       readonly kind: 'probe-failed'
       readonly probe: 'startup' | 'liveness'
       readonly message: string
     }
+  /** What `probe-failed` said is over. */
+  | { readonly kind: 'probe-recovered' }
   | { readonly kind: 'storage-exceeded'; readonly message: string }
   /** The assignment has another spec now. */
   | { readonly kind: 'replace'; readonly assignment: Assignment }
@@ -143,6 +146,8 @@ export type ReplicaEffect =
   | { readonly kind: 'cancel-pull' }
   | { readonly kind: 'start' }
   | { readonly kind: 'stop'; readonly graceMs: number }
+  /** A stop is in flight: end the container within this time from now. Answered by that stop. */
+  | { readonly kind: 'hurry'; readonly graceMs: number }
   | { readonly kind: 'remove' }
   /** For the metrics. */
   | { readonly kind: 'count-restart'; readonly cause: RestartCause }
