@@ -35,14 +35,17 @@ describe("the agent's figures", () => {
       passing: true,
       failuresInRow: 0,
     })
-    adapter.probed({ ...failing, kind: 'startup', failuresInRow: 1 })
+    adapter.probed({ ...failing, containerId: 'web-2', kind: 'startup' })
     assert.equal(await valueOf('agent_liveness_probes_total{result="failure"}'), 1)
     assert.equal(await valueOf('agent_readiness_probes_total{result="success"}'), 1)
     const labels = (kind: string) => `{container_id="web-1",probe_type="${kind}"}`
     assert.equal(await valueOf(`agent_container_health_status${labels('liveness')}`), 0)
     assert.equal(await valueOf(`agent_container_health_status${labels('readiness')}`), 1)
     assert.equal(await valueOf(`agent_probe_consecutive_failures${labels('liveness')}`), 2)
-    assert.equal(await valueOf(`agent_probe_consecutive_failures${labels('startup')}`), 1)
+    assert.equal(
+      await valueOf('agent_probe_consecutive_failures{container_id="web-2",probe_type="startup"}'),
+      2,
+    )
     const durations = 'agent_probe_duration_seconds_count{probe_type="liveness",result="failure"}'
     assert.equal(await valueOf(durations), 1)
     const [[containerId, health] = assert.fail()] = board.entries()
