@@ -15,7 +15,7 @@ import {
   type WorkloadSpecSchema,
 } from '@cloudless/api'
 import { CloudlessError, systemClock } from '@cloudless/base'
-import { FakeRuntime } from '../testing/fake-runtime.ts'
+import { FakeRuntime, oneShot } from '../testing/fake-runtime.ts'
 import { QuietLogger, quietMetrics } from '../testing/quiet.ts'
 import { waitFor } from '../testing/wait-for.ts'
 import { openAssignmentRecord } from './assignment-record.ts'
@@ -100,6 +100,22 @@ describe('assignments', () => {
     await supervisor.apply(update({ stop: [{ replicaId: 'old-1' }] }))
     await waitFor('answer', () => reported.some((o) => o.replicaId === 'old-1' && o.removed))
     assert.equal(runtime.calls.includes('stop old-1'), false)
+  })
+
+  it('to be stopped again with less grace end sooner', async () => {
+    const supervisor = await startSupervisor()
+    await supervisor.apply(update({ full: true, upsert: [assign('web-1')] }))
+    await running(supervisor, 'web-1')
+    const grace = Promise.withResolvers<void>()
+    runtime.gates.set('stop web-1', grace.promise)
+    await supervisor.apply(update({ stop: [{ replicaId: 'web-1', graceMs: 60_000n }] }))
+    await waitFor('the stop', () => runtime.calls.includes('stop web-1'))
+    await supervisor.apply(update({ stop: [{ replicaId: 'web-1', graceMs: 0n }] }))
+    const stops = (): number => runtime.calls.filter((call) => call === 'stop web-1').length
+    await waitFor('the second', () => stops() === 2)
+    grace.resolve()
+    await waitFor('removed', () => reported.some((o) => o.replicaId === 'web-1' && o.removed))
+    assert.equal(stops(), 2)
   })
 
   it('with another spec replace the container, and with the same leave it alone', async () => {
@@ -293,6 +309,19 @@ describe('containers run by hand', () => {
 })
 
 describe('probes', () => {
+  it('of liveness alone leave it ready from the start, and restart it when they fail', async () => {
+    let exitCode = 0
+    runtime.exec_ = () => oneShot('', exitCode)
+    const check = { case: 'exec' as const, value: { command: ['true'] } }
+    const livenessProbe = { check, initialDelayMs: 0n, periodMs: 20n, failureThreshold: 1 }
+    const supervisor = await startSupervisor()
+    const spec = { livenessProbe, restartPolicy: { backoffMs: 1n } }
+    await supervisor.apply(update({ full: true, upsert: [assign('web-1', spec)] }))
+    await waitFor('ready', () => supervisor.find('web-1')?.state.ready)
+    exitCode = 1
+    await waitFor('restarted', () => runtime.requests.length === 2)
+  })
+
   it('make it ready when they pass, soon, and restart it when they fail', async () => {
     let status = 503
     const server = createServer((_, response) => response.writeHead(status).end())
@@ -310,6 +339,7 @@ describe('probes', () => {
       await waitFor('ready', () => supervisor.find('web-1')?.state.ready)
       status = 500
       await waitFor('unready', () => supervisor.find('web-1')?.state.ready === false)
+      assert.match(supervisor.find('web-1')!.state.message, /readiness probe fails: HTTP 500/)
       status = 200
       const live = { ...spec, livenessProbe: probe }
       await supervisor.apply(update({ upsert: [assign('web-1', live)] }))
