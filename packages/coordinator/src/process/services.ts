@@ -1,26 +1,32 @@
 /** The RPC services of the coordinator: each method of the contract to the handler that does it. */
-import { create } from '@bufbuild/protobuf'
-import { CoordinatorService, HeartbeatResponseSchema, type HeartbeatRequest } from '@cloudless/api'
+import {
+  create,
+  type DescMethod,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf'
+import {
+  CoordinatorService,
+  HeartbeatResponseSchema,
+  type EnrollNodeRequest,
+  type EnrollNodeResponse,
+  type HeartbeatRequest,
+} from '@cloudless/api'
 import { NetworkService, SecretsService, StorageService } from '@cloudless/api/services'
 import { assert } from '@cloudless/base'
 import type { MemberIdentity } from '@cloudless/identity'
 import type { HandlerContext } from '@connectrpc/connect'
 import type { Call } from '../api/call.ts'
-import type { clusterHandlers } from '../api/cluster-handlers.ts'
-import type { eventHandlers } from '../api/event-handlers.ts'
-import type { nodeHandlers } from '../api/node-handlers.ts'
-import type { scheduleHandlers } from '../api/schedule-handlers.ts'
-import type { tokenHandlers } from '../api/token-handlers.ts'
-import type { workloadHandlers } from '../api/workload-handlers.ts'
 import { enrollNode, type EnrolmentDeps, type EnrolmentOptions } from '../membership/enrolment.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { renewCertificate } from '../membership/renewal.ts'
 import { assignmentOf, shouldRun } from '../membership/session-outbox.ts'
 import type { Sessions } from '../membership/sessions.ts'
 import { callContextOf } from '../server/call-context.ts'
-import { idempotencyKeyOf, type Idempotency } from '../server/idempotency.ts'
+import { idempotencyKeyOf, type Idempotency, type IdempotencyClaim } from '../server/idempotency.ts'
 import { serve, type ServedService } from '../server/rpc-handler.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
+import type { Handlers } from './handlers.ts'
 import type { Observed } from './observed.ts'
 
 export interface ServicesDeps {
@@ -31,51 +37,33 @@ export interface ServicesDeps {
   readonly observed: Observed
   readonly enrolment: EnrolmentDeps
   readonly enrolmentOptions: EnrolmentOptions
-  readonly nodes: ReturnType<typeof nodeHandlers>
-  readonly workloads: ReturnType<typeof workloadHandlers>
-  readonly tokens: ReturnType<typeof tokenHandlers>
-  readonly schedule: ReturnType<typeof scheduleHandlers>
-  readonly cluster: ReturnType<typeof clusterHandlers>
-  readonly events: ReturnType<typeof eventHandlers>
+  readonly handlers: Handlers
 }
 
 export function coordinatorServices(deps: ServicesDeps): ServedService[] {
-  const { nodes, workloads, tokens, schedule, cluster, events } = deps
+  const { nodes, workloads, tokens, schedule, cluster, events } = deps.handlers
   const methods = CoordinatorService.method
 
   /** Runs a create under its idempotency key; its answer is stored in the create's own transaction. */
-  function once<Method extends (typeof methods)[keyof typeof methods]>(
+  function once<Method extends DescMethod>(
     method: Method,
-    request: Parameters<Idempotency['run']>[0]['request'] & { readonly idempotencyKey: string },
+    request: MessageShape<Method['input']> & { readonly idempotencyKey: string },
     context: HandlerContext,
-    client?: string,
-  ) {
+    act: (claim: IdempotencyClaim<Method>) => Promise<MessageInitShape<Method['output']>>,
+  ): Promise<MessageInitShape<Method['output']>> {
     const key = idempotencyKeyOf(request, context)
-    const call = { method, request, key, client: client ?? callContextOf(context).clientName }
-    return (act: Parameters<Idempotency['run']>[1]) => deps.idempotency.run(call as never, act)
+    const { clientName } = callContextOf(context)
+    return deps.idempotency.run({ method, request, key, client: clientName }, act)
   }
 
   return [
     serve(CoordinatorService, {
-      async enrollNode(request, context) {
-        return (await once(
-          methods.enrollNode,
-          request,
-          context,
-          'join-token',
-        )(async (claim) => {
-          const enrolled = await enrollNode(
-            deps.enrolment,
-            deps.enrolmentOptions,
-            request,
-            claim as never,
-          ).catch((reason: unknown) => {
-            deps.observed.enrolmentRefused(request.nodeName, reason)
-            throw reason
-          })
-          deps.observed.enrolled(enrolled)
-          return enrolled.response
-        })) as never
+      enrollNode: (request, context) => {
+        // Strangers have no name of their own; who has the key and the same request has the token and the CSR.
+        const client = 'join-token'
+        const key = idempotencyKeyOf(request, context)
+        const call = { method: methods.enrollNode, request, key, client }
+        return deps.idempotency.run(call, (claim) => enroll(deps, request, claim))
       },
       async renewCertificate(request, context) {
         const call = callOf(context)
@@ -102,19 +90,13 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       removeNode: nodes.removeNode,
       updateNode: nodes.updateNode,
 
-      createWorkload: async (request, context) =>
-        (await once(
-          methods.createWorkload,
-          request,
-          context,
-        )((claim) => workloads.createWorkload(request, claim as never))) as never,
+      createWorkload: (request, context) =>
+        once(methods.createWorkload, request, context, (claim) =>
+          workloads.createWorkload(request, claim),
+        ),
       updateWorkload: (request) => workloads.updateWorkload(request),
-      applyWorkload: async (request, context) =>
-        (await once(
-          methods.applyWorkload,
-          request,
-          context,
-        )(() => workloads.applyWorkload(request))) as never,
+      applyWorkload: (request, context) =>
+        once(methods.applyWorkload, request, context, () => workloads.applyWorkload(request)),
       deleteWorkload: workloads.deleteWorkload,
       getWorkload: workloads.getWorkload,
       listWorkloads: workloads.listWorkloads,
@@ -126,12 +108,10 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       schedule: schedule.schedule,
       reschedule: schedule.reschedule,
 
-      createJoinToken: async (request, context) =>
-        (await once(
-          methods.createJoinToken,
-          request,
-          context,
-        )((claim) => tokens.createJoinToken(request, claim as never))) as never,
+      createJoinToken: (request, context) =>
+        once(methods.createJoinToken, request, context, (claim) =>
+          tokens.createJoinToken(request, claim),
+        ),
       listJoinTokens: tokens.listJoinTokens,
       revokeJoinToken: tokens.revokeJoinToken,
 
@@ -143,6 +123,21 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
     serve(NetworkService, {}),
     serve(SecretsService, {}),
   ]
+}
+
+async function enroll(
+  { enrolment, enrolmentOptions, observed }: ServicesDeps,
+  request: EnrollNodeRequest,
+  claim: IdempotencyClaim<typeof CoordinatorService.method.enrollNode>,
+): Promise<EnrollNodeResponse> {
+  const enrolled = await enrollNode(enrolment, enrolmentOptions, request, claim).catch(
+    (reason: unknown) => {
+      observed.enrolmentRefused(request.nodeName, reason)
+      throw reason
+    },
+  )
+  observed.enrolled(enrolled)
+  return enrolled.response
 }
 
 function heartbeat({ state, liveNodes }: ServicesDeps, request: HeartbeatRequest) {

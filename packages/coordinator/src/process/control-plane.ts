@@ -1,0 +1,82 @@
+/** Membership and the controllers: what follows the nodes and brings the cluster to what it should be. */
+import { NodePhase } from '@cloudless/api'
+import { reliabilityOf, type NodeViewDeps } from '../api/node-view.ts'
+import { NodeController } from '../controllers/node-controller.ts'
+import { PlacementController } from '../controllers/placement-controller.ts'
+import { SchedulerView } from '../controllers/scheduler-view.ts'
+import { WorkloadController } from '../controllers/workload-controller.ts'
+import { LiveNodes } from '../membership/live-nodes.ts'
+import { ObservationWriter } from '../membership/observation-writer.ts'
+import { Sessions } from '../membership/sessions.ts'
+import type { ClusterState } from '../state/cluster-state.ts'
+import type { Foundation } from './foundation.ts'
+import type { CoordinatorOptions } from './options.ts'
+
+export interface ControlPlane {
+  readonly liveNodes: LiveNodes
+  readonly nodeView: NodeViewDeps
+  readonly view: SchedulerView
+  readonly placement: PlacementController
+  readonly sessions: Sessions
+}
+
+/** Puts what must be closed on `opened`, which ends it in the opposite order: sessions before what they feed. */
+export function startControlPlane(
+  { state, clock, random, observed }: Foundation,
+  options: CoordinatorOptions,
+  opened: AsyncDisposableStack,
+): ControlPlane {
+  const { report } = observed
+  const { heartbeatIntervalMs } = options.liveness
+
+  const onChange = (nodeId: string): void => {
+    view.invalidateNode(nodeId)
+    nodeController.look(nodeId)
+  }
+  const liveNodes = new LiveNodes({ clock, onChange }, options.liveness)
+  opened.defer(() => liveNodes.close())
+  awaitMembers(state, liveNodes)
+  const nodeView = { state, liveNodes, clock, heartbeatIntervalMs }
+  const view = new SchedulerView({
+    state,
+    liveNodes,
+    reliability: (nodeId) => reliabilityOf(nodeView, state.get('node', nodeId)!),
+  })
+
+  const nodeController = new NodeController({ state, clock, random, liveNodes, report })
+  opened.defer(() => nodeController.close())
+  const workloadController = new WorkloadController({ state, clock, random, report })
+  opened.defer(() => workloadController.close())
+  const placement = new PlacementController({ state, view, clock, random, report }, options)
+  opened.defer(() => placement.close())
+
+  const observations = new ObservationWriter({
+    state,
+    clock,
+    onError: (reason) => report.error('storing what agents report', reason),
+    onStored: (before, after) => report.replicaChanged(before, after),
+  })
+  opened.defer(() => observations.close())
+  const sessions = new Sessions(
+    {
+      state,
+      clock,
+      liveNodes,
+      observations,
+      welcome: (nodeId, hello) => nodeController.welcome(nodeId, hello),
+      onHeartbeat: (nodeId, heartbeat) => observed.heartbeat(nodeId, heartbeat),
+    },
+    { heartbeatIntervalMs, coordinators: options.advertised },
+  )
+  opened.defer(() => sessions.close())
+  return { liveNodes, nodeView, view, placement, sessions }
+}
+
+/** Those who were there before this start have a while to return; those known to be gone stay so. */
+function awaitMembers(state: ClusterState, liveNodes: LiveNodes): void {
+  for (const { id, record } of state.all('node')) {
+    const { phase } = record.node!.status!
+    if (phase === NodePhase.OFFLINE) liveNodes.presumeLost(id)
+    else if (phase !== NodePhase.ENROLLING) liveNodes.expect(id)
+  }
+}

@@ -1,0 +1,63 @@
+/** The handlers of CoordinatorService, each group given what it needs. */
+import type { Workload } from '@cloudless/api'
+import { clusterHandlers } from '../api/cluster-handlers.ts'
+import { eventHandlers } from '../api/event-handlers.ts'
+import { nodeHandlers } from '../api/node-handlers.ts'
+import { scheduleHandlers } from '../api/schedule-handlers.ts'
+import { tokenHandlers } from '../api/token-handlers.ts'
+import { workloadHandlers } from '../api/workload-handlers.ts'
+import { admitWorkload } from './admission.ts'
+import type { ControlPlane } from './control-plane.ts'
+import type { Foundation } from './foundation.ts'
+import type { CoordinatorOptions } from './options.ts'
+
+export interface HandlersDeps extends Foundation, ControlPlane {
+  /** Cuts every connection of a node. */
+  readonly closeConnectionsOf: (nodeId: string) => void
+}
+
+export type Handlers = ReturnType<typeof createHandlers>
+
+/** Between telling a removed node's agent so and cutting its connections. */
+const evictionGraceMs = 100
+
+export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) {
+  const { clock, observed, sessions, liveNodes, placement } = deps
+  const { advertised, weights } = options
+  const admit = (workload: Workload): void => admitWorkload(options.admission, workload)
+  return {
+    nodes: nodeHandlers(
+      {
+        ...deps.nodeView,
+        onUpdated: (node, action) => observed.nodeUpdated(node, action),
+        onRemoved: (node) => {
+          const { id, name } = node.node!
+          sessions.evict(id, 'removed', `node "${name}" was removed from the cluster`)
+          liveNodes.forget(id)
+          // The word of the eviction gets a moment to leave before the wire is cut.
+          clock.after(evictionGraceMs, () => deps.closeConnectionsOf(id))
+          observed.nodeRemoved(node)
+        },
+      },
+      { rejoinWindowMs: options.enrolment.rejoinWindowMs },
+    ),
+    workloads: workloadHandlers({
+      ...deps,
+      admit,
+      onChanged: (workload, action, before) => observed.workloadChanged(workload, action, before),
+    }),
+    tokens: tokenHandlers({
+      ...deps,
+      addresses: advertised,
+      onChanged: (token, action) => observed.tokenChanged(token, action),
+    }),
+    schedule: scheduleHandlers({ ...deps, weights, admit }),
+    cluster: clusterHandlers({
+      ...deps,
+      startedAtMs: clock.wallMs(),
+      coordinators: advertised,
+      queueDepth: () => placement.queueDepth,
+    }),
+    events: eventHandlers(observed.events),
+  }
+}

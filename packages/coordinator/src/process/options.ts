@@ -1,0 +1,55 @@
+/** What each part of the coordinator is told, from the settings an operator writes. */
+import type { ApiServerOptions } from '../server/api-server.ts'
+import { advertisedAddresses, certificateNames, requireAddress } from './addresses.ts'
+import type { CoordinatorSettings } from './settings.ts'
+
+export type CoordinatorOptions = ReturnType<typeof optionsOf>
+
+export function optionsOf(settings: CoordinatorSettings) {
+  return {
+    /** "host:port" where agents and other coordinators reach this one. */
+    advertised: advertisedAddresses(settings),
+    liveness: {
+      heartbeatIntervalMs: settings['membership.heartbeat_interval'],
+      heartbeatTimeoutMs: settings['membership.heartbeat_timeout'],
+      heartbeatTimeoutMsMax: settings['membership.heartbeat_timeout_max'],
+      resetGraceMs: settings['membership.reset_grace'],
+      returnGraceMs: settings['membership.return_grace'],
+    },
+    enrolment: {
+      certificateLifetimeMs: settings['tls.node_certificate_ttl'],
+      rejoinWindowMs: settings['tls.rejoin_window'],
+      heartbeatIntervalMs: settings['membership.heartbeat_interval'],
+      subnets: {
+        clusterCidr: settings['network.cluster_cidr'],
+        nodePrefixLength: settings['network.node_prefix_length'],
+      },
+    },
+    weights: {
+      locality: settings['scheduler.scoring.locality_weight'],
+      reliability: settings['scheduler.scoring.reliability_weight'],
+      cost: settings['scheduler.scoring.cost_weight'],
+      utilization: settings['scheduler.scoring.utilization_weight'],
+      networkPenalty: settings['scheduler.scoring.network_penalty_weight'],
+    },
+    admission: {
+      hostPathPrefixes: settings['policy.host_path_prefixes'],
+      allowPrivileged: settings['policy.allow_privileged'],
+      allowHostNamespaces: settings['policy.allow_host_namespaces'],
+    },
+    server: serverOptionsOf(settings),
+  }
+}
+
+function serverOptionsOf(settings: CoordinatorSettings): ApiServerOptions {
+  const { health_addr: health, metrics_addr: metrics } = settings
+  return {
+    coordinatorId: settings['raft.id'],
+    addresses: settings.bind_addr.map(requireAddress),
+    certificateLifetimeMs: settings['tls.server_certificate_ttl'],
+    rateLimit: { perSecond: settings['api.rate_limit'], burst: settings['api.rate_burst'] },
+    ...certificateNames(settings),
+    ...(health === '' ? {} : { healthAddress: requireAddress(health) }),
+    ...(metrics === '' ? {} : { metricsAddress: requireAddress(metrics) }),
+  }
+}

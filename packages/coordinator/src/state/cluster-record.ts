@@ -1,0 +1,39 @@
+/** The record of the cluster itself: its id and its trust domain, which stay for its whole life. */
+import { create } from '@bufbuild/protobuf'
+import { ClusterRecordSchema, type ClusterRecord } from '@cloudless/api'
+import { CloudlessError, randomId, type Clock, type Random } from '@cloudless/base'
+import { absent, putRecord, type ClusterState } from './cluster-state.ts'
+
+export interface ClusterRecordDeps {
+  readonly state: ClusterState
+  readonly clock: Clock
+  readonly random: Random
+}
+
+const recordId = 'cluster'
+
+/** Made at the first start. `failed_precondition` when the cluster has another trust domain. */
+export async function ensureClusterRecord(
+  { state, clock, random }: ClusterRecordDeps,
+  trustDomain: string,
+): Promise<ClusterRecord> {
+  const existing = state.get('cluster', recordId)
+  if (existing) {
+    if (existing.trustDomain === trustDomain) return existing
+    throw new CloudlessError(
+      'failed_precondition',
+      `this cluster's trust domain is "${existing.trustDomain}", but tls.trust_domain says ` +
+        `"${trustDomain}": it cannot be changed; set it back`,
+    )
+  }
+  const record = create(ClusterRecordSchema, {
+    clusterId: `cluster-${randomId(random, 12)}`,
+    trustDomain,
+    createdAtMs: BigInt(clock.wallMs()),
+  })
+  await state.write({
+    preconditions: [absent('cluster', recordId)],
+    writes: [putRecord('cluster', recordId, record)],
+  })
+  return state.get('cluster', recordId)!
+}
