@@ -25,6 +25,11 @@ function wanting(
   })
 }
 
+/** Deleted, and its replicas to be killed at once. */
+function inHaste(): WorkloadRecord {
+  return { ...wanting(2, {}, { deletedAtMs: 1n }), deleteGraceMs: 0n }
+}
+
 const ready = (id: string, facts = {}) => readyReplica(id, 'node-a', facts)
 const starting = (id: string, facts: { status?: object } = {}) =>
   replicaRecord(id, {
@@ -173,6 +178,16 @@ const cases: readonly [string, WorkloadRecord, ReplicaRecord[], string][] = [
     wanting(2, {}, { deletedAtMs: 1n }),
     [stopping(ready('a'), 'deleted', undefined)],
     '',
+  ],
+  [
+    'an impatient deletion shortens what is being stopped',
+    inHaste(),
+    [
+      stopping(ready('a'), 'deleted', undefined),
+      stopping(ready('b'), 'scaled', 60_000n),
+      stopping(ready('c'), 'deleted', 0n),
+    ],
+    '-a deleted, -b deleted',
   ],
   ['deletion ends', wanting(2, {}, { deletedAtMs: 1n }), [lost('a')], 'xa, finished'],
 ]

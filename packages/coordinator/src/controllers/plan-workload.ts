@@ -23,7 +23,10 @@ import {
 export interface WorkloadPlan {
   /** Replicas to make; `replaces` names the one each stands in for, empty when it is additional. */
   readonly create: readonly { readonly replaces: string }[]
-  /** Replicas whose container is to be stopped; they stay on record until their agent says they are gone. */
+  /**
+   * Replicas whose container is to be stopped, or, if it is being stopped, with less grace; they stay on record until
+   * their agent says they are gone.
+   */
   readonly stop: readonly { readonly replica: ReplicaRecord; readonly reason: StopReason }[]
   /** Records to delete at once: what never ran, or what cannot be reached any more. */
   readonly forget: readonly ReplicaRecord[]
@@ -35,6 +38,9 @@ export interface WorkloadPlan {
 
 export type StopReason = 'deleted' | 'scaled' | 'updated' | 'replaced'
 
+/** Of a spec that says nothing. */
+const graceMsDefault = 30_000n
+
 const nothing: WorkloadPlan = { create: [], stop: [], forget: [], finished: false, wakeAtMs: 0 }
 
 /** `replicas` are all on record of the workload, in any order. */
@@ -43,7 +49,7 @@ export function planWorkload(
   replicas: readonly ReplicaRecord[],
   nowMs: number,
 ): WorkloadPlan {
-  if (workload.deletedAtMs > 0n) return planDeletion(replicas)
+  if (workload.deletedAtMs > 0n) return planDeletion(replicas, workload.deleteGraceMs)
   const wanted = workload.workload!.spec!.replicas
   const live = replicas.filter((r) => !r.stopping && !isLost(r)).sort(byUsefulness)
   const current = live.filter((r) => isCurrent(r, workload))
@@ -94,15 +100,26 @@ function isStuck(replica: ReplicaRecord): boolean {
   return !isPlaced(replica) && replica.status!.pendingReasons.length > 0
 }
 
-function planDeletion(replicas: readonly ReplicaRecord[]): WorkloadPlan {
+/** What is being stopped already is stopped anew when it is now to have less time. */
+function planDeletion(
+  replicas: readonly ReplicaRecord[],
+  graceMs: bigint | undefined,
+): WorkloadPlan {
   const forget = replicas.filter((r) => !isPlaced(r) || isLost(r))
   const running = replicas.filter((r) => isPlaced(r) && !isLost(r))
   return {
     ...nothing,
     forget,
-    stop: running.filter((r) => !r.stopping).map((replica) => ({ replica, reason: 'deleted' })),
+    stop: running
+      .filter((r) => !r.stopping || (graceMs !== undefined && graceMs < graceMsOf(r)))
+      .map((replica) => ({ replica, reason: 'deleted' })),
     finished: running.length === 0,
   }
+}
+
+/** What its agent was told, or takes from the spec. */
+function graceMsOf(replica: ReplicaRecord): bigint {
+  return replica.stopGraceMs ?? (replica.spec!.terminationGraceMs || graceMsDefault)
 }
 
 function planScale(

@@ -121,7 +121,7 @@ export class WorkloadController {
       const graceMs = workload.record.deleteGraceMs
       preconditions.push(unchanged('replica', heldById.get(id)!))
       writes.push(putRecord('replica', id, stopping(replica, reason, graceMs)))
-      reports.push(() => report.replicaStopping(replica, reason))
+      if (!replica.stopping) reports.push(() => report.replicaStopping(replica, reason))
     }
     for (const replica of forget) {
       const { id } = replica.status!

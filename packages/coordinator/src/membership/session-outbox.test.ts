@@ -75,6 +75,20 @@ test('what is lost is stopped as fenced, and never run', async () => {
   assert.equal(update.stop[0]!.reason, 'fenced')
 })
 
+test('a stop is said again when there is less time for it, and only then', async () => {
+  const { records, next, outbox } = open()
+  const told: unknown[] = []
+  for (const graceMs of [60_000n, 60_000n, 0n, 0n]) {
+    records.set('a', stopping(readyReplica('a', 'node-a'), 'deleted', graceMs))
+    outbox.touch('a')
+    if (told.at(-1) === graceMs) continue
+    told.push(assignmentsIn((await next())!).stop[0]!.graceMs)
+  }
+  outbox.close()
+  assert.equal(await next(), undefined)
+  assert.deepEqual(told, [60_000n, 0n])
+})
+
 test('words that are not about assignments come first', async () => {
   const { outbox, next } = open()
   outbox.send({ case: 'dialBack', value: { connectionId: 'c-1' } as never })

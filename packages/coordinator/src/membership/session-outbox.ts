@@ -24,6 +24,7 @@ export interface OutboxDeps {
   readonly replicasOnNode: () => readonly ReplicaRecord[]
 }
 
+type StopWord = `stop ${string}`
 type DirectMessage = CoordinatorMessage['message']
 
 /** Acknowledgements and requests an agent may leave unread before its session is given up. */
@@ -32,8 +33,8 @@ const directMessagesMax = 1_000
 export class SessionOutbox {
   readonly #deps: OutboxDeps
   readonly #dirty = new Set<string>()
-  /** What the agent was last told of each replica. */
-  readonly #told = new Map<string, 'run' | 'stop'>()
+  /** What the agent was last told of each replica: to run it, or to stop it with that grace. */
+  readonly #told = new Map<string, 'run' | StopWord>()
   readonly #direct: DirectMessage[] = []
   #version = 0n
   #fullSent = false
@@ -125,8 +126,9 @@ export class SessionOutbox {
       return
     }
     if (isOurs) {
-      if (told === 'stop') return
-      this.#told.set(replicaId, 'stop')
+      const word: StopWord = `stop ${record.stopGraceMs ?? 'in the usual time'}`
+      if (told === word) return
+      this.#told.set(replicaId, word)
       stop.push(stopOf(record))
       return
     }
