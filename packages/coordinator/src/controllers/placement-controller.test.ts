@@ -6,7 +6,13 @@ import { LiveNodes } from '../membership/live-nodes.ts'
 import { livenessDefaults } from '../membership/liveness.ts'
 import { deleteRecord } from '../state/cluster-state.ts'
 import { cleanUp, eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
-import { nodeRecord, readyReplica, replicaRecord, type ReplicaFacts } from '../testing/records.ts'
+import {
+  nodeRecord,
+  readyReplica,
+  replicaRecord,
+  workloadRecord,
+  type ReplicaFacts,
+} from '../testing/records.ts'
 import { PlacementController } from './placement-controller.ts'
 import { SchedulerView } from './scheduler-view.ts'
 
@@ -146,6 +152,20 @@ test('what replaces a drained one does not go where that one is', async (t) => {
   await eventually(() => state.get('replica', 'web-2')!.status!.pendingReasons.length > 0)
   await put('node', { 'node-b': nodeRecord('node-b') })
   await eventually(() => nodeOf('web-2') === 'node-b')
+})
+
+test('what stands in for one to be moved says who stays; a newer revision may take its node', async (t) => {
+  const { put, nodeOf, state } = await openPlacement(t)
+  await put('node', { 'node-a': nodeRecord('node-a') })
+  await put('workload', { 'default-web': workloadRecord() })
+  const leaving = { replaceWanted: true, replaceReason: 'rescheduled' }
+  await put('replica', { 'web-1': readyReplica('web-1', 'node-a', leaving) })
+  await put('replica', { 'web-2': asking('web-2', 100, { status: { replaces: 'web-1' } }) })
+  await eventually(() => state.get('replica', 'web-2')!.status!.message !== '')
+  assert.match(state.get('replica', 'web-2')!.status!.message, /moved off; web-1 runs on/)
+  const restarted = { status: { replaces: 'web-1', revision: 2n } }
+  await put('replica', { 'web-3': asking('web-3', 100, restarted) })
+  await eventually(() => nodeOf('web-3') === 'node-a')
 })
 
 test('what is being stopped gets no place', async (t) => {

@@ -31,6 +31,7 @@ import {
 } from '../state/cluster-state.ts'
 import { keyOf } from '../state/records.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { pendingAdvice } from './pending-advice.ts'
 import type { Reporter } from './reporter.ts'
 import { withStatus } from './replica-records.ts'
 import { pendingReplicaOf, type SchedulerView } from './scheduler-view.ts'
@@ -243,7 +244,8 @@ export class PlacementController {
     const pendingReasons = placement.rejections.map((rejection) =>
       create(PendingReasonSchema, rejection),
     )
-    const message = describeRejections(placement.nodeCount, placement.rejections)
+    const why = describeRejections(placement.nodeCount, placement.rejections)
+    const message = why + this.#adviceFor(held.record)
     const { status } = held.record
     const isKnown = status!.message === message
     if (isKnown && sameReasons(status!.pendingReasons, pendingReasons)) return
@@ -252,6 +254,17 @@ export class PlacementController {
     draft.preconditions.push(unchanged('replica', held))
     draft.writes.push(putRecord('replica', held.id, record))
     draft.say.push(() => this.#deps.report.replicaUnplaceable(record, message, isReplacement))
+  }
+
+  /** "; what to do next", where the reasons alone would leave people guessing. */
+  #adviceFor(replica: ReplicaRecord): string {
+    const { state } = this.#deps
+    const { workloadId } = replica.status!
+    const workload = state.get('workload', workloadId)
+    if (!workload) return ''
+    const siblings = state.replicasOfWorkload(workloadId).map(({ record }) => record)
+    const advice = pendingAdvice(replica, workload, siblings)
+    return advice === undefined ? '' : `; ${advice}`
   }
 }
 
@@ -273,13 +286,16 @@ function needsPlace(record: ReplicaRecord): boolean {
   return record.status!.nodeId === '' && !record.stopping
 }
 
-/** A replica that stands in for another does not go back to the node that one is to leave. */
+/**
+ * A replica that stands in for another does not go back to the node that one is to leave; one of a newer revision does:
+ * who updates or restarts the workload has thought again. Nodes that are drained or tainted refuse it by themselves.
+ */
 function excludedNodeIds(state: ClusterState, record: ReplicaRecord): string[] {
   const { replaces } = record.status!
   const predecessor = replaces === '' ? undefined : state.get('replica', replaces)
   if (!predecessor) return []
-  const leaving = predecessor.replaceWanted && predecessor.replaceReason !== 'restarted'
-  return leaving ? [predecessor.status!.nodeId] : []
+  const sameRevision = predecessor.status!.revision === record.status!.revision
+  return predecessor.replaceWanted && sameRevision ? [predecessor.status!.nodeId] : []
 }
 
 function placedOn(
