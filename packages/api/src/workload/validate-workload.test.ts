@@ -45,6 +45,21 @@ describe('a workload', () => {
     ['works in an absolute directory', { workingDir: 'app' }, 'spec.workingDir'],
     ['has a bounded priority', { priority: 2_000_000_000 }, 'spec.priority'],
     [
+      'has a rollout that can add a replica or stop one',
+      { replicas: 3, rollout: { maxSurge: 0, maxUnavailable: 1, minAvailable: 3 } },
+      'spec.rollout.minAvailable',
+    ],
+    [
+      'may keep all available when there is a surge',
+      { replicas: 3, rollout: { maxSurge: 1, maxUnavailable: 1, minAvailable: 3 } },
+    ],
+    [
+      'may keep all available when it is recreated',
+      {
+        rollout: { strategy: 'ROLLOUT_STRATEGY_KIND_RECREATE', maxUnavailable: 1, minAvailable: 1 },
+      },
+    ],
+    [
       'asks for no negative resources',
       { resources: { requests: { cpuMillicores: -1, memoryBytes: '-5' } } },
       'spec.resources.requests.cpuMillicores',

@@ -58,7 +58,9 @@ function validateSpec(spec: WorkloadSpec, problems: ProblemList): void {
   if (spec.restartPolicy !== undefined) {
     validateRestartPolicy(spec.restartPolicy, problems.at('restartPolicy'))
   }
-  if (spec.rollout !== undefined) validateRollout(spec.rollout, problems.at('rollout'))
+  if (spec.rollout !== undefined) {
+    validateRollout(spec.rollout, spec.replicas, problems.at('rollout'))
+  }
   if (withinLength(spec, problems)) {
     validateMounts(spec, problems)
     validatePorts(spec.ports, problems.at('ports'))
