@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
+  HeartbeatRequestSchema,
   HelloSchema,
   NodePhase,
+  PowerSource,
   ReplicaState,
   type Hello,
   type ReplicaObservationSchema,
@@ -236,4 +238,31 @@ test('a finished drain is said once, and again for the next drain', async (t) =>
   await nodes.put('node', { 'node-a': nodeRecord('node-a') })
   await nodes.put('node', { 'node-a': nodeRecord('node-a', { drainStartedAtMs: 2n }) })
   await eventually(() => said() === 2)
+})
+
+test('what a node says of itself while connected is on record, and stays when it says no more', async (t) => {
+  const nodes = await openNodes(t)
+  await nodes.put('node', { 'node-a': nodeRecord('node-a') })
+  const controller = nodes.start()
+  const first = create(HelloSchema, {
+    nodeId: 'node-a',
+    instanceId: 'i-1',
+    runtimeReady: true,
+    allocatable: { cpuMillicores: 1_800 },
+    capabilities: { architecture: 'arm64', powerSource: PowerSource.MAINS },
+  })
+  nodes.liveNodes.connected('node-a', first)
+  await controller.welcome('node-a', first)
+  const heartbeat = create(HeartbeatRequestSchema, {
+    nodeId: 'node-a',
+    allocatable: { cpuMillicores: 900 },
+    capabilities: { architecture: 'arm64', powerSource: PowerSource.BATTERY },
+  })
+  nodes.liveNodes.heartbeat('node-a', heartbeat)
+  const node = () => nodes.state.get('node', 'node-a')!.node!
+  await eventually(() => node().allocatable?.cpuMillicores === 900)
+  assert.equal(node().capabilities?.powerSource, PowerSource.BATTERY)
+  nodes.liveNodes.heartbeat('node-a', create(HeartbeatRequestSchema, { nodeId: 'node-a' }))
+  await eventually(() => nodes.phase('node-a') === NodePhase.READY)
+  assert.equal(node().allocatable?.cpuMillicores, 900)
 })

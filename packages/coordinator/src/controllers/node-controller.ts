@@ -17,6 +17,7 @@ import { CloudlessError, type Clock, type Random } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
 import { nodePhase } from '../membership/node-phase.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
+import { withTold } from '../membership/told-facts.ts'
 import {
   deleteRecord,
   putRecord,
@@ -220,11 +221,13 @@ export class NodeController {
     const writes: Write[] = []
     const reports: Done[] = []
 
-    if (verdict.phase !== status.phase || verdict.message !== status.message) {
+    const told = withTold(held.record.node!, live?.told ?? {})
+    const news = verdict.phase !== status.phase || verdict.message !== status.message
+    if (news || told !== held.record.node) {
       const moved = verdict.phase !== status.phase
       const lastTransitionMs = moved ? BigInt(clock.wallMs()) : status.lastTransitionMs
       const node = {
-        ...held.record.node!,
+        ...told,
         status: { ...status, ...verdict, lastTransitionMs },
       }
       preconditions.push(unchanged('node', held))

@@ -13,6 +13,7 @@ import {
   type LivenessEvent,
   type LivenessOptions,
 } from './liveness.ts'
+import { toldBy, type ToldFacts } from './told-facts.ts'
 
 export interface LiveNode {
   readonly nodeId: string
@@ -27,11 +28,13 @@ export interface LiveNode {
   roundTripMs: number
   /** Monotonic milliseconds; 0 while not connected. */
   connectedSinceMs: number
+  /** What it last said of itself in this session; the node's record follows. */
+  told: ToldFacts
 }
 
 export interface LiveNodesDeps {
   readonly clock: Clock
-  /** Called after a node's liveness changed its kind, or its runtime or pressure did. */
+  /** Called after a node's liveness changed its kind, or its runtime, its pressure or what it says of itself did. */
   readonly onChange: (nodeId: string) => void
 }
 
@@ -81,6 +84,7 @@ export class LiveNodes {
     const node = this.#ensure(nodeId, { kind: 'lost', cause: 'absence', lateness: onTime })
     node.runtimeReady = hello.runtimeReady
     node.connectedSinceMs = this.#deps.clock.monotonicMs()
+    node.told = toldBy(hello)
     this.#heardWall(node, Number(hello.wallTimeMs))
     this.#step(node, { kind: 'session' })
     this.#deps.onChange(nodeId)
@@ -103,8 +107,12 @@ export class LiveNodes {
     const runtimeReady = !heartbeat.conditions.some(
       (c) => c.type === 'RuntimeUnavailable' && c.status === 'True',
     )
+    const told = toldBy(heartbeat, node.told)
     const changed =
-      runtimeReady !== node.runtimeReady || !sameConditions(node.conditions, heartbeat.conditions)
+      runtimeReady !== node.runtimeReady ||
+      told !== node.told ||
+      !sameConditions(node.conditions, heartbeat.conditions)
+    node.told = told
     node.runtimeReady = runtimeReady
     node.conditions = heartbeat.conditions
     if (changed) this.#deps.onChange(nodeId)
@@ -182,6 +190,7 @@ export class LiveNodes {
       clockSkewMs: 0,
       roundTripMs: 0,
       connectedSinceMs: 0,
+      told: {},
     }
     this.#nodes.set(nodeId, node)
     return node
