@@ -58,7 +58,7 @@ benchmark: packages ## Print the figures we publish, measured here (root)
 
 .PHONY: lint
 lint: packages ## Format, lint, types, unused code, contract, and the house rules
-	@oxfmt --check . '!**/*.yaml'
+	@oxfmt --check
 	@oxlint
 	@tsc --noEmit
 	@knip --no-config-hints
@@ -67,7 +67,7 @@ lint: packages ## Format, lint, types, unused code, contract, and the house rule
 
 .PHONY: fmt
 fmt: packages ## Format the code
-	@oxfmt . '!**/*.yaml'
+	@oxfmt
 
 .PHONY: proto
 proto: packages ## Generate the code of the contract in proto/
