@@ -8,7 +8,7 @@ import {
   WorkloadSchema,
   type Workload,
 } from '@cloudless/api'
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, systemClock } from '@cloudless/base'
 import type { ConnectRouter, ServiceImpl } from '@connectrpc/connect'
 import { once } from 'node:events'
 import { aToken, type FakeState } from './fake-state.ts'
@@ -184,7 +184,7 @@ function workloadHandlers(state: FakeState): Handlers {
 function tokenHandlers(state: FakeState): Handlers {
   return {
     createJoinToken({ maxUses, ttlMs, nodeName, zone }) {
-      const expiresAtMs = BigInt(Date.now()) + ttlMs
+      const expiresAtMs = BigInt(systemClock.wallMs()) + ttlMs
       const joinToken = aToken({ maxUses, nodeName, zone, expiresAtMs })
       state.tokens.push(joinToken)
       return { joinToken, token: 'header.claims.signature', caFingerprint: 'ab'.repeat(32) }

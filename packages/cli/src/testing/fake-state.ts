@@ -15,6 +15,7 @@ import {
   type ReplicaStatus,
   type Workload,
 } from '@cloudless/api'
+import { systemClock } from '@cloudless/base'
 import { EventEmitter } from 'node:events'
 
 export interface FakeState {
@@ -60,7 +61,7 @@ export function aNode(init: MessageInitShape<typeof NodeSchema> & { name: string
     allocatable: { cpuMillicores: 1_800, memoryBytes: 2n ** 30n, storageBytes: 10n ** 10n },
     usage: { cpuMillicores: 250, memoryBytes: 2n ** 29n },
     reliabilityScore: 0.987,
-    createdAtMs: BigInt(Date.now() - 3_600_000),
+    createdAtMs: BigInt(systemClock.wallMs() - 3_600_000),
     addresses: ['10.88.0.11'],
     podCidr: '10.244.1.0/24',
     ...init,
@@ -76,7 +77,7 @@ export function aWorkload(
     namespace,
     spec: { image: 'nginx:1.25', replicas: 2, ports: [{ containerPort: 80 }] },
     status: { phase: WorkloadPhase.RUNNING, readyReplicas: 2, desiredReplicas: 2 },
-    createdAtMs: BigInt(Date.now() - 120_000),
+    createdAtMs: BigInt(systemClock.wallMs() - 120_000),
     revision: 1n,
     resourceVersion: 7n,
     ...init,
@@ -100,13 +101,13 @@ export function aReplica(
     ready: true,
     address: '10.244.1.7',
     ports: [{ containerPort: 80 }],
-    createdAtMs: BigInt(Date.now() - 60_000),
+    createdAtMs: BigInt(systemClock.wallMs() - 60_000),
     ...init,
   } as MessageInitShape<typeof ReplicaStatusSchema>)
 }
 
 export function aToken(init: MessageInitShape<typeof JoinTokenSchema>): JoinToken {
-  const nowMs = Date.now()
+  const nowMs = systemClock.wallMs()
   return create(JoinTokenSchema, {
     id: 'jt-abcdefgh2345',
     createdAtMs: BigInt(nowMs - 1_000),
@@ -120,7 +121,7 @@ export function anEvent(init: MessageInitShape<typeof EventSchema> & { sequence:
   return create(EventSchema, {
     type: 'node.enrolled',
     severity: 'info',
-    timestampMs: BigInt(Date.now()),
+    timestampMs: BigInt(systemClock.wallMs()),
     resourceType: 'node',
     resourceId: 'node-a',
     description: 'node a joined',
