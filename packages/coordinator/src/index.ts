@@ -1,1 +1,1 @@
-export {}
+export { startCoordinator, type Coordinator, type CoordinatorDeps } from './process/coordinator.ts'

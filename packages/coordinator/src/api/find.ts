@@ -1,5 +1,5 @@
 /** Names and ids of requests to records, or the error that says what there is not. */
-import { CloudlessError, problemWithLabel, problemWithSubdomain } from '@cloudless/base'
+import { CloudlessError, problemWithLabel } from '@cloudless/base'
 import type { NodeRecord, WorkloadRecord } from '@cloudless/api'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 
@@ -62,9 +62,4 @@ export function matchesLabels(
   selector: Readonly<Record<string, string>>,
 ): boolean {
   return Object.entries(selector).every(([key, value]) => labels[key] === value)
-}
-
-export function requireSubdomain(field: string, value: string): void {
-  const problem = problemWithSubdomain(value)
-  if (problem) throw new CloudlessError('invalid_argument', `${field}: ${problem}`)
 }

@@ -54,7 +54,7 @@ export function sayTransition(
   if (now.state !== old.state && now.state === ReplicaState.FAILED) {
     say(after, 'replica.failed', `has given up: ${now.message}`)
   }
-  const isWaiting = now.state === ReplicaState.STARTING && /BackOff$/.test(now.reason)
+  const isWaiting = now.state === ReplicaState.STARTING && now.reason.endsWith('BackOff')
   if (isWaiting && old.reason !== now.reason) {
     const isCrash = now.reason === 'CrashLoopBackOff'
     const type = isCrash ? 'replica.crash_loop' : 'replica.unready'

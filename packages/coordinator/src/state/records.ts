@@ -54,10 +54,6 @@ const prefixByKind: Readonly<Record<RecordKind, string>> = {
 
 export const recordKinds = Object.keys(prefixByKind) as readonly RecordKind[]
 
-export function prefixOf(kind: RecordKind): string {
-  return prefixByKind[kind]
-}
-
 export function keyOf(kind: RecordKind, id: string): string {
   return prefixByKind[kind] + id
 }
