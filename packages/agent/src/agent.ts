@@ -4,30 +4,8 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { create } from '@bufbuild/protobuf'
-import {
-  HeartbeatRequestSchema,
-  HelloSchema,
-  NodeConditionSchema,
-  ReportResourcesResponseSchema,
-  type HeartbeatRequest,
-  type Hello,
-  type Node,
-  type NodeCapabilities,
-  type NodeCondition,
-  type ReportResourcesResponse,
-  type ResourceCapacity,
-  type Taint,
-  type Welcome,
-} from '@cloudless/api'
-import {
-  CloudlessError,
-  formatDurationMs,
-  randomId,
-  version,
-  type Clock,
-  type Random,
-} from '@cloudless/base'
+import type { Node, NodeCapabilities, ResourceCapacity, Taint, Welcome } from '@cloudless/api'
+import { CloudlessError, randomId, version, type Clock, type Random } from '@cloudless/base'
 import { tlsClientOptions, type LoadedCredentials } from '@cloudless/identity'
 import type { Runtime } from '@cloudless/runtime'
 import type { Interceptor } from '@connectrpc/connect'
@@ -37,20 +15,14 @@ import { enrol } from './membership/enrolment.ts'
 import type { EnrolmentMaterial } from './membership/enrolment-material.ts'
 import { Membership, type MembershipEnd } from './membership/membership.ts'
 import { openNodeIdentity, type NodeFacts, type NodeIdentity } from './membership/node-identity.ts'
+import { NodeReport } from './membership/node-report.ts'
 import { openAssignmentRecord } from './replica/assignment-record.ts'
 import type { ReplicaMetrics } from './replica/replica-actor.ts'
 import { Supervisor } from './replica/supervisor.ts'
-import {
-  allocatableOf,
-  pressureConditions,
-  type CapacityOverrides,
-  type SystemReserve,
-} from './resources/capacity.ts'
-import { detectAddresses } from './resources/detect.ts'
+import { allocatableOf, type CapacityOverrides, type SystemReserve } from './resources/capacity.ts'
 import { planStorageLimits } from './resources/storage-limits.ts'
-import { usageMessage, UsageSampler, type UsageSample } from './resources/usage-sampler.ts'
+import { UsageSampler, type UsageSample } from './resources/usage-sampler.ts'
 import { agentServiceRoutes, errorInterceptor } from './service/agent-service.ts'
-import { containerHealthOf } from './service/container-views.ts'
 import type { ProbeHealthBoard } from './service/probe-health-board.ts'
 import {
   ReversedConnections,
@@ -65,6 +37,8 @@ export interface AgentDeps {
   readonly runtime: Runtime & { setPodCidr?(podCidr: string): void }
   readonly metrics: ReplicaMetrics
   readonly probeHealth: ProbeHealthBoard
+  /** Another object when they have changed. */
+  readonly capabilities: { readonly current: NodeCapabilities }
   /** Around every call of AgentService; for logs and metrics. */
   readonly interceptors?: readonly Interceptor[]
   readonly onSample?: (sample: UsageSample) => void
@@ -84,7 +58,6 @@ export interface AgentOptions {
   readonly coordinators: readonly string[]
   readonly trustDomain: string
   readonly capacity: ResourceCapacity
-  readonly capabilities: NodeCapabilities
   readonly overrides: CapacityOverrides
   readonly reserve: SystemReserve
   readonly bootId: string
@@ -97,8 +70,6 @@ export interface AgentOptions {
   readonly sessionWaitMs?: number
 }
 
-/** A clock further off than this is worth a condition; certificates are dated back by more. */
-const skewMsMax = 10_000
 const evictionMsMax = 60_000
 const goodbyeBackMs = 60_000
 
@@ -106,8 +77,8 @@ export class Agent {
   readonly #deps: AgentDeps
   readonly #options: AgentOptions
   readonly #identity: NodeIdentity
-  readonly #instanceId: string
   readonly #allocatable: ResourceCapacity
+  readonly #report: NodeReport
   readonly #starting = new AbortController()
   readonly #enrolled = Promise.withResolvers<void>()
   readonly supervisor: Supervisor
@@ -117,7 +88,6 @@ export class Agent {
   readonly handler: Http2Handler
   #membership: Membership | undefined
   #credentials: LoadedCredentials | undefined
-  #skewMs = 0
   #cancelRelease: () => void = () => {}
 
   constructor(deps: AgentDeps, options: AgentOptions) {
@@ -127,7 +97,6 @@ export class Agent {
     this.#deps = deps
     this.#options = options
     this.#identity = openNodeIdentity(random, dataDirectory)
-    this.#instanceId = randomId(random, 16)
     this.#allocatable = allocatableOf(options.capacity, options.reserve)
     this.supervisor = new Supervisor(
       {
@@ -153,13 +122,27 @@ export class Agent {
         onSample: (sample) => this.#sampled(sample),
       },
     )
+    const { capacity, bridgeName } = options
+    const nodeId = (): string => this.nodeId
+    this.#report = new NodeReport(
+      { ...deps, supervisor: this.supervisor, sampler: this.#sampler, nodeId },
+      {
+        capacity,
+        allocatable: this.#allocatable,
+        bootId,
+        instanceId: randomId(random, 16),
+        bridgeName,
+      },
+    )
     this.handler = connectNodeAdapter({
       routes: agentServiceRoutes({
         clock,
         runtime,
         supervisor: this.supervisor,
-        nodeId: () => this.nodeId,
-        resources: () => this.#resources(),
+        nodeId,
+        resources: () => this.#report.resources(),
+        // Told at once, so that nothing else is placed on what was just given away.
+        onReservation: () => this.#membership?.heartbeatNow(),
       }),
       interceptors: [...(deps.interceptors ?? []), errorInterceptor],
     })
@@ -249,7 +232,7 @@ export class Agent {
             nodeName: node.nodeName,
             region: node.region,
             zone: node.zone,
-            capabilities: node.capabilities,
+            capabilities: this.#deps.capabilities.current,
             capacity: node.capacity,
             allocatable: this.#allocatable,
             labels: { ...node.labels },
@@ -278,18 +261,17 @@ export class Agent {
         logger,
         identity: this.#identity,
         ports: {
-          hello: () => this.#hello(),
-          heartbeat: (roundTripMs) => this.#heartbeat(roundTripMs),
+          hello: () => this.#report.hello(),
+          heartbeat: (roundTripMs) => this.#report.heartbeat(roundTripMs),
           apply: async (update) => {
-            await this.supervisor.apply(update)
+            const applied = await this.supervisor.apply(update)
             // The coordinator has spoken: what is left was run by hand.
             if (update.full) this.supervisor.release()
+            return applied
           },
           listen: (listener) => this.supervisor.listen(listener),
           welcomed: (welcome) => this.#welcomed(welcome),
-          coordinatorTime: (wallMs, roundTripMs) => {
-            this.#skewMs = clock.wallMs() - (wallMs + roundTripMs / 2)
-          },
+          coordinatorTime: (wallMs, roundTripMs) => this.#report.heardTime(wallMs, roundTripMs),
           dialBack: (connectionId) => this.#reversed.dial(this.#membership!.address, connectionId),
         },
       },
@@ -324,66 +306,6 @@ export class Agent {
       this.#deps.logger.error({ code }, `cannot keep what the coordinator said: ${message}`)
     }
     return facts
-  }
-
-  // --- what the coordinator hears
-
-  #hello(): Hello {
-    const { capacity, capabilities, bootId, bridgeName } = this.#options
-    return create(HelloSchema, {
-      nodeId: this.nodeId,
-      agentVersion: version,
-      capabilities,
-      capacity,
-      allocatable: this.#allocatable,
-      addresses: detectAddresses([bridgeName]),
-      replicas: this.supervisor.observations(),
-      wallTimeMs: BigInt(Math.round(this.#deps.clock.wallMs())),
-      bootId,
-      instanceId: this.#instanceId,
-      runtimeReady: this.supervisor.runtimeReady,
-    })
-  }
-
-  #heartbeat(roundTripMs: number): HeartbeatRequest {
-    const sample = this.#sampler.newest
-    return create(HeartbeatRequestSchema, {
-      nodeId: this.nodeId,
-      conditions: this.#conditions(sample),
-      containerHealth: this.#deps.probeHealth
-        .entries()
-        .map(([containerId, health]) => containerHealthOf(containerId, health)),
-      wallTimeMs: BigInt(Math.round(this.#deps.clock.wallMs())),
-      roundTripMs,
-      ...(sample === undefined ? {} : { usage: usageMessage(sample.used) }),
-    })
-  }
-
-  #conditions(sample: UsageSample | undefined): NodeCondition[] {
-    const { capacity } = this.#options
-    const conditions = sample === undefined ? [] : pressureConditions(capacity, sample.used)
-    const holds = (type: string, reason: string, message: string): void => {
-      conditions.push(create(NodeConditionSchema, { type, status: 'True', reason, message }))
-    }
-    if (!this.supervisor.runtimeReady) {
-      holds('RuntimeUnavailable', 'NoAnswer', 'the container runtime does not answer')
-    }
-    if (Math.abs(this.#skewMs) > skewMsMax) {
-      const side = this.#skewMs > 0 ? 'ahead of' : 'behind'
-      const off = formatDurationMs(Math.abs(this.#skewMs))
-      holds('ClockSkew', 'ClockOff', `the clock of this node is ${off} ${side} the coordinator's`)
-    }
-    return conditions
-  }
-
-  #resources(): ReportResourcesResponse {
-    const { capacity } = this.#options
-    const sample = this.#sampler.newest
-    return create(ReportResourcesResponseSchema, {
-      capacity,
-      allocatable: this.#allocatable,
-      ...(sample === undefined ? {} : { usage: usageMessage(sample.used) }),
-    })
   }
 
   // --- what happens here

@@ -25,8 +25,8 @@ import { OutgoingQueue } from './outgoing-queue.ts'
 export interface SessionPorts {
   hello(): Hello
   heartbeat(roundTripMs: number): HeartbeatRequest
-  /** Resolves when the update is on disk. */
-  apply(update: AssignmentUpdate): Promise<void>
+  /** Resolves when it was acted on; `recorded` when all of it is on disk. */
+  apply(update: AssignmentUpdate): Promise<{ readonly recorded: boolean }>
   listen(listener: ((observations: ReplicaObservation[]) => void) | undefined): void
   welcomed(welcome: Welcome, connection: CoordinatorConnection): void
   /** The coordinator's clock, with each answer. Unix milliseconds. */
@@ -121,6 +121,11 @@ export class Session {
     this.#cancelTimer = this.#deps.clock.after(goodbyeMsMax, () => this.#abort.abort())
   }
 
+  /** Out of turn, for news that must not wait for the next one. Does nothing before the welcome. */
+  heartbeatNow(): void {
+    if (this.#welcomed && !this.#leaving && !this.#abort.signal.aborted) this.#heartbeat()
+  }
+
   #receive(message: CoordinatorMessage): void {
     const { clock, ports } = this.#deps
     this.#heardAtMs = clock.monotonicMs()
@@ -159,7 +164,7 @@ export class Session {
     this.#schedule()
   }
 
-  /** One after another; a disk that refuses is tried again for as long as the session lasts. */
+  /** One after another; what fails altogether is tried again for as long as the session lasts. */
   #apply(update: AssignmentUpdate): void {
     const before = this.#applying
     this.#applying = this.#applyAfter(before, update)
@@ -170,11 +175,12 @@ export class Session {
     const { signal } = this.#abort
     while (!signal.aborted) {
       try {
-        await this.#deps.ports.apply(update)
-        return this.#send({ case: 'applied', value: { version: update.version } })
+        const { recorded } = await this.#deps.ports.apply(update)
+        if (recorded) this.#send({ case: 'applied', value: { version: update.version } })
+        return
       } catch (reason) {
         const { code, message } = CloudlessError.from(reason)
-        this.#deps.logger.error({ code }, `cannot record assignments, trying again: ${message}`)
+        this.#deps.logger.error({ code }, `cannot apply assignments, trying again: ${message}`)
       }
       await sleep(this.#deps.clock, applyRetryMs, signal).catch(() => undefined) // Looked at above.
     }

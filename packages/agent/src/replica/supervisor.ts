@@ -1,7 +1,7 @@
 /**
  * Keeps this machine's containers as they were assigned, with or without a coordinator.
  *
- *   1. What is assigned is on disk before anything is done about it.
+ *   1. What is assigned is on disk before anything is done about it; what the disk refuses holds up nothing else.
  *   2. After a restart of the agent, what runs is adopted: same container, no restart.
  *   3. What does not run (the machine has booted) waits for the coordinator's word, and starts without it when `release` is
  *      called; a replica that was moved elsewhere meanwhile should not come up twice.
@@ -9,7 +9,13 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Assignment, AssignmentUpdate, ReplicaObservation } from '@cloudless/api'
+import { create } from '@bufbuild/protobuf'
+import {
+  AssignmentUpdateSchema,
+  type Assignment,
+  type AssignmentUpdate,
+  type ReplicaObservation,
+} from '@cloudless/api'
 import { CloudlessError, every, KeyedSerialQueue, Semaphore, type Clock } from '@cloudless/base'
 import type { ContainerInfo, Runtime, RuntimeEvent } from '@cloudless/runtime'
 import type { AgentLogger } from '../logger.ts'
@@ -18,6 +24,7 @@ import { ObservationOutbox, type ObservationListener } from './observation-outbo
 import { planAssignments, type PlannedStop } from './plan-assignments.ts'
 import { RecordKeeper } from './record-keeper.ts'
 import { recordDiffers, recordOfReplica, replicaOfRecord } from './record-of-replica.ts'
+import { RefusedAssignments, refusedObservation } from './refused-assignments.ts'
 import { ReplicaActor, type ReplicaMetrics } from './replica-actor.ts'
 import { goneObservation, observeReplica } from './replica-observation.ts'
 import { newReplica, type ReplicaMachine } from './replica-state.ts'
@@ -53,6 +60,8 @@ export class Supervisor {
   readonly #keeper: RecordKeeper
   readonly #starts: Semaphore
   readonly #outbox: ObservationOutbox
+  readonly #updates = new KeyedSerialQueue()
+  readonly #refused: RefusedAssignments
   readonly #abort = new AbortController()
   /** Containers of ours without a record, kept while a damaged record may have been theirs. */
   readonly #strays = new Map<string, ContainerInfo>()
@@ -72,6 +81,7 @@ export class Supervisor {
     this.#starts = new Semaphore(options.startConcurrency ?? 4)
     this.#outbox = new ObservationOutbox()
     this.#keeper = new RecordKeeper(deps)
+    this.#refused = new RefusedAssignments(deps.clock, () => this.#applyRefused())
   }
 
   /** Reads the record, adopts what runs and follows the runtime's events. */
@@ -115,8 +125,24 @@ export class Supervisor {
     this.#outbox.listen(listener)
   }
 
-  /** Resolves when the update is on disk; acts on it then. `resource_exhausted` when the disk is full. */
-  async apply(update: AssignmentUpdate): Promise<void> {
+  /**
+   * Acts on the update once it is on disk. `recorded` is false when the disk refused some of it: that is reported and
+   * tried again until it can be written or another update says otherwise.
+   */
+  apply(update: AssignmentUpdate): Promise<{ readonly recorded: boolean }> {
+    // A session may begin while the update of the one before is still being written.
+    return this.#updates.run('updates', () => this.#applyNow(update))
+  }
+
+  #applyRefused(): void {
+    void this.#updates.run('updates', () =>
+      this.#applyNow(create(AssignmentUpdateSchema, { upsert: this.#refused.take() })),
+    )
+  }
+
+  async #applyNow(update: AssignmentUpdate): Promise<{ readonly recorded: boolean }> {
+    if (update.full) this.#refused.take()
+    for (const { replicaId } of [...update.upsert, ...update.stop]) this.#refused.drop(replicaId)
     const known = new Map(
       [...this.#actors].map(([replicaId, actor]) => [
         replicaId,
@@ -132,18 +158,40 @@ export class Supervisor {
       const actor = this.#actors.get(assignment.replicaId)
       return actor ? [{ actor, assignment: this.#effective(assignment) }] : []
     })
-    await Promise.all([
-      ...fresh.map((state) => this.#keeper.save(this.#recordOf(state, byCoordinator))),
-      ...changed.map(({ actor, assignment }) =>
-        this.#keeper.save(this.#recordOf({ ...actor.state, assignment }, actor.options)),
-      ),
+    const begun = await Promise.all([
+      ...fresh.map(async (state) => {
+        if (!(await this.#recordAssignment(state, byCoordinator))) return undefined
+        return this.#actorFor(state)
+      }),
+      ...changed.map(async ({ actor, assignment }) => {
+        const state = { ...actor.state, assignment }
+        if (!(await this.#recordAssignment(state, actor.options))) return undefined
+        actor.send({ kind: 'replace', assignment })
+        return actor
+      }),
     ])
-    for (const { actor, assignment } of changed) actor.send({ kind: 'replace', assignment })
-    for (const state of fresh) this.#actorFor(state)
-    const wanted = [...fresh, ...changed.map(({ actor }) => actor.state)]
-    for (const state of wanted) this.#begin(state.assignment.replicaId)
+    for (const actor of begun) if (actor) this.#begin(actor.replicaId)
     for (const replicaId of plan.keep) this.#begin(replicaId)
     if (update.full) this.#removeStrays()
+    return { recorded: !begun.includes(undefined) }
+  }
+
+  async #recordAssignment(
+    state: ReplicaMachine,
+    facts: { readonly adHoc: boolean; readonly idempotencyKey: string },
+  ): Promise<boolean> {
+    const { assignment } = state
+    const { replicaId } = assignment
+    try {
+      await this.#keeper.save(this.#recordOf(state, facts))
+      return true
+    } catch (reason) {
+      const error = CloudlessError.from(reason)
+      this.#deps.logger.error({ replicaId, code: error.code }, error.message)
+      this.#refused.add(assignment)
+      if (!this.#actors.has(replicaId)) this.#outbox.push(refusedObservation(replicaId, error))
+      return false
+    }
   }
 
   /** Without a word from a coordinator: what is recorded and does not run is started. */
@@ -174,6 +222,7 @@ export class Supervisor {
   /** The agent leaves: containers stay, and everything known of them is on disk when it resolves. */
   async close(): Promise<void> {
     this.#abort.abort()
+    this.#refused.close()
     this.#stopChecking()
     for (const actor of this.#actors.values()) actor.close()
     await this.#events
