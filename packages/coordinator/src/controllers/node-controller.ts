@@ -10,12 +10,11 @@ import {
   ReplicaState,
   type Hello,
   type NodeRecord,
-  type ReplicaObservation,
   type ReplicaRecord,
 } from '@cloudless/api'
 import { CloudlessError, type Clock, type Random } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
-import { nodePhase } from '../membership/node-phase.ts'
+import { nodePhase, type NodePhaseVerdict } from '../membership/node-phase.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { withTold } from '../membership/told-facts.ts'
 import {
@@ -29,8 +28,9 @@ import {
 } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { planEvictions } from './plan-evictions.ts'
-import { applyObservation, stopping, withStatus } from './replica-records.ts'
+import { stopping, withStatus } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
+import { settleReplicas, type Settlement } from './settle-replicas.ts'
 import { WorkQueue } from './work-queue.ts'
 
 export interface NodeControllerDeps {
@@ -42,6 +42,13 @@ export interface NodeControllerDeps {
 }
 
 type Done = () => void
+
+/** One transaction in the making, and what to say once it is committed. */
+interface Step {
+  readonly preconditions: Precondition[]
+  readonly writes: Write[]
+  readonly reports: Done[]
+}
 
 export class NodeController {
   readonly #deps: NodeControllerDeps
@@ -92,7 +99,7 @@ export class NodeController {
   }
 
   async #welcomeOnce(nodeId: string, hello: Hello): Promise<Welcomed> {
-    const { state } = this.#deps
+    const { state, clock } = this.#deps
     const welcomed = await state.update((): Decision<Welcomed> => {
       const held = state.held('node', nodeId)
       if (!held) {
@@ -102,7 +109,7 @@ export class NodeController {
         )
       }
       const node = withHello(held.record, hello)
-      const settled = this.#settleReplicas(nodeId, hello)
+      const settled = settleReplicas({ state, nowMs: clock.wallMs() }, nodeId, hello)
       return {
         preconditions: [unchanged('node', held), ...settled.preconditions],
         writes: [putRecord('node', nodeId, node), ...settled.writes],
@@ -110,66 +117,6 @@ export class NodeController {
       }
     })
     return welcomed!
-  }
-
-  #settleReplicas(nodeId: string, hello: Hello): Settlement {
-    const observed = new Map(hello.replicas.map((r) => [r.replicaId, r]))
-    const settlement: Settlement = {
-      preconditions: [],
-      writes: [],
-      reclaimed: [],
-      changed: [],
-      complete: true,
-    }
-    for (const held of this.#deps.state.replicasOnNode(nodeId)) {
-      // One replica takes two writes at most: its own and its successor's.
-      if (settlement.writes.length + 2 > recordsPerTransactionMax) {
-        return { ...settlement, complete: false }
-      }
-      this.#settleReplica(held, observed.get(held.id), settlement)
-    }
-    return settlement
-  }
-
-  #settleReplica(
-    held: Held<ReplicaRecord>,
-    observation: ReplicaObservation | undefined,
-    settlement: Settlement,
-  ): void {
-    const { record, id } = held
-    const isLost = record.status!.state === ReplicaState.LOST
-    if (observation === undefined) {
-      // The agent has nothing of it: what was to be stopped is; what should run will be assigned anew.
-      if (!isLost && !record.stopping) return
-      settlement.preconditions.push(unchanged('replica', held))
-      settlement.writes.push(deleteRecord('replica', id))
-      return
-    }
-    const reporter = { nodeId: record.status!.nodeId, nowMs: this.#deps.clock.wallMs() }
-    const successor = isLost ? this.#successorOf(record) : undefined
-    const canReturn = isLost && !record.stopping && successor && isUnplaced(successor.record)
-    const before = canReturn ? reclaimed(record) : record
-    const verdict = applyObservation(before, observation, reporter)
-    if (verdict.kind === 'unchanged' && !canReturn) return
-    settlement.preconditions.push(unchanged('replica', held))
-    if (verdict.kind === 'forget') {
-      settlement.writes.push(deleteRecord('replica', id))
-      return
-    }
-    const after = verdict.kind === 'changed' ? verdict.record : before
-    settlement.writes.push(putRecord('replica', id, after))
-    settlement.changed.push([record, after])
-    if (!canReturn) return
-    settlement.preconditions.push(unchanged('replica', successor))
-    settlement.writes.push(deleteRecord('replica', successor.id))
-    settlement.reclaimed.push(after)
-  }
-
-  #successorOf(record: ReplicaRecord): Held<ReplicaRecord> | undefined {
-    const { workloadId, id } = record.status!
-    return this.#deps.state
-      .replicasOfWorkload(workloadId)
-      .find((held) => held.record.status!.replaces === id)
   }
 
   #onChanges(changes: readonly RecordChange[]): void {
@@ -211,110 +158,98 @@ export class NodeController {
     }
   }
 
-  #decide(held: Held<NodeRecord>): Decision<Done> | undefined {
-    const { state, clock, liveNodes, report } = this.#deps
+  #decide(held: Held<NodeRecord>): Decision<Done> {
+    const { state, liveNodes } = this.#deps
     const live = liveNodes.get(held.id)
     const verdict = nodePhase(held.record, live?.liveness, live?.runtimeReady ?? true)
-    const status = held.record.node!.status!
     const replicas = state.replicasOnNode(held.id)
-    const preconditions: Precondition[] = []
-    const writes: Write[] = []
-    const reports: Done[] = []
-
-    const told = withTold(held.record.node!, live?.told ?? {})
-    const news = verdict.phase !== status.phase || verdict.message !== status.message
-    if (news || told !== held.record.node) {
-      const moved = verdict.phase !== status.phase
-      const lastTransitionMs = moved ? BigInt(clock.wallMs()) : status.lastTransitionMs
-      const node = {
-        ...told,
-        status: { ...status, ...verdict, lastTransitionMs },
-      }
-      preconditions.push(unchanged('node', held))
-      writes.push(putRecord('node', held.id, { ...held.record, node }))
-      const change = {
-        before: status.phase,
-        after: verdict.phase,
-        message: verdict.message,
-        lastTransitionMs: Number(status.lastTransitionMs),
-        silentMs: live && live.lastSeenAtMs > 0 ? clock.wallMs() - live.lastSeenAtMs : undefined,
-      }
-      if (moved) reports.push(() => report.nodePhaseChanged({ ...held.record, node }, change))
-    }
-    if (verdict.phase === NodePhase.OFFLINE) {
-      const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)
-      // The changes themselves make us look again, for those that are left.
-      for (const replica of given.slice(0, recordsPerTransactionMax)) {
-        preconditions.push(unchanged('replica', replica))
-        writes.push(
-          replica.record.stopping
-            ? deleteRecord('replica', replica.id)
-            : putRecord('replica', replica.id, lost(replica.record, held.record, clock.wallMs())),
-        )
-      }
-      if (given.length > 0 && verdict.phase !== status.phase)
-        reports.push(() => report.nodeLost(held.record, given.length))
-    } else {
-      this.#evict(held, replicas, { preconditions, writes, reports })
-    }
+    const step: Step = { preconditions: [], writes: [], reports: [] }
+    this.#follow(held, verdict, step)
+    if (verdict.phase === NodePhase.OFFLINE) this.#giveUp(held.record, replicas, step)
+    else this.#evict(held, replicas, step)
+    const { preconditions, writes, reports } = step
     return { preconditions, writes, result: () => reports.forEach((say) => say()) }
   }
 
-  #evict(
-    node: Held<NodeRecord>,
-    replicas: readonly Held<ReplicaRecord>[],
-    out: { preconditions: Precondition[]; writes: Write[]; reports: Done[] },
-  ): void {
+  /** Writes down the node's phase and what it has told, where they are news. */
+  #follow(held: Held<NodeRecord>, verdict: NodePhaseVerdict, step: Step): void {
+    const { clock, liveNodes, report } = this.#deps
+    const live = liveNodes.get(held.id)
+    const status = held.record.node!.status!
+    const told = withTold(held.record.node!, live?.told ?? {})
+    const moved = verdict.phase !== status.phase
+    if (!moved && verdict.message === status.message && told === held.record.node) return
+    const lastTransitionMs = moved ? BigInt(clock.wallMs()) : status.lastTransitionMs
+    const node = { ...told, status: { ...status, ...verdict, lastTransitionMs } }
+    step.preconditions.push(unchanged('node', held))
+    step.writes.push(putRecord('node', held.id, { ...held.record, node }))
+    if (!moved) return
+    const change = {
+      before: status.phase,
+      after: verdict.phase,
+      message: verdict.message,
+      lastTransitionMs: Number(status.lastTransitionMs),
+      silentMs: live && live.lastSeenAtMs > 0 ? clock.wallMs() - live.lastSeenAtMs : undefined,
+    }
+    step.reports.push(() => report.nodePhaseChanged({ ...held.record, node }, change))
+  }
+
+  /** A lost node's replicas are lost with it; what was being stopped there is gone for good. */
+  #giveUp(node: NodeRecord, replicas: readonly Held<ReplicaRecord>[], step: Step): void {
     const { clock, report } = this.#deps
-    const plan = planEvictions(
-      node.record,
-      replicas.map((held) => held.record),
-    )
+    const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)
+    // The changes themselves make us look again, for those that are left.
+    for (const replica of given.slice(0, recordsPerTransactionMax)) {
+      step.preconditions.push(unchanged('replica', replica))
+      step.writes.push(
+        replica.record.stopping
+          ? deleteRecord('replica', replica.id)
+          : putRecord('replica', replica.id, lost(replica.record, node, clock.wallMs())),
+      )
+    }
+    const isNew = node.node!.status!.phase !== NodePhase.OFFLINE
+    if (given.length > 0 && isNew) step.reports.push(() => report.nodeLost(node, given.length))
+  }
+
+  #evict(node: Held<NodeRecord>, replicas: readonly Held<ReplicaRecord>[], step: Step): void {
+    const records = replicas.map((held) => held.record)
+    const plan = planEvictions(node.record, records)
     const heldById = new Map(replicas.map((held) => [held.id, held]))
     for (const { replica, kind, reason } of plan.slice(0, recordsPerTransactionMax)) {
       const held = heldById.get(replica.status!.id)!
-      out.preconditions.push(unchanged('replica', held))
+      step.preconditions.push(unchanged('replica', held))
       const record = {
         replace: (): ReplicaRecord => ({ ...replica, replaceWanted: true, replaceReason: reason }),
         keep: (): ReplicaRecord => ({ ...replica, replaceWanted: false, replaceReason: '' }),
         stop: (): ReplicaRecord => stopping(replica, reason, undefined),
       }[kind]()
-      out.writes.push(putRecord('replica', held.id, record))
+      step.writes.push(putRecord('replica', held.id, record))
     }
-    const { drainStartedAtMs, drainDeadlineMs } = node.record
-    if (drainStartedAtMs === 0n) {
-      this.#saidOfDrain.delete(node.id)
-      return
-    }
-    const isStuck = clock.wallMs() >= Number(drainDeadlineMs)
-    const word = replicas.length === 0 ? 'drained' : isStuck ? 'stuck' : undefined
-    if (word === undefined || this.#saidOfDrain.get(node.id) === word) return
+    const word = this.#wordOfDrain(node.record, replicas.length)
+    if (word === undefined) this.#saidOfDrain.delete(node.id)
+    else step.reports.push(() => this.#sayOfDrain(node, word, replicas.length))
+  }
+
+  /** What there is to say of the node's drain. Undefined: it is not drained, or still has its time. */
+  #wordOfDrain(node: NodeRecord, replicasLeft: number): DrainWord | undefined {
+    if (node.drainStartedAtMs === 0n) return undefined
+    if (replicasLeft === 0) return 'drained'
+    return this.#deps.clock.wallMs() >= Number(node.drainDeadlineMs) ? 'stuck' : undefined
+  }
+
+  #sayOfDrain(node: Held<NodeRecord>, word: DrainWord, replicasLeft: number): void {
+    if (this.#saidOfDrain.get(node.id) === word) return
     this.#saidOfDrain.set(node.id, word)
-    out.reports.push(() => {
-      if (word === 'drained') report.nodeDrained(node.record)
-      else report.drainStuck(node.record, replicas.length)
-    })
+    if (word === 'drained') this.#deps.report.nodeDrained(node.record)
+    else this.#deps.report.drainStuck(node.record, replicasLeft)
   }
 }
 
 type DrainWord = 'drained' | 'stuck'
 
-interface Settlement {
-  readonly preconditions: Precondition[]
-  readonly writes: Write[]
-  readonly reclaimed: ReplicaRecord[]
-  readonly changed: [ReplicaRecord, ReplicaRecord | undefined][]
-  /** False when one transaction does not take all: what is left needs another look. */
-  readonly complete: boolean
-}
-
 interface Welcomed {
   readonly node: NodeRecord
   readonly settled: Settlement
-}
-
-function isUnplaced(replica: ReplicaRecord): boolean {
-  return replica.status!.nodeId === ''
 }
 
 function lost(replica: ReplicaRecord, node: NodeRecord, nowMs: number): ReplicaRecord {
@@ -327,15 +262,6 @@ function lost(replica: ReplicaRecord, node: NodeRecord, nowMs: number): ReplicaR
       message: `node ${node.node!.name} was lost; a replacement takes over`,
     },
     { lostAtMs: BigInt(nowMs) },
-  )
-}
-
-/** Taken back before anything else took its place. */
-function reclaimed(replica: ReplicaRecord): ReplicaRecord {
-  return withStatus(
-    replica,
-    { state: ReplicaState.SCHEDULED, reason: '', message: '' },
-    { lostAtMs: 0n },
   )
 }
 
