@@ -7,8 +7,10 @@ import { create } from '@bufbuild/protobuf'
 import {
   fromConnectError,
   NodeCapabilitiesSchema,
+  PowerSource,
   ReplicaState,
   ResourceCapacitySchema,
+  type NodeCapabilities,
 } from '@cloudless/api'
 import { CloudlessError, systemClock, systemRandom } from '@cloudless/base'
 import { loadCredentials } from '@cloudless/identity'
@@ -24,6 +26,7 @@ let directory: string
 let coordinator: FakeCoordinator
 let runtime: FakeRuntime
 let logger: QuietLogger
+let capabilities: { current: NodeCapabilities }
 let running: { agent: Agent; ended: Promise<MembershipEnd> }[]
 
 beforeEach(async () => {
@@ -31,6 +34,7 @@ beforeEach(async () => {
   coordinator = await FakeCoordinator.open(join(directory, 'ca'))
   runtime = new FakeRuntime()
   logger = new QuietLogger()
+  capabilities = { current: create(NodeCapabilitiesSchema, {}) }
   running = []
 })
 
@@ -51,6 +55,7 @@ function startAgent(options: Partial<AgentOptions> = {}) {
     runtime,
     metrics: quietMetrics,
     probeHealth: new ProbeHealthBoard(systemClock),
+    capabilities,
   }
   const none = { cpuCores: 0, memoryMb: 0, storageGb: 0, bandwidthMbps: 0 }
   const agent = new Agent(deps, {
@@ -64,7 +69,6 @@ function startAgent(options: Partial<AgentOptions> = {}) {
     coordinators: [],
     trustDomain: 'cloudless',
     capacity: create(ResourceCapacitySchema, { cpuMillicores: 2_000 }),
-    capabilities: create(NodeCapabilitiesSchema, {}),
     overrides: none,
     reserve: { cpuPercent: 10, memoryPercent: 10, storagePercent: 10 },
     bootId: 'boot-1',
@@ -244,6 +248,37 @@ describe('a session', () => {
   })
 })
 
+describe('what the node says of itself', () => {
+  it('has its capabilities again only when they have changed', async () => {
+    const { session } = await startMember()
+    assert.ok(session.of('hello')[0]?.capabilities)
+    await waitFor('heartbeats', () => session.of('heartbeat').length >= 3)
+    assert.ok(session.of('heartbeat').every((beat) => beat.capabilities === undefined))
+    const powerSource = PowerSource.BATTERY
+    capabilities.current = create(NodeCapabilitiesSchema, { powerSource })
+    const count = session.of('heartbeat').length
+    await waitFor('more heartbeats', () => session.of('heartbeat').length >= count + 3)
+    const told = session.of('heartbeat').flatMap((beat) => beat.capabilities ?? [])
+    assert.deepEqual(
+      told.map((one) => one.powerSource),
+      [powerSource],
+    )
+  })
+
+  it('names a clock that is an hour off, and stays a member', async () => {
+    coordinator.clockAheadMs = 3_600_000
+    const { session } = await startMember()
+    const condition = await waitFor('the condition', () =>
+      session
+        .of('heartbeat')
+        .flatMap((beat) => beat.conditions)
+        .find(({ type }) => type === 'ClockSkew'),
+    )
+    assert.match(condition.message, /behind the coordinator's/)
+    assert.equal(session.ended, false)
+  })
+})
+
 describe('certificates', () => {
   it('are renewed in time without a new session', async () => {
     coordinator.certificateLifetimeMs = 2_000
@@ -338,6 +373,38 @@ describe('the reversed connection', () => {
     assert.equal((await client.stopContainer({ containerId })).exitCode, 143)
     await client.stopContainer({ containerId, remove: true })
     assert.equal((await client.listContainers({})).total, 0)
+  })
+
+  it('gives containers run by hand only what is left, and tells at once what they hold', async () => {
+    coordinator.heartbeatIntervalMs = 60_000 // What is told is told out of turn.
+    const { client, session } = await call()
+    session.send(upsert('web-1', { resources: { requests: { cpuMillicores: 800 } } }))
+    await waitFor('running', () => runtime.containers.has('web-1'))
+    const asking = (name: string, cpuMillicores: number) => {
+      const spec = { image: 'busybox', resources: { requests: { cpuMillicores } } }
+      return client.runContainer({ name, spec })
+    }
+    const reasonOf = (attempt: Promise<unknown>) =>
+      attempt.then(
+        () => assert.fail('it was let in'),
+        (thrown: unknown) => fromConnectError(thrown),
+      )
+    const refusal = await reasonOf(asking('big', 1_001))
+    assert.equal(refusal.code, 'resource_exhausted')
+    assert.match(refusal.message, /big does not fit.*1001m of CPU \(1000m left\)/)
+    const both = await Promise.allSettled([asking('one', 600), asking('two', 600)])
+    assert.deepEqual(both.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
+    const told = () => session.of('heartbeat').at(-1)?.allocatable?.cpuMillicores
+    await waitFor('less to give', () => told() === 1_200)
+    const { containers } = await client.listContainers({})
+    const { containerId } = containers.find((one) => one.containerId.startsWith('run-'))!
+    const { fragments } = await client.getFragments({})
+    assert.deepEqual(
+      fragments.map(({ replicaId }) => replicaId),
+      [containerId, 'web-1'],
+    )
+    await client.stopContainer({ containerId, remove: true })
+    await waitFor('all of it again', () => told() === 1_800)
   })
 
   it('restarts a replica by hand, and refuses to remove it', async () => {

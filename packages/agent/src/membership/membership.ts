@@ -105,6 +105,11 @@ export class Membership {
     this.#leaving.abort()
   }
 
+  /** Tells what is new now, if there is a session. */
+  heartbeatNow(): void {
+    this.#session?.heartbeatNow()
+  }
+
   async #once(address: string): Promise<SessionEnd> {
     const { clock, logger } = this.#deps
     const credentialsBefore = this.#renewal.credentials

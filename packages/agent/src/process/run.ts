@@ -4,6 +4,7 @@ import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { systemClock, systemRandom, CloudlessError, version, type ErrorCode } from '@cloudless/base'
 import {
+  buildFacts,
   createAgentMetrics,
   createLogger,
   createObservingInterceptor,
@@ -13,6 +14,7 @@ import { Agent } from '../agent.ts'
 import { prepareEnrolment, type EnrolmentMaterial } from '../membership/enrolment-material.ts'
 import type { MembershipEnd } from '../membership/membership.ts'
 import { capacityOf } from '../resources/capacity.ts'
+import { CapabilityWatch } from '../resources/capability-watch.ts'
 import { detectBootId, detectCapabilities, detectCapacity } from '../resources/detect.ts'
 import { ProbeHealthBoard } from '../service/probe-health-board.ts'
 import { lockDataDirectory } from './data-directory-lock.ts'
@@ -40,13 +42,21 @@ export async function run(settings: AgentSettings): Promise<number> {
     { clock, random, logger: logger.child('runtime') },
     optionsOf.runtimeOptionsOf(settings),
   )
-  const metrics = createAgentMetrics({ clock })
+  const metrics = createAgentMetrics({ clock }, buildFacts())
   const probeHealth = new ProbeHealthBoard(clock)
-  const [detected, runtimeVersion, bootId] = await Promise.all([
+  const [detected, bootId] = await Promise.all([
     detectCapacity(clock, settings.data_dir),
-    within(runtimeVersionMsMax, runtime.version()).catch(() => ''), // Said by the supervisor.
     detectBootId(),
   ])
+  const capabilities = await CapabilityWatch.open({
+    clock,
+    logger,
+    detect: async () => {
+      const asked = within(runtimeVersionMsMax, runtime.version())
+      const runtimeVersion = await asked.catch(() => '') // Said by the supervisor.
+      return detectCapabilities(runtimeVersion, detected.gpuModels.length)
+    },
+  })
   const overrides = optionsOf.overridesOf(settings)
   const agent = new Agent(
     {
@@ -56,6 +66,7 @@ export async function run(settings: AgentSettings): Promise<number> {
       runtime,
       metrics: replicaMetrics(metrics, probeHealth),
       probeHealth,
+      capabilities,
       interceptors: [
         createObservingInterceptor({
           clock,
@@ -77,7 +88,6 @@ export async function run(settings: AgentSettings): Promise<number> {
       coordinators: settings.coordinator_addr,
       trustDomain: settings.trust_domain,
       capacity: capacityOf(detected, overrides),
-      capabilities: await detectCapabilities(runtimeVersion, detected.gpuModels.length),
       overrides,
       reserve: optionsOf.reserveOf(settings),
       bootId,
@@ -114,6 +124,7 @@ export async function run(settings: AgentSettings): Promise<number> {
   } finally {
     cancelFlush()
     closeEndpoints()
+    capabilities.close()
     await runtime.close()
     lock.close()
   }

@@ -10,16 +10,18 @@ import {
   PullImageResponseSchema,
   toConnectError,
   validateWorkloadSpec,
+  type Assignment,
   type PullImageResponse,
   type ReportResourcesResponse,
   type RunContainerRequest,
   type StopContainerRequest,
 } from '@cloudless/api'
-import { CloudlessError, problemWithLabel, type Clock } from '@cloudless/base'
+import { CloudlessError, problemWithLabel, Semaphore, type Clock } from '@cloudless/base'
 import type { PullProgress, Runtime } from '@cloudless/runtime'
 import type { ConnectRouter, HandlerContext, Interceptor } from '@connectrpc/connect'
 import type { ReplicaActor } from '../replica/replica-actor.ts'
 import type { Supervisor } from '../replica/supervisor.ts'
+import { lessReserved, reservedBy, shortagesFor } from '../resources/reservation.ts'
 import { containerStatsOf, containerStatusOf, fragmentOf } from './container-views.ts'
 import { converse, runCommand } from './exec-handlers.ts'
 import { streamLogs } from './log-handler.ts'
@@ -31,15 +33,19 @@ export interface AgentServiceDeps {
   readonly supervisor: Supervisor
   readonly nodeId: () => string
   readonly resources: () => ReportResourcesResponse
+  /** What containers run by hand hold of the node has changed. */
+  readonly onReservation: () => void
 }
 
 /** Registers the service; for connectNodeAdapter. */
 export function agentServiceRoutes(deps: AgentServiceDeps): (router: ConnectRouter) => void {
   const { runtime, supervisor } = deps
+  // One after another: each is let in on what those before it have left.
+  const admissions = new Semaphore(1)
   const find = (id: string): ReplicaActor => findActor(supervisor, id)
   return (router) => {
     router.service(AgentService, {
-      runContainer: (request) => runContainer(deps, request),
+      runContainer: (request) => admissions.run(() => runContainer(deps, request)),
       stopContainer: (request, context) => stopContainer(deps, request, context),
       getContainerStatus: async ({ containerId }) =>
         containerStatusOf(find(containerId).state, await usageOf(runtime, containerId)),
@@ -66,8 +72,7 @@ export function agentServiceRoutes(deps: AgentServiceDeps): (router: ConnectRout
         ),
       reportResources: () => deps.resources(),
       getFragments: (request) => {
-        const held = [...supervisor.replicas()].filter((actor) => !actor.options.adHoc)
-        const page = pageOf(held, (actor) => actor.replicaId, request)
+        const page = pageOf([...supervisor.replicas()], (actor) => actor.replicaId, request)
         const fragments = page.items.map(({ state }) => fragmentOf(state, deps.nodeId()))
         return { fragments, nextToken: page.nextToken, total: page.total }
       },
@@ -116,7 +121,7 @@ async function* withCodes<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
 const adHocPrefix = 'run-'
 
 async function runContainer(
-  { supervisor }: AgentServiceDeps,
+  deps: AgentServiceDeps,
   request: RunContainerRequest,
 ): Promise<{ containerId: string }> {
   const problem = problemWithLabel(request.name)
@@ -134,12 +139,29 @@ async function runContainer(
     spec: defaultWorkloadSpec(request.spec),
     action: 'run',
   })
-  await supervisor.runByHand(assignment, request.idempotencyKey)
+  requireRoom(deps, assignment)
+  await deps.supervisor.runByHand(assignment, request.idempotencyKey)
+  deps.onReservation()
   return { containerId }
 }
 
+/** What replicas and other containers have left must do, as the scheduler sees to for replicas. */
+function requireRoom({ supervisor, resources }: AgentServiceDeps, assignment: Assignment): void {
+  if (supervisor.find(assignment.replicaId) !== undefined) return // Has its room, or is refused for its name.
+  const replicas = [...supervisor.replicas()].filter(({ options }) => !options.adHoc)
+  const assigned = reservedBy(replicas.map(({ state }) => state))
+  const left = lessReserved(resources().allocatable!, assigned)
+  const short = shortagesFor(assignment, left)
+  if (short.length === 0) return
+  throw new CloudlessError(
+    'resource_exhausted',
+    `container ${assignment.workloadName} does not fit on this node: it asks for ${short.join(', ')}; ` +
+      'ask for less, or choose another node',
+  )
+}
+
 async function stopContainer(
-  { supervisor }: AgentServiceDeps,
+  { supervisor, onReservation }: AgentServiceDeps,
   request: StopContainerRequest,
   context: HandlerContext,
 ): Promise<{ exitCode: number }> {
@@ -157,6 +179,7 @@ async function stopContainer(
   } else actor.send({ kind: request.remove ? 'stop' : 'halt', graceMs })
   const inBetween = request.remove ? anyButRemoved : ['stopping', 'cancelling']
   await supervisor.until(() => !inBetween.includes(actor.state.stage), context.signal)
+  if (actor.options.adHoc) onReservation()
   return { exitCode: actor.state.lastEnd?.exitCode ?? 0 }
 }
 

@@ -57,6 +57,8 @@ export class FakeCoordinator {
   readonly renewals: string[] = []
   certificateLifetimeMs = 3_600_000
   heartbeatIntervalMs = 50
+  /** Of this machine's clock. */
+  clockAheadMs = 0
   /** Silent sessions acknowledge nothing. */
   silent = false
   refuse: CloudlessError | undefined
@@ -212,7 +214,7 @@ export class FakeCoordinator {
         const { message: inner } = message
         const times = {
           heartbeatIntervalMs: BigInt(this.heartbeatIntervalMs),
-          wallTimeMs: BigInt(Math.round(systemClock.wallMs())),
+          wallTimeMs: BigInt(Math.round(systemClock.wallMs() + this.clockAheadMs)),
         }
         if (inner.case === 'hello') {
           const node = { id: inner.value.nodeId, name: 'n1', podCidr: '10.244.7.0/24' }
