@@ -1,29 +1,20 @@
-/** CoordinatorService's calls about workloads and their replicas. */
-import { clone, create, equals } from '@bufbuild/protobuf'
+/** CoordinatorService's calls about workloads; those that only read stand apart. */
+import { clone, create } from '@bufbuild/protobuf'
 import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import {
   ApplyOutcome,
   ApplyWorkloadResponseSchema,
   defaultWorkload,
   errorOfProblems,
-  ListReplicasResponseSchema,
-  ListWorkloadsResponseSchema,
-  sameTemplate,
   validateWorkload,
-  WatchWorkloadsResponseSchema,
   WorkloadRecordSchema,
   WorkloadSchema,
-  WorkloadSpecSchema,
   type ApplyWorkloadRequest,
   type CreateWorkloadRequest,
   type DeleteWorkloadRequest,
-  type GetWorkloadRequest,
-  type ListReplicasRequest,
-  type ListWorkloadsRequest,
   type RestartWorkloadRequest,
   type ScaleWorkloadRequest,
   type UpdateWorkloadRequest,
-  type WatchWorkloadsRequest,
   type Workload,
   type WorkloadRecord,
 } from '@cloudless/api'
@@ -37,19 +28,10 @@ import {
   type Held,
 } from '../state/cluster-state.ts'
 import { rememberNothing, type Remember } from '../state/remember.ts'
-import type { Call } from './call.ts'
-import {
-  findWorkload,
-  matchesLabels,
-  namespaceDefault,
-  noWorkload,
-  requireNode,
-  requireWorkload,
-  workloadIdOf,
-} from './find.ts'
-import { pageOf } from './paging.ts'
-import { watchRecords } from './watch.ts'
-import { viewWorkload } from './workload-view.ts'
+import { findWorkload, noWorkload, requireWorkload, workloadIdOf } from './find.ts'
+import { alreadyExists, beingDeleted, sameContent, updatedRecord } from './workload-changes.ts'
+import { workloadReadingHandlers } from './workload-reading-handlers.ts'
+import { viewHeldWorkload, viewWorkload } from './workload-view.ts'
 
 export interface WorkloadHandlersDeps {
   readonly state: ClusterState
@@ -83,15 +65,10 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     return plain
   }
 
-  function view(id: string, withReplicas = true): Workload {
+  function view(id: string): Workload {
     const held = state.held('workload', id)
     if (!held) throw new CloudlessError('not_found', `workload "${id}" was deleted meanwhile`)
-    return viewHeld(held, withReplicas)
-  }
-
-  function viewHeld(held: Held<WorkloadRecord>, withReplicas: boolean): Workload {
-    const replicas = state.replicasOfWorkload(held.id).map((replica) => replica.record)
-    return viewWorkload(held.record, replicas, { withReplicas, modRevision: held.modRevision })
+    return viewHeldWorkload(state, held, true)
   }
 
   function decideCreate(
@@ -128,7 +105,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
   /** Undefined when the record is already as asked. */
   function decideUpdate(held: Held<WorkloadRecord>, workload: Workload): Decision<WorkloadRecord> {
     if (held.record.deletedAtMs > 0n) throw beingDeleted(workload)
-    const record = updated(held.record, workload, clock.wallMs())
+    const record = updatedRecord(held.record, workload, clock.wallMs())
     if (sameContent(held.record.workload!, workload)) {
       return { preconditions: [], writes: [], result: held.record }
     }
@@ -191,6 +168,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
   }
 
   return {
+    ...workloadReadingHandlers(state),
     createWorkload,
     updateWorkload,
 
@@ -222,52 +200,6 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
       return create(EmptySchema)
     },
 
-    getWorkload: (request: GetWorkloadRequest): Workload =>
-      viewHeld(requireWorkload(state, request.workloadId, request.namespace), true),
-
-    listWorkloads(request: ListWorkloadsRequest) {
-      const matching = [...state.all('workload')].filter((held) => matchesWorkload(held, request))
-      const page = pageOf(matching, ({ record: { workload } }) => keyOfWorkload(workload!), request)
-      return create(ListWorkloadsResponseSchema, {
-        workloads: page.items.map((held) => viewHeld(held, false)),
-        nextToken: page.nextToken,
-        total: page.total,
-      })
-    },
-
-    async *watchWorkloads(request: WatchWorkloadsRequest, call: Call) {
-      const single = request.workloadId !== ''
-      const only = single
-        ? requireWorkload(state, request.workloadId, request.namespace).id
-        : undefined
-      const accepts = (held: Held<WorkloadRecord>): boolean =>
-        single ? held.id === only : matchesWorkload(held, request)
-      const source = {
-        current: () => {
-          const workloads = new Map<string, Workload>()
-          for (const held of state.all('workload')) {
-            if (accepts(held)) workloads.set(held.id, viewHeld(held, single))
-          }
-          return workloads
-        },
-        *concerned(changes: Parameters<Parameters<ClusterState['listen']>[0]>[0]) {
-          for (const { kind, id, before, after } of changes) {
-            if (kind === 'workload') yield id
-            if (kind !== 'replica') continue
-            const replica = (after ?? before) as { status?: { workloadId: string } }
-            yield replica.status!.workloadId
-          }
-        },
-        view: (id: string) => {
-          const held = state.held('workload', id)
-          return held && accepts(held) ? viewHeld(held, single) : undefined
-        },
-      }
-      for await (const { kind, item } of watchRecords(state, source, call.signal)) {
-        yield create(WatchWorkloadsResponseSchema, { kind, ...(item && { workload: item }) })
-      }
-    },
-
     async scaleWorkload(request: ScaleWorkloadRequest): Promise<Workload> {
       const { replicas } = request
       if (replicas < 0 || replicas > replicasMax) {
@@ -295,106 +227,5 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
       }))
       return view(id)
     },
-
-    listReplicas(request: ListReplicasRequest) {
-      const nodeId = request.nodeId === '' ? undefined : requireNode(state, request.nodeId).id
-      const workloadId =
-        request.workloadId === ''
-          ? undefined
-          : requireWorkload(state, request.workloadId, request.namespace).id
-      const all =
-        workloadId !== undefined
-          ? state.replicasOfWorkload(workloadId)
-          : nodeId !== undefined
-            ? state.replicasOnNode(nodeId)
-            : [...state.all('replica')]
-      const matching = all
-        .map((held) => held.record.status!)
-        .filter((status) => nodeId === undefined || status.nodeId === nodeId)
-        .filter(
-          (status) =>
-            workloadId !== undefined ||
-            request.namespace === '' ||
-            status.namespace === request.namespace,
-        )
-      const page = pageOf(matching, (status) => status.id, request)
-      return create(ListReplicasResponseSchema, {
-        replicas: [...page.items],
-        nextToken: page.nextToken,
-        total: page.total,
-      })
-    },
   }
-}
-
-/** The record after an update; its revision grows when what runs must be replaced. */
-function updated(record: WorkloadRecord, workload: Workload, nowMs: number): WorkloadRecord {
-  const before = record.workload!
-  const changed = !sameTemplate(before.spec!, workload.spec!)
-  return {
-    ...record,
-    workload: {
-      ...workload,
-      createdAtMs: before.createdAtMs,
-      updatedAtMs: BigInt(nowMs),
-      revision: changed ? before.revision + 1n : before.revision,
-    },
-  }
-}
-
-function sameContent(before: Workload, after: Workload): boolean {
-  return (
-    equals(WorkloadSpecSchema, before.spec!, after.spec!) &&
-    sameEntries(before.labels, after.labels) &&
-    sameEntries(before.annotations, after.annotations)
-  )
-}
-
-function sameEntries(
-  a: Readonly<Record<string, string>>,
-  b: Readonly<Record<string, string>>,
-): boolean {
-  const keys = Object.keys(a)
-  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
-}
-
-function keyOfWorkload(workload: Workload): string {
-  return `${workload.namespace}/${workload.name}`
-}
-
-function matchesWorkload(
-  { record: { workload } }: Held<WorkloadRecord>,
-  filter: {
-    readonly namespace: string
-    readonly labelSelector: Readonly<Record<string, string>>
-  },
-): boolean {
-  return (
-    (filter.namespace === '' || workload!.namespace === filter.namespace) &&
-    matchesLabels(workload!.labels, filter.labelSelector)
-  )
-}
-
-function alreadyExists(existing: Held<WorkloadRecord>, workload: Workload): CloudlessError {
-  const { name, namespace } = existing.record.workload!
-  if (name === workload.name) {
-    if (existing.record.deletedAtMs > 0n) return beingDeleted(workload)
-    return new CloudlessError(
-      'already_exists',
-      `workload "${name}" exists in namespace "${namespace}": use apply or update to change it`,
-    )
-  }
-  return new CloudlessError(
-    'already_exists',
-    `the id "${existing.id}" is taken by workload "${name}" in namespace "${namespace}": ` +
-      'give this one another name',
-  )
-}
-
-function beingDeleted(workload: Workload): CloudlessError {
-  return new CloudlessError(
-    'failed_precondition',
-    `workload "${workload.name}" in namespace "${workload.namespace || namespaceDefault}" is ` +
-      'being deleted: wait until it is gone and try again',
-  )
 }

@@ -10,6 +10,7 @@ import {
   type WorkloadRecord,
   type WorkloadStatus,
 } from '@cloudless/api'
+import type { ClusterState, Held } from '../state/cluster-state.ts'
 
 export interface WorkloadViewOptions {
   /** Fill status.replicas. */
@@ -27,6 +28,16 @@ export function viewWorkload(
     resourceVersion: BigInt(options.modRevision),
     status: statusOf(record, replicas, options.withReplicas),
   }
+}
+
+/** The same of a held record, with the replicas there are now. */
+export function viewHeldWorkload(
+  state: Pick<ClusterState, 'replicasOfWorkload'>,
+  held: Held<WorkloadRecord>,
+  withReplicas: boolean,
+): Workload {
+  const replicas = state.replicasOfWorkload(held.id).map((replica) => replica.record)
+  return viewWorkload(held.record, replicas, { withReplicas, modRevision: held.modRevision })
 }
 
 export function statusOf(
