@@ -171,6 +171,16 @@ describe('a run that ends', () => {
     })
   }
 
+  it('for want of memory says which limit it was', () => {
+    const limited = create(AssignmentSchema, {
+      replicaId: 'web-abcd2345',
+      spec: { image: 'nginx:1', resources: { limits: { memoryBytes: 33_554_432n } } },
+    })
+    const replica = new Play(newReplica(limited)).run().exit(137, true)
+    assert.match(replica.state.message, /more memory than its limit of 32 ?Mi/)
+    assert.match(play().run().exit(137, true).state.message, /the machine ran out of memory/)
+  })
+
   it('waits twice as long each time, up to five minutes, and says so', () => {
     const replica = play().run()
     const waits: number[] = []

@@ -53,7 +53,9 @@ export function stepReplica(state: ReplicaMachine, event: ReplicaEvent, now: Now
       if (state.stage === 'cancelling') return afterCancelled(state)
       return state.stage === 'starting' ? startFailed(state, event, now) : same(state)
     case 'exited':
-      return state.stage === 'running' ? ended(state, runEndOf(event), now, 'policy') : same(state)
+      return state.stage === 'running'
+        ? ended(state, runEndOf(state, event), now, 'policy')
+        : same(state)
     case 'vanished':
       return state.stage === 'running' ? ended(state, vanishedEnd(now), now, 'policy') : same(state)
     case 'stop-done':
@@ -216,12 +218,16 @@ function ended(
   return { state: waiting.state, effects: [count] }
 }
 
-function runEndOf(event: {
-  readonly exitCode: number
-  readonly oomKilled: boolean
-  readonly finishedAtMs: number
-}): RunEnd {
-  const described = describeExit(event.exitCode, event.oomKilled)
+function runEndOf(
+  state: ReplicaMachine,
+  event: {
+    readonly exitCode: number
+    readonly oomKilled: boolean
+    readonly finishedAtMs: number
+  },
+): RunEnd {
+  const memoryBytesMax = Number(state.assignment.spec?.resources?.limits?.memoryBytes ?? 0n)
+  const described = describeExit(event.exitCode, event.oomKilled, memoryBytesMax)
   return { exitCode: event.exitCode, ...described, atMs: event.finishedAtMs }
 }
 
@@ -404,11 +410,11 @@ function afterStopped(
   const next = { ...state, graceMs: undefined, cleanupFailuresInRow: 0 }
   const exitCode = event.exitCode ?? -1
   if (state.aftermath === 'remove') {
-    return remove({ ...next, lastEnd: runEndOf({ ...event, exitCode }) })
+    return remove({ ...next, lastEnd: runEndOf(state, { ...event, exitCode }) })
   }
   if (state.aftermath === 'start') return pull(next)
   if (state.aftermath === 'hold') {
-    return held({ ...next, lastEnd: runEndOf({ ...event, exitCode }) })
+    return held({ ...next, lastEnd: runEndOf(state, { ...event, exitCode }) })
   }
   const asked = state.lastEnd?.reason === probeFailedReason
   if (state.aftermath === 'fail') {
@@ -421,7 +427,7 @@ function afterStopped(
     const end = { ...state.lastEnd, exitCode: exitCode === 0 ? 143 : exitCode }
     return ended(next, end, now, 'liveness_failure')
   }
-  return ended(next, runEndOf({ ...event, exitCode }), now, 'manual')
+  return ended(next, runEndOf(state, { ...event, exitCode }), now, 'manual')
 }
 
 function remove(state: ReplicaMachine): ReplicaStep {

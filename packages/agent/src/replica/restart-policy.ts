@@ -1,6 +1,6 @@
 /** Whether and when a replica whose run has ended is started again. Pure. */
 import { RestartPolicyKind, type RestartPolicy } from '@cloudless/api'
-import { formatDurationMs } from '@cloudless/base'
+import { formatBytes, formatDurationMs } from '@cloudless/base'
 import type { RunEnd } from './replica-state.ts'
 
 export const restartDelayMsDefault = 1_000
@@ -70,16 +70,18 @@ export function crashLoopMessage(
   return `${end.message} (${times}); next start in ${formatDurationMs(delayMs)}, at ${nextTry}`
 }
 
-/** Why a process ended, from what the kernel says. */
+/** Why a process ended, from what the kernel says. `memoryBytesMax` is the container's limit; 0: none. */
 export function describeExit(
   exitCode: number,
   oomKilled: boolean,
+  memoryBytesMax: number,
 ): { readonly reason: string; readonly message: string } {
   if (oomKilled) {
-    return {
-      reason: 'OOMKilled',
-      message: `killed by the kernel for using more memory than its limit, exit code ${exitCode}`,
-    }
+    const why =
+      memoryBytesMax > 0
+        ? `for using more memory than its limit of ${formatBytes(memoryBytesMax)}`
+        : 'because the machine ran out of memory; the container has no limit of its own'
+    return { reason: 'OOMKilled', message: `killed by the kernel ${why}, exit code ${exitCode}` }
   }
   if (exitCode === 0) return { reason: 'Completed', message: 'ended with exit code 0' }
   const signal = exitCode > 128 && exitCode < 160 ? `, signal ${exitCode - 128}` : ''
