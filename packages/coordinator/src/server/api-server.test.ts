@@ -397,6 +397,21 @@ test('closes within its grace though streams are open', async (t) => {
   await until('every connection is closed', () => fixture.server.connectionCount() === 0)
 })
 
+test('forgets a call when it has been answered, and closes at once when none runs', async (t) => {
+  const fixture = await startTestServer(t, {
+    coordinator: { getNode: () => ({}) },
+    options: { shutdownGraceMs: 60_000 },
+  })
+  const operator = await credentialsFor(fixture.ca, 'operator', 'admin')
+  const client = createClient(CoordinatorService, transportTo(t, fixture, operator))
+  for (let n = 0; n < 3; n++) await client.getNode({})
+  const headers = json
+  await fetchPath(fixture, path('GetNode'), { credentials: operator, headers, body: '{}' })
+  let closed = false
+  void fixture.server.close().then(() => (closed = true))
+  await until('the end of the server', () => closed)
+})
+
 test('keeps strangers from crowding out members', async (t) => {
   const fixture = await startTestServer(t, {
     coordinator: { getNode: () => ({ id: 'ok' }) },

@@ -86,7 +86,8 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
     if (handler === undefined) return false
     const call = startCall(deps, request, connection)
     const controller = new AbortController()
-    const release = connection.addCall(controller, handler.method)
+    // Not when the promise below settles: the library's waits for an event that HTTP/2 responses do not have.
+    response.once('close', connection.addCall(controller, handler.method))
     for (const [name, id] of Object.entries(idHeaders(call))) response.setHeader(name, id)
     const values = createContextValues().set(callContextKey, { ...call, ended: controller.signal })
     const universal = universalRequestFromNodeRequest(request, response, undefined, values)
@@ -101,7 +102,6 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
         }
         response.destroy()
       })
-      .finally(release)
     return true
   }
 }
