@@ -25,6 +25,7 @@ export {
 export { logLevels, parseLogLevel, type LogLevel } from './logging/log-level.ts'
 export { createLogger, type Logger, type LoggerDeps, type LoggerOptions } from './logging/logger.ts'
 export { createAgentMetrics, type AgentMetrics } from './metrics/agent-metrics.ts'
+export { buildFacts } from './metrics/build-facts.ts'
 export {
   createCoordinatorMetrics,
   type CoordinatorMetrics,

@@ -3,6 +3,12 @@ export { describeRejections } from './filter.ts'
 export { labelOf, meetsRequirement } from './labels.ts'
 export { noResources } from './model.ts'
 export type * from './model.ts'
-export { explain, schedule, type Explanation, type ScheduleOptions } from './schedule.ts'
+export {
+  explain,
+  schedule,
+  type Explanation,
+  type ScheduleOptions,
+  type SchedulePhase,
+} from './schedule.ts'
 export { defaultWeights, normaliseWeights } from './score.ts'
 export { tolerates } from './tolerations.ts'

@@ -27,6 +27,19 @@ describe('placing', () => {
     assert.equal(nodesOf(schedule(nodes, replicas(2, { requests: small }))), 'b b')
   })
 
+  it('does all of its work in a phase, for whoever times it, and decides the same', () => {
+    const nodes = [aNode('a'), aNode('b')]
+    const phases = new Set<string>()
+    const placements = schedule(nodes, replicas(3, { requests: small }), {
+      around: (phase, work) => {
+        phases.add(phase)
+        return work()
+      },
+    })
+    assert.deepEqual([...phases], ['filter', 'score'])
+    assert.deepEqual(placements, schedule(nodes, replicas(3, { requests: small })))
+  })
+
   it('fills a node to the brim and not beyond', () => {
     const nodes = [aNode('a', { allocatable: { ...aNode('a').allocatable, cpuMillis: 2_500 } })]
     assert.equal(nodesOf(schedule(nodes, replicas(3, { requests: small }))), 'a a -')

@@ -18,9 +18,13 @@ import { placeOf } from './labels.ts'
 import type { NodeView, PendingReplica, Placement, ScoreTerms, ScoreWeights } from './model.ts'
 import { defaultWeights, normaliseWeights, scoreNode, scoreTermsOf } from './score.ts'
 
+export type SchedulePhase = 'filter' | 'score'
+
 export interface ScheduleOptions {
   /** `defaultWeights` when not given. */
   readonly weights?: ScoreWeights
+  /** Does each piece of the work, for whoever times it; called many times in one batch. Only does it when not given. */
+  readonly around?: <Result>(phase: SchedulePhase, work: () => Result) => Result
 }
 
 /** One placement per pending replica, in the order they were decided. */
@@ -31,14 +35,17 @@ export function schedule(
 ): Placement[] {
   const weights = normaliseWeights(options.weights ?? defaultWeights)
   const board = new Board(nodes)
+  const around: Around = options.around ?? ((_, work) => work())
   let survey: Survey | undefined
   return inOrderOfPlacement(pending).map((replica) => {
     if (survey === undefined || !survey.serves(replica)) {
-      survey = new Survey(board, replica, weights)
+      survey = new Survey(board, replica, { weights, around })
     }
     return survey.place(replica)
   })
 }
+
+type Around = NonNullable<ScheduleOptions['around']>
 
 export type Explanation =
   | { readonly kind: 'rejected'; readonly nodeId: string; readonly reason: string }
@@ -84,16 +91,22 @@ class Survey {
   readonly #board: Board
   readonly #kind: string
   readonly #weights: ScoreWeights
+  readonly #around: Around
   #affinity: AffinityTerms
   /** By node: the reason why not, or the score. */
-  readonly #verdicts: (string | number)[]
+  #verdicts: (string | number)[]
 
-  constructor(board: Board, replica: PendingReplica, weights: ScoreWeights) {
+  constructor(
+    board: Board,
+    replica: PendingReplica,
+    { weights, around }: { readonly weights: ScoreWeights; readonly around: Around },
+  ) {
     this.#board = board
     this.#kind = kindOf(replica)
     this.#weights = weights
+    this.#around = around
     this.#affinity = findAffinityTerms(replica, board.nodes)
-    this.#verdicts = board.nodes.map((node) => this.#verdictOn(replica, node))
+    this.#verdicts = this.#verdictsOn(replica, board.nodes)
   }
 
   serves(replica: PendingReplica): boolean {
@@ -101,7 +114,7 @@ class Survey {
   }
 
   place(replica: PendingReplica): Placement {
-    const index = this.#best(replica)
+    const index = this.#around('score', () => this.#best(replica))
     const node = this.#board.nodes[index]
     if (node === undefined) {
       const rejections = countRejections(this.#verdicts as string[])
@@ -120,10 +133,14 @@ class Survey {
     return placement
   }
 
-  #verdictOn(replica: PendingReplica, node: NodeView): string | number {
-    return (
-      rejectionOf(replica, node, this.#affinity) ??
-      scoreNode(replica, node, this.#affinity, this.#weights)
+  #verdictsOn(replica: PendingReplica, nodes: readonly NodeView[]): (string | number)[] {
+    const rejections = this.#around('filter', () =>
+      nodes.map((node) => rejectionOf(replica, node, this.#affinity)),
+    )
+    return this.#around('score', () =>
+      nodes.map(
+        (node, n) => rejections[n] ?? scoreNode(replica, node, this.#affinity, this.#weights),
+      ),
     )
   }
 
@@ -133,9 +150,9 @@ class Survey {
     const terms = [...replica.affinity, ...replica.antiAffinity]
     if (terms.some(({ subject }) => subject === 'workload')) {
       this.#affinity = findAffinityTerms(replica, nodes)
-      for (const [at, node] of nodes.entries()) this.#verdicts[at] = this.#verdictOn(replica, node)
+      this.#verdicts = this.#verdictsOn(replica, nodes)
     } else {
-      this.#verdicts[index] = this.#verdictOn(replica, nodes[index]!)
+      this.#verdicts[index] = this.#verdictsOn(replica, [nodes[index]!])[0]!
     }
   }
 

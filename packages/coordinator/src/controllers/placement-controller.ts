@@ -19,6 +19,7 @@ import {
   describeRejections,
   schedule,
   type Placement,
+  type SchedulePhase,
   type ScoreWeights,
 } from '@cloudless/scheduler'
 import {
@@ -139,7 +140,7 @@ export class PlacementController {
       while (this.#due.size > 0 && !this.#closed) await this.#placeBatch()
       this.#failures = 0
     } catch (reason) {
-      this.#deps.report.error('placing replicas', reason)
+      this.#deps.report.schedulingFailed(reason)
       const delayMs = backoffDelayMs(this.#deps.random, this.#failures++, retryBackoff)
       this.#cancelRetry = this.#deps.clock.after(delayMs, () => {
         this.#cancelRetry = undefined
@@ -151,19 +152,19 @@ export class PlacementController {
   async #placeBatch(): Promise<void> {
     const { state, clock, report } = this.#deps
     const ids = this.#takeBatch()
-    let decideSeconds = 0
+    const spentMs = { filter: 0, score: 0 }
     const startMs = clock.monotonicMs()
     try {
-      const outcome = await state.update(() => {
-        const decideStartMs = clock.monotonicMs()
-        const decision = this.#decide(ids)
-        decideSeconds = (clock.monotonicMs() - decideStartMs) / 1_000
-        return decision
-      })
-      const bindSeconds = (clock.monotonicMs() - startMs) / 1_000 - decideSeconds
+      const outcome = await state.update(() => this.#decide(ids, spentMs))
+      const bindMs = clock.monotonicMs() - startMs - spentMs.filter - spentMs.score
       outcome?.say()
       if (!outcome || outcome.placed + outcome.unplaceable === 0) return
-      report.scheduled({ ...outcome, decideSeconds, bindSeconds })
+      report.scheduled({
+        ...outcome,
+        filterSeconds: spentMs.filter / 1_000,
+        scoreSeconds: spentMs.score / 1_000,
+        bindSeconds: bindMs / 1_000,
+      })
     } catch (reason) {
       for (const id of ids) this.#due.add(id)
       throw reason
@@ -188,8 +189,8 @@ export class PlacementController {
     return ids
   }
 
-  #decide(ids: readonly string[]): Decision<Outcome> {
-    const { state, view } = this.#deps
+  #decide(ids: readonly string[], spentMs: Record<SchedulePhase, number>): Decision<Outcome> {
+    const { state, view, clock } = this.#deps
     const heldById = new Map<string, Held<ReplicaRecord>>()
     for (const id of ids) {
       const held = state.held('replica', id)
@@ -198,7 +199,15 @@ export class PlacementController {
     const pending = [...heldById.values()].map(({ record }) =>
       pendingReplicaOf(record, excludedNodeIds(state, record)),
     )
-    const placements = schedule(view.nodes(), pending, { weights: this.#options.weights })
+    const placements = schedule(view.nodes(), pending, {
+      weights: this.#options.weights,
+      around: (phase, work) => {
+        const startMs = clock.monotonicMs()
+        const result = work()
+        spentMs[phase] += clock.monotonicMs() - startMs
+        return result
+      },
+    })
     const draft = { preconditions: [] as Precondition[], writes: [] as Write[], say: [] as Say[] }
     const nodeIds = new Set<string>()
     for (const placement of placements) {
@@ -229,11 +238,12 @@ export class PlacementController {
   ): void {
     const node = this.#deps.state.get('node', placement.nodeId)!
     const predecessor = this.#deps.state.get('replica', held.record.status!.replaces)
-    const lostAtMs = Number(predecessor?.lostAtMs ?? 0n)
     const record = placedOn(held.record, node, placement.score, this.#deps.clock.wallMs())
     draft.preconditions.push(unchanged('replica', held))
     draft.writes.push(putRecord('replica', held.id, record))
-    draft.say.push(() => this.#deps.report.replicaPlaced(record, node, placement.score, lostAtMs))
+    draft.say.push(() =>
+      this.#deps.report.replicaPlaced(record, node, placement.score, predecessor),
+    )
   }
 
   #leave(

@@ -10,20 +10,28 @@ export interface Reporter {
   replicaStopping(replica: ReplicaRecord, reason: string): void
   replicaChanged(before: ReplicaRecord, after: ReplicaRecord | undefined): void
   replicaReclaimed(replica: ReplicaRecord): void
-  /** `lostAtMs`: when the replica it stands in for was lost, unix milliseconds; 0 when it stands in for none. */
-  replicaPlaced(replica: ReplicaRecord, node: NodeRecord, score: number, lostAtMs: number): void
+  /** `predecessor`: the replica it stands in for. */
+  replicaPlaced(
+    replica: ReplicaRecord,
+    node: NodeRecord,
+    score: number,
+    predecessor: ReplicaRecord | undefined,
+  ): void
   /** Nothing could take it; said once for each new reason. */
   replicaUnplaceable(replica: ReplicaRecord, message: string, isReplacement: boolean): void
   /** Every replica of a new workload is ready for the first time. */
   workloadReady(workload: WorkloadRecord, sinceCreationMs: number): void
   workloadDeleted(workload: WorkloadRecord): void
-  /** A batch of decisions was made: seconds spent filtering and scoring, and committing. */
+  /** A batch of decisions was made: seconds spent finding nodes that will do, choosing among them, and committing. */
   scheduled(batch: {
     readonly placed: number
     readonly unplaceable: number
-    readonly decideSeconds: number
+    readonly filterSeconds: number
+    readonly scoreSeconds: number
     readonly bindSeconds: number
   }): void
+  /** The batch could not be decided or committed; it is tried again. */
+  schedulingFailed(reason: unknown): void
   error(what: string, reason: unknown): void
 }
 

@@ -8,6 +8,9 @@ export interface AdmissionRules {
   readonly allowHostNamespaces: boolean
 }
 
+/** In `details.reason` of the refusal. */
+export const policyReason = 'policy_violation'
+
 /** Throws `permission_denied` naming each rule that is broken, its field and the setting that decides. */
 export function admitWorkload(rules: AdmissionRules, workload: Workload): void {
   const violations = [...violationsOf(rules, workload)]
@@ -16,6 +19,7 @@ export function admitWorkload(rules: AdmissionRules, workload: Workload): void {
     'permission_denied',
     `workload "${workload.name}" is not allowed here: ` +
       violations.map((violation, n) => `${n + 1}. ${violation}`).join('; '),
+    { details: { reason: policyReason } },
   )
 }
 

@@ -40,9 +40,11 @@ export async function startCoordinator(
   const foundation = await openFoundation(deps, settings, opened)
   const control = startControlPlane(foundation, options, opened)
   const server = await openDoors(foundation, control, options, opened)
+  const addresses = server.addresses.map(({ host, port }) => `${host}:${port}`)
+  foundation.observed.serving(addresses)
   const all = opened.move()
   return {
-    addresses: server.addresses.map(({ host, port }) => `${host}:${port}`),
+    addresses,
     failed: foundation.failed,
     close: () => all.disposeAsync(),
   }
@@ -82,7 +84,7 @@ async function openDoors(
       ca: authority,
       gateway,
       observer: observed.calls,
-      readiness: () => ({ ready: true }),
+      readiness: observed.readiness,
       metrics: async () => {
         await refreshStoreGauges(metrics, store)
         const { contentType, body } = await metrics.expose()

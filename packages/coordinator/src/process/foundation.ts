@@ -39,10 +39,11 @@ export async function openFoundation(
   makePrivateDirectory(settings.data_dir)
   const directory = caDirectoryOf(settings.data_dir)
   const authority = await openCertificateAuthority(deps, { directory, trustDomain })
-  const store = await createSqliteStore(deps, { path: metadataPathOf(settings.data_dir) })
-  opened.defer(() => store.close())
-  const observed = await deps.observe(store)
+  const bare = await createSqliteStore(deps, { path: metadataPathOf(settings.data_dir) })
+  opened.defer(() => bare.close())
+  const observed = await deps.observe(bare)
   opened.defer(() => observed.close())
+  const { store } = observed
 
   const following = new AbortController()
   opened.defer(() => following.abort())

@@ -24,7 +24,14 @@ const evictionGraceMs = 100
 export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) {
   const { clock, observed, sessions, liveNodes, placement } = deps
   const { advertised, weights } = options
-  const admit = (workload: Workload): void => admitWorkload(options.admission, workload)
+  const admit = (workload: Workload): void => {
+    try {
+      admitWorkload(options.admission, workload)
+    } catch (reason) {
+      observed.policyViolated(workload, reason)
+      throw reason
+    }
+  }
   return {
     nodes: nodeHandlers(
       {

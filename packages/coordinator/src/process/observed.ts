@@ -1,12 +1,20 @@
 /** What the outside learns of this coordinator: its log, its figures and the cluster's events. */
-import type { HeartbeatRequest, JoinToken, NodeRecord, WorkloadRecord } from '@cloudless/api'
+import type {
+  HeartbeatRequest,
+  JoinToken,
+  NodeRecord,
+  Workload,
+  WorkloadRecord,
+} from '@cloudless/api'
 import { messageOf, type Clock, type Random } from '@cloudless/base'
 import type { MetadataStore } from '@cloudless/metadata'
 import {
+  buildFacts,
   createCoordinatorMetrics,
   createLogger,
   type CoordinatorMetrics,
   EventLog,
+  type EventType,
   runWithContext,
   type Logger,
 } from '@cloudless/observability'
@@ -16,8 +24,11 @@ import type { Reporter } from '../controllers/reporter.ts'
 import type { Enrolled } from '../membership/enrolment.ts'
 import type { Renewed } from '../membership/renewal.ts'
 import type { CallObserver } from '../server/call-observer.ts'
+import type { Readiness } from '../server/http-paths.ts'
 import { createCallObserver } from './call-reports.ts'
+import { measureStore } from './measured-store.ts'
 import { createReporter } from './reporter.ts'
+import { StoreHealth } from './store-health.ts'
 
 export interface Observed {
   readonly logger: Logger
@@ -25,6 +36,11 @@ export interface Observed {
   readonly events: EventLog
   readonly report: Reporter
   readonly calls: CallObserver
+  /** The store that was given, with its operations counted and timed. */
+  readonly store: MetadataStore
+  readonly readiness: () => Readiness
+  /** The doors are open. */
+  serving(addresses: readonly string[]): void
   heartbeat(nodeId: string, heartbeat: HeartbeatRequest): void
   enrolled(enrolled: Enrolled): void
   enrolmentRefused(nodeName: string, reason: unknown): void
@@ -33,6 +49,7 @@ export interface Observed {
   nodeRemoved(node: NodeRecord): void
   workloadChanged(workload: WorkloadRecord, action: WorkloadAction, before?: WorkloadRecord): void
   tokenChanged(token: JoinToken, action: 'create' | 'revoke'): void
+  policyViolated(workload: Workload, reason: unknown): void
   /** Writes the events that wait. */
   close(): Promise<void>
 }
@@ -41,6 +58,8 @@ export interface ObservedDeps {
   readonly clock: Clock
   readonly random: Random
   readonly store: MetadataStore
+  /** To standard output when not given. */
+  readonly logger?: Logger
 }
 
 export interface ObservedOptions {
@@ -54,20 +73,37 @@ export async function createObserved(
   deps: ObservedDeps,
   options: ObservedOptions,
 ): Promise<Observed> {
-  const logger = createLogger({ name: 'coordinator', level: options.logLevel })
-  const metrics = createCoordinatorMetrics(deps)
-  metrics.leadership.isLeader.set({}, 1)
+  const logger = deps.logger ?? createLogger({ name: 'coordinator', level: options.logLevel })
+  const metrics = createCoordinatorMetrics(deps, buildFacts())
+  const health = new StoreHealth(deps)
+  const onTransaction = health.note.bind(health)
+  const store = measureStore({ clock: deps.clock, metrics, onTransaction }, deps.store)
   const events = await EventLog.open(
-    { ...deps, logger },
+    { ...deps, store, logger },
     { systemId: options.coordinatorId, eventsMax: options.eventsMax },
   )
   const report = createReporter({ clock: deps.clock, logger, metrics, events })
+  const say = (type: EventType, what: string): void => {
+    const { coordinatorId } = options
+    const description = `coordinator "${coordinatorId}" ${what}`
+    events.append({ type, resourceType: 'coordinator', resourceId: coordinatorId, description })
+  }
   return {
     logger,
     metrics,
     events,
     report,
     calls: createCallObserver({ logger, metrics, events }),
+    store,
+    readiness: () => health.readiness,
+
+    serving(addresses) {
+      // The only coordinator leads as soon as it serves.
+      metrics.leadership.elections.increment({ result: 'won' })
+      metrics.leadership.isLeader.set({}, 1)
+      say('coordinator.started', `serves at ${addresses.join(', ')}`)
+      say('coordinator.leader_elected', 'leads: it is the only coordinator')
+    },
 
     heartbeat(nodeId, heartbeat) {
       if (heartbeat.roundTripMs <= 0) return
@@ -149,7 +185,23 @@ export async function createObserved(
       })
     },
 
-    close: () => events.close(),
+    policyViolated(workload, reason) {
+      const { name, namespace } = workload
+      events.append({
+        type: 'security.policy_violation',
+        resourceType: 'workload',
+        resourceId: name,
+        namespace,
+        description: `workload "${name}" asks for what is not allowed here`,
+        error: messageOf(reason),
+      })
+    },
+
+    async close() {
+      health.close()
+      say('coordinator.stopped', 'stops serving')
+      await events.close()
+    },
   }
 }
 

@@ -1,5 +1,5 @@
 /** Turns what controllers did into events, figures and log lines. */
-import { NodePhase } from '@cloudless/api'
+import { NodePhase, type ReplicaRecord } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
 import type { CoordinatorMetrics, EventLog, Logger } from '@cloudless/observability'
 import type { Reporter } from '../controllers/reporter.ts'
@@ -90,11 +90,13 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         })
       }
     },
-    replicaPlaced(replica, node, score, lostAtMs) {
+    replicaPlaced(replica, node, score, predecessor) {
       metrics.scheduling.decisions.increment({ result: 'success' })
       metrics.scheduling.placementScore.observe({ node_id: node.node!.id }, score * 100)
+      const moved = predecessor && reasonOfMove(predecessor)
+      if (moved) metrics.scheduling.reschedules.increment({ reason: moved })
+      const lostAtMs = Number(predecessor?.lostAtMs ?? 0n)
       if (lostAtMs > 0) {
-        metrics.scheduling.reschedules.increment({ reason: 'node_lost' })
         const latencySeconds = (clock.wallMs() - lostAtMs) / 1_000
         metrics.scheduling.rescheduleLatencySeconds.observe({}, latencySeconds)
       }
@@ -104,10 +106,13 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
       })
     },
     replicaUnplaceable(replica, message, isReplacement) {
-      const none = replica.status!.pendingReasons.length === 0
+      const { pendingReasons } = replica.status!
+      const none = pendingReasons.length === 0
       metrics.scheduling.decisions.increment({ result: none ? 'no_nodes' : 'failure' })
       if (isReplacement) {
-        metrics.scheduling.rescheduleFailures.increment({ reason: 'insufficient_capacity' })
+        const isConstrained = pendingReasons.some(({ reason }) => isConstraint(reason))
+        const reason = isConstrained ? 'constraint_violation' : 'insufficient_capacity'
+        metrics.scheduling.rescheduleFailures.increment({ reason })
       }
       say(replica, 'scheduling.placement_failed', `has no place: ${message}`)
     },
@@ -125,12 +130,40 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         description: `every replica of workload "${name}" is ready`,
       })
     },
-    scheduled({ decideSeconds, bindSeconds }) {
-      metrics.scheduling.durationSeconds.observe({ phase: 'score' }, decideSeconds)
-      metrics.scheduling.durationSeconds.observe({ phase: 'bind' }, bindSeconds)
+    scheduled({ filterSeconds, scoreSeconds, bindSeconds }) {
+      const { durationSeconds } = metrics.scheduling
+      durationSeconds.observe({ phase: 'filter' }, filterSeconds)
+      durationSeconds.observe({ phase: 'score' }, scoreSeconds)
+      durationSeconds.observe({ phase: 'bind' }, bindSeconds)
+    },
+    schedulingFailed(reason) {
+      metrics.scheduling.rescheduleFailures.increment({ reason: 'scheduler_error' })
+      logger.error({ error: reason }, 'placing replicas failed; it is tried again')
     },
     error(what, reason) {
       logger.error({ error: reason }, `${what} failed; it is tried again`)
     },
   }
+}
+
+/** Reasons that are counted by themselves; what an operator writes into a request is not one of them. */
+const countedMoves = ['drained', 'tainted', 'restarted', 'rescheduled']
+
+/** Why the work of a replica goes to another; undefined for an update, which is no move. */
+function reasonOfMove({
+  lostAtMs,
+  replaceWanted,
+  replaceReason,
+}: ReplicaRecord): string | undefined {
+  if (lostAtMs > 0n) return 'node_lost'
+  if (!replaceWanted) return undefined
+  return countedMoves.includes(replaceReason) ? replaceReason : 'other'
+}
+
+/** What the phase filter says of a node that takes nothing. */
+const phaseReasons = ['not heard from', 'enrolling', 'cordoned', 'draining', 'offline', 'failed']
+
+/** A node would be there and have room, but the replica asks for another. */
+function isConstraint(reason: string): boolean {
+  return !reason.startsWith('not enough ') && !phaseReasons.includes(reason)
 }

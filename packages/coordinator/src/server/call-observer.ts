@@ -29,6 +29,8 @@ export interface CallOutcome {
 export interface CallObserver {
   readonly callStarted?: (facts: CallFacts) => void
   readonly callEnded?: (facts: CallFacts, outcome: CallOutcome) => void
+  /** One message of a stream came or went. */
+  readonly streamMessage?: (method: ObservedMethod, direction: 'received' | 'sent') => void
   /** Something outside any call went wrong and was survived. */
   readonly problem?: (message: string, reason: unknown) => void
 }

@@ -19,13 +19,18 @@ export function createServerInterceptor(deps: {
     const call = contextIn(request.contextValues)
     const report = createOutcomeReporter(deps, request.method, call)
     const checked = (message: unknown): void => requireOwnVoice(deps.clock, call, request, message)
+    const received = (message: unknown): void => {
+      deps.observer.streamMessage?.(request.method, 'received')
+      checked(message)
+    }
+    const sent = (): void => deps.observer.streamMessage?.(request.method, 'sent')
     const signal = AbortSignal.any([request.signal, call.ended])
     try {
       if (!request.stream) checked(request.message)
       const response = await untilAborted(
         next(
           request.stream
-            ? { ...request, signal, message: eachChecked(request.message, checked) }
+            ? { ...request, signal, message: eachChecked(request.message, received) }
             : { ...request, signal },
         ),
         signal,
@@ -34,7 +39,7 @@ export function createServerInterceptor(deps: {
         report(undefined)
         return response
       }
-      return { ...response, message: reported(endedBy(response.message, signal), report) }
+      return { ...response, message: reported(endedBy(response.message, signal), report, sent) }
     } catch (reason) {
       throw report(reason)
     }
@@ -101,10 +106,14 @@ async function* endedBy<Message>(
 async function* reported<Message>(
   messages: AsyncIterable<Message>,
   report: (reason: unknown) => unknown,
+  sent: () => void,
 ): AsyncGenerator<Message> {
   let finished = false
   try {
-    yield* messages
+    for await (const message of messages) {
+      sent()
+      yield message
+    }
     finished = true
     report(undefined)
   } catch (reason) {
