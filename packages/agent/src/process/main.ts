@@ -8,6 +8,8 @@ import {
   version,
   type Values,
 } from '@cloudless/base'
+import { lockDataDirectory } from './data-directory-lock.ts'
+import { prepareFirstStart } from './join-token.ts'
 import { agentSettings } from './settings.ts'
 
 const usage = `The agent of Cloudless: runs containers on this machine for a cluster.
@@ -57,13 +59,25 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     const settings = await load(first === verb ? args.slice(1) : args)
     if (typeof settings === 'number') return settings
-    if (verb === 'run') return await (await import('./run.ts')).run(settings)
+    if (verb === 'run') return await start(settings)
     console.log(JSON.stringify(printableConfiguration(agentSettings, settings), null, 2))
     return await (await import('./inspect.ts')).inspect(settings)
   } catch (reason) {
     const error = CloudlessError.from(reason)
     console.error(`agent: ${error.message}`)
     return error.code === 'invalid_argument' ? exitCodes.usage : exitCodes.failed
+  }
+}
+
+/** What a first start waits for longest begins before the rest is loaded. */
+async function start(settings: AgentSettings): Promise<number> {
+  const lock = await lockDataDirectory(settings.data_dir)
+  try {
+    const material = prepareFirstStart(settings)
+    const { run } = await import('./run.ts')
+    return await run(settings, material)
+  } finally {
+    lock.close()
   }
 }
 

@@ -17,12 +17,6 @@ export function nodeNameOf(settings: AgentSettings): string {
   throw new CloudlessError('invalid_argument', `node_name: "${name}" ${problem}`)
 }
 
-/** The token given, or what its file holds. */
-export function joinTokenOf(settings: AgentSettings): string {
-  if (settings.join_token !== '' || settings.join_token_file === '') return settings.join_token
-  return readNamedFile('join_token_file', settings.join_token_file).trim()
-}
-
 export function overridesOf(settings: AgentSettings): CapacityOverrides {
   return {
     cpuCores: settings['resources.cpu_cores'],
@@ -85,7 +79,13 @@ export function runtimeOptionsOf(settings: AgentSettings): ContainerdRuntimeOpti
 
 function credentialsOf(path: string): readonly RegistryCredential[] {
   if (path === '') return []
-  const text = readNamedFile('images.credentials_file', path)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (reason) {
+    const said = `images.credentials_file: ${messageOf(reason)}`
+    throw new CloudlessError('invalid_argument', said, { cause: reason })
+  }
   try {
     const list = JSON.parse(text) as readonly RegistryCredential[]
     const whole = Array.isArray(list) && list.every((one) => typeof one?.registry === 'string')
@@ -97,12 +97,4 @@ function credentialsOf(path: string): readonly RegistryCredential[] {
     'invalid_argument',
     `images.credentials_file: ${path} is not a JSON list of {name, registry, username, password}`,
   )
-}
-
-function readNamedFile(key: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (reason) {
-    throw new CloudlessError('invalid_argument', `${key}: ${messageOf(reason)}`, { cause: reason })
-  }
 }

@@ -1,7 +1,5 @@
 /** `agent run`: makes the agent's parts from the configuration, serves until told to stop, and leaves in order. */
-import { existsSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
-import { join } from 'node:path'
 import { systemClock, systemRandom, CloudlessError, version, type ErrorCode } from '@cloudless/base'
 import {
   buildFacts,
@@ -11,15 +9,15 @@ import {
 } from '@cloudless/observability'
 import { createContainerdRuntime } from '@cloudless/runtime'
 import { Agent } from '../agent.ts'
-import { prepareEnrolment, type EnrolmentMaterial } from '../membership/enrolment-material.ts'
+import type { EnrolmentMaterial } from '../membership/enrolment-material.ts'
 import type { MembershipEnd } from '../membership/membership.ts'
 import { capacityOf } from '../resources/capacity.ts'
 import { CapabilityWatch } from '../resources/capability-watch.ts'
 import { detectBootId, detectCapabilities, detectCapacity } from '../resources/detect.ts'
 import { ProbeHealthBoard } from '../service/probe-health-board.ts'
-import { lockDataDirectory } from './data-directory-lock.ts'
 import { listenDirectly } from './direct-listener.ts'
 import { listenForEndpoints, type EndpointSources } from './http-endpoints.ts'
+import { joinTokenOf } from './join-token.ts'
 import { exitCodes, type AgentSettings } from './main.ts'
 import { replicaMetrics } from './metrics-adapter.ts'
 import * as optionsOf from './options-of.ts'
@@ -32,12 +30,13 @@ const runtimeVersionMsMax = 2_000
 /** By then everything that an ordinary day needs has been loaded. */
 const compiledAfterMs = 10_000
 
-export async function run(settings: AgentSettings): Promise<number> {
+/** The data directory is locked by the caller. Resolves with the exit code. */
+export async function run(
+  settings: AgentSettings,
+  enrolmentMaterial: Promise<EnrolmentMaterial> | undefined,
+): Promise<number> {
   const logger = createLogger({ name: 'agent', level: settings.log_level })
   exitOnCrash((message) => logger.fatal({}, message))
-  const lock = await lockDataDirectory(settings.data_dir)
-  const joinToken = optionsOf.joinTokenOf(settings)
-  const enrolmentMaterial = prepareEarly(joinToken, join(settings.data_dir, 'identity'))
   const runtime = createContainerdRuntime(
     { clock, random, logger: logger.child('runtime') },
     optionsOf.runtimeOptionsOf(settings),
@@ -83,7 +82,7 @@ export async function run(settings: AgentSettings): Promise<number> {
       zone: settings.zone,
       labels: settings.labels,
       taints: optionsOf.taintsOf(settings),
-      joinToken,
+      joinToken: joinTokenOf(settings),
       ...(enrolmentMaterial === undefined ? {} : { enrolmentMaterial }),
       coordinators: settings.coordinator_addr,
       trustDomain: settings.trust_domain,
@@ -126,19 +125,7 @@ export async function run(settings: AgentSettings): Promise<number> {
     closeEndpoints()
     capabilities.close()
     await runtime.close()
-    lock.close()
   }
-}
-
-/** The key is made while the machine is looked at, when this is the first start. */
-function prepareEarly(
-  token: string,
-  identityDirectory: string,
-): Promise<EnrolmentMaterial> | undefined {
-  if (token === '' || existsSync(join(identityDirectory, 'current'))) return undefined
-  const material = prepareEnrolment({ token, identityDirectory })
-  material.catch(() => undefined) // Thrown by the enrolment, which awaits it.
-  return material
 }
 
 /** Somebody has to act on these: starting again will not help. */

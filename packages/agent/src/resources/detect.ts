@@ -80,10 +80,10 @@ async function detectBandwidth(): Promise<number> {
   return mbps > 0 ? mbps * 1e6 : bandwidthBpsDefault
 }
 
-const probeMsMax = 120
-const probeWritesMax = 400
+const probeMsMax = 50
+const probeWritesMax = 200
 
-/** Measured once in the life of the data directory: a synced 4 KiB write after another for an eighth of a second. */
+/** Measured once in the life of the data directory: a synced 4 KiB write after another for a twentieth of a second. */
 async function detectIopsClass(clock: Clock, dataDirectory: string): Promise<string> {
   const cachePath = join(dataDirectory, 'disk-speed.json')
   const kept = /"iops":\s*(\d+)/.exec(await readText(cachePath))?.[1]
