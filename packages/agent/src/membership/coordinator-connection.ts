@@ -1,6 +1,6 @@
 /** One HTTP/2 connection to one coordinator. Its TLS checks the CA and the SPIFFE type, never the host's name. */
 import { CoordinatorService } from '@cloudless/api'
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, parseAddress, type Address } from '@cloudless/base'
 import { tlsClientOptions, type Credentials } from '@cloudless/identity'
 import { createClient, type Client } from '@connectrpc/connect'
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node'
@@ -48,19 +48,15 @@ export function connectToCoordinator(options: ConnectionOptions): CoordinatorCon
   }
 }
 
+const portDefault = 8080
+
 /** "[::1]:8080", "host:8080" or "host" (port 8080). `invalid_argument` when it is none of them. */
-export function parseAddress(text: string): { readonly host: string; readonly port: number } {
-  const shape = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s/]+))(?::(\d{1,5}))?$/
-  const [, six, plain, port] = shape.exec(text.trim()) ?? []
-  const host = six ?? plain
-  const number = Number(port ?? 8080)
-  if (host !== undefined && number > 0 && number < 65_536) return { host, port: number }
+export function parseCoordinatorAddress(text: string): Address {
+  const trimmed = text.trim()
+  const address = parseAddress(trimmed) ?? parseAddress(`${trimmed}:${portDefault}`)
+  if (address && address.host !== '' && address.port > 0) return address
   throw new CloudlessError(
     'invalid_argument',
     `"${text}" is not a coordinator's address: write host:port, such as 192.168.1.10:8080`,
   )
-}
-
-export function formatAddress({ host, port }: { host: string; port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

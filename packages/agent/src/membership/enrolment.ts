@@ -10,6 +10,7 @@ import { EnrollNodeRequestSchema, fromConnectError, type Node } from '@cloudless
 import {
   backoffDelayMs,
   CloudlessError,
+  formatAddress,
   sleep,
   type Clock,
   type ErrorCode,
@@ -22,7 +23,7 @@ import {
   type PendingEnrolment,
 } from '@cloudless/identity'
 import type { AgentLogger } from '../logger.ts'
-import { connectToCoordinator, formatAddress, parseAddress } from './coordinator-connection.ts'
+import { connectToCoordinator, parseCoordinatorAddress } from './coordinator-connection.ts'
 import { prepareEnrolment, type EnrolmentMaterial } from './enrolment-material.ts'
 import type { NodeIdentity } from './node-identity.ts'
 
@@ -104,7 +105,7 @@ async function enrolAt(
   { claims, pending, address }: Attempt,
 ): Promise<Omit<Enrolled, 'addresses'>> {
   const { signal, trustDomain, token } = options
-  const { host, port } = parseAddress(address)
+  const { host, port } = parseCoordinatorAddress(address)
   const fingerprint = claims.caFingerprint
   const caPem = await fetchCaCertificate({ host, port, fingerprint, timeoutMs: callMsMax, signal })
   const connection = connectToCoordinator({

@@ -2,14 +2,20 @@
  * Stays connected to some coordinator for as long as the agent runs: tries each address in turn, backs off between rounds,
  * renews the certificate, and ends only when the agent leaves or the membership has ended.
  */
-import { backoffDelayMs, CloudlessError, sleep, type Clock, type Random } from '@cloudless/base'
+import {
+  backoffDelayMs,
+  CloudlessError,
+  formatAddress,
+  sleep,
+  type Clock,
+  type Random,
+} from '@cloudless/base'
 import type { LoadedCredentials } from '@cloudless/identity'
 import type { AgentLogger } from '../logger.ts'
 import { CertificateRenewal } from './certificate-renewal.ts'
 import {
   connectToCoordinator,
-  formatAddress,
-  parseAddress,
+  parseCoordinatorAddress,
   type CoordinatorConnection,
 } from './coordinator-connection.ts'
 import type { NodeIdentity } from './node-identity.ts'
@@ -50,7 +56,9 @@ export class Membership {
     this.#deps = deps
     this.#options = options
     this.#renewal = new CertificateRenewal(deps, options.credentials)
-    this.#addresses = options.addresses.map((address) => formatAddress(parseAddress(address)))
+    this.#addresses = options.addresses.map((address) =>
+      formatAddress(parseCoordinatorAddress(address)),
+    )
   }
 
   /** Whether a session is up. */

@@ -1,7 +1,6 @@
 /** /healthz, /readyz and /metrics over plain HTTP, where the operator has configured an address for them. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { CloudlessError, systemCodeOf } from '@cloudless/base'
-import { parseAddress } from '../membership/coordinator-connection.ts'
+import { assert, CloudlessError, parseAddress, systemCodeOf } from '@cloudless/base'
 
 export interface EndpointSources {
   /** Undefined: ready; otherwise why not. */
@@ -60,7 +59,9 @@ export async function listenForEndpoints(
 }
 
 export function listenOn(server: Server, address: string): Promise<void> {
-  const { host, port } = parseAddress(address)
+  const parsed = parseAddress(address)
+  assert(parsed, `the settings let "${address}" pass as an address`)
+  const { host, port } = parsed
   return new Promise((resolve, reject) => {
     server.once('error', (reason) => {
       const taken = systemCodeOf(reason) === 'EADDRINUSE'

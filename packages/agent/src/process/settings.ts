@@ -62,19 +62,19 @@ export const agentSettings = [
   },
   {
     key: 'agent_addr',
-    type: 'string',
+    type: 'address',
     default: '',
     help: 'Address where AgentService is served over mutual TLS; empty: only over connections dialled here.',
   },
   {
     key: 'health_addr',
-    type: 'string',
+    type: 'address',
     default: '',
     help: 'Address for /healthz and /readyz over plain HTTP, such as 127.0.0.1:9092; empty: none.',
   },
   {
     key: 'metrics_addr',
-    type: 'string',
+    type: 'address',
     default: '',
     help: 'Address for /metrics over plain HTTP; empty: none.',
   },

@@ -6,7 +6,7 @@ import { createServer, type Http2ServerRequest, type Http2ServerResponse } from 
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { CloudlessError, type Clock } from '@cloudless/base'
 import type { AgentLogger } from '../logger.ts'
-import { parseAddress } from '../membership/coordinator-connection.ts'
+import { parseCoordinatorAddress } from '../membership/coordinator-connection.ts'
 
 export const reversedProtocol = 'cloudless-agent'
 
@@ -50,7 +50,7 @@ export class ReversedConnections {
       const said = `not dialling ${address}: ${connectionsMax} reversed connections are open`
       return logger.warn({ connectionId }, said)
     }
-    const socket = connect({ ...parseAddress(address), ...tls() })
+    const socket = connect({ ...parseCoordinatorAddress(address), ...tls() })
     this.#sockets.add(socket)
     const giveUp = clock.after(handshakeMsMax, () =>
       socket.destroy(new CloudlessError('deadline_exceeded', 'no handshake in time')),

@@ -1,5 +1,6 @@
 /** What one invocation works with: flags, then environment, then the configuration file, then defaults. */
 import { resolve, dirname } from 'node:path'
+import { formatAddress, parseAddress } from '@cloudless/base'
 import type { Environment } from '../command.ts'
 import { UsageError } from '../exit-code.ts'
 import type { OutputFormat } from '../global-options.ts'
@@ -105,12 +106,10 @@ export function parseAddresses(text: string): string[] {
   if (addresses.length === 0) throw new UsageError('--coordinator must be HOST:PORT.')
   return addresses.map((address) => {
     const bare = address.replace(/^https:\/\//, '').replace(/\/+$/, '')
-    const [, bracketed, plain, port] =
-      /^(?:(\[[0-9a-fA-F:.]+\])|([^\s:/[\]]+))(?::(\d{1,5}))?$/.exec(bare) ?? []
-    const host = bracketed ?? plain
-    if (host === undefined || Number(port ?? portDefault) > 65_535) {
+    const parsed = parseAddress(bare) ?? parseAddress(`${bare}:${portDefault}`)
+    if (parsed === undefined || parsed.host === '') {
       throw new UsageError(`--coordinator must be HOST:PORT, not "${address}".`)
     }
-    return `${host}:${port ?? portDefault}`
+    return formatAddress(parsed)
   })
 }

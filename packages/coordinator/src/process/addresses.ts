@@ -1,14 +1,14 @@
 /** Where the coordinator listens, where others reach it, and under which names. */
 import { isIP } from 'node:net'
 import { networkInterfaces, hostname } from 'node:os'
-import { CloudlessError } from '@cloudless/base'
-import { parseListenAddress, type ListenAddress } from '../server/listen.ts'
+import { CloudlessError, formatAddress, parseAddress } from '@cloudless/base'
+import type { ListenAddress } from '../server/listen.ts'
 import type { CoordinatorSettings } from './settings.ts'
 
-/** `invalid_argument` when it is none. */
+/** Without a host: all of ours. `invalid_argument` when it is none. */
 export function requireAddress(text: string): ListenAddress {
-  const address = parseListenAddress(text)
-  if (address) return address
+  const address = parseAddress(text)
+  if (address) return { ...address, host: address.host || '0.0.0.0' }
   throw new CloudlessError('invalid_argument', `"${text}" is not an address like 0.0.0.0:8080`)
 }
 
@@ -17,8 +17,8 @@ export function advertisedAddresses(settings: CoordinatorSettings): string[] {
   if (settings.advertise_addr.length > 0) return [...settings.advertise_addr]
   return settings.bind_addr.flatMap((text) => {
     const { host, port } = requireAddress(text)
-    const hosts = host === '0.0.0.0' || host === '::' || host === '' ? ownAddresses() : [host]
-    return hosts.map((one) => (one.includes(':') ? `[${one}]:${port}` : `${one}:${port}`))
+    const hosts = host === '0.0.0.0' || host === '::' ? ownAddresses() : [host]
+    return hosts.map((one) => formatAddress({ host: one, port }))
   })
 }
 

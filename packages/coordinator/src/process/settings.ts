@@ -24,13 +24,13 @@ export const coordinatorSettings = [
   },
   {
     key: 'health_addr',
-    type: 'string',
+    type: 'address',
     default: '127.0.0.1:8081',
     help: 'host:port of plain /healthz and /readyz; empty: none.',
   },
   {
     key: 'metrics_addr',
-    type: 'string',
+    type: 'address',
     default: '',
     help: 'host:port of plain /metrics; empty: only on the API port, to operators.',
   },

@@ -30,12 +30,3 @@ export async function listen(
   const { port } = server.address() as AddressInfo
   return { host: address.host, port }
 }
-
-/** "host:port", with brackets around an IPv6 address. Undefined when it is neither. */
-export function parseListenAddress(text: string): ListenAddress | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
-  if (match === null) return undefined
-  const port = Number(match[3])
-  const host = match[1] ?? (match[2] || '0.0.0.0')
-  return port <= 65_535 ? { host, port } : undefined
-}

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { parseListenAddress } from './listen.ts'
 import { explainListenFailure, findPortHolder, listeningInodes } from './port-holder.ts'
 
 test('finds the process that listens on a port, over IPv4 and IPv6', async (t) => {
@@ -50,17 +49,3 @@ test('says what went wrong when it was not the port', async () => {
   assert.equal(error.code, 'permission_denied')
   assert.match(error.message, /listening on h:80 for the API: /)
 })
-
-for (const [text, expected] of [
-  ['127.0.0.1:8080', { host: '127.0.0.1', port: 8080 }],
-  [':8080', { host: '0.0.0.0', port: 8080 }],
-  ['[::1]:80', { host: '::1', port: 80 }],
-  ['host.example:0', { host: 'host.example', port: 0 }],
-  ['::1:80', undefined],
-  ['host', undefined],
-  ['host:', undefined],
-  ['host:70000', undefined],
-  ['', undefined],
-] as const) {
-  test(`reads the address "${text}"`, () => assert.deepEqual(parseListenAddress(text), expected))
-}
