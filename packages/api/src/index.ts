@@ -14,6 +14,7 @@ export {
   type ImageReference,
   type ImageReferenceResult,
 } from './image-reference.ts'
+export { pageOf, type Page, type PageRequest } from './paging.ts'
 export {
   defaultWorkload,
   defaultWorkloadSpec,

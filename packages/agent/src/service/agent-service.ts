@@ -7,6 +7,7 @@ import {
   errorOfProblems,
   ImagePullPolicy,
   namespaceDefault,
+  pageOf,
   PullImageResponseSchema,
   toConnectError,
   validateWorkloadSpec,
@@ -25,7 +26,6 @@ import { lessReserved, reservedBy, shortagesFor } from '../resources/reservation
 import { containerStatsOf, containerStatusOf, fragmentOf } from './container-views.ts'
 import { converse, runCommand } from './exec-handlers.ts'
 import { streamLogs } from './log-handler.ts'
-import { pageOf } from './page.ts'
 
 export interface AgentServiceDeps {
   readonly clock: Clock

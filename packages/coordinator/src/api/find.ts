@@ -1,9 +1,7 @@
 /** Names and ids of requests to records, or the error that says what there is not. */
 import { CloudlessError, problemWithLabel } from '@cloudless/base'
-import type { NodeRecord, WorkloadRecord } from '@cloudless/api'
+import { namespaceDefault, type NodeRecord, type WorkloadRecord } from '@cloudless/api'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
-
-export const namespaceDefault = 'default'
 
 export function workloadIdOf(namespace: string, name: string): string {
   return `${namespace || namespaceDefault}-${name}`

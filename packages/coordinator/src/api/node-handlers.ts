@@ -6,6 +6,7 @@ import {
   TaintSchema,
   ReplicaState,
   WatchNodesResponseSchema,
+  pageOf,
   type CordonNodeRequest,
   type DrainNodeRequest,
   type GetNodeRequest,
@@ -27,7 +28,6 @@ import { problemsOfLabels, problemsOfTaints } from '../membership/node-validatio
 import type { Call } from './call.ts'
 import { matchesLabels, requireNode } from './find.ts'
 import { viewNode, type NodeViewDeps } from './node-view.ts'
-import { pageOf } from './paging.ts'
 import { watchRecords } from './watch.ts'
 
 export interface NodeHandlersDeps extends NodeViewDeps {

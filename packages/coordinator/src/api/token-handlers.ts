@@ -6,6 +6,7 @@ import {
   JoinTokenRecordSchema,
   JoinTokenSchema,
   ListJoinTokensResponseSchema,
+  pageOf,
   type CreateJoinTokenRequest,
   type CreateJoinTokenResponse,
   type JoinToken,
@@ -23,7 +24,6 @@ import {
 import { signJoinToken, type CertificateAuthority } from '@cloudless/identity'
 import { absent, putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
 import { rememberNothing, type Remember } from '../state/remember.ts'
-import { pageOf } from './paging.ts'
 
 export interface TokenHandlersDeps {
   readonly state: ClusterState

@@ -1,6 +1,7 @@
 /** Changes of workloads, decided: what the record becomes, and why it may not. Pure. */
 import { equals } from '@bufbuild/protobuf'
 import {
+  namespaceDefault,
   sameTemplate,
   WorkloadSpecSchema,
   type Workload,
@@ -8,7 +9,6 @@ import {
 } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
 import type { Held } from '../state/cluster-state.ts'
-import { namespaceDefault } from './find.ts'
 
 /** The record after an update; its revision grows when what runs must be replaced. */
 export function updatedRecord(

@@ -4,6 +4,7 @@ import {
   ListReplicasResponseSchema,
   ListWorkloadsResponseSchema,
   WatchWorkloadsResponseSchema,
+  pageOf,
   type GetWorkloadRequest,
   type ListReplicasRequest,
   type ListWorkloadsRequest,
@@ -14,7 +15,6 @@ import {
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import type { Call } from './call.ts'
 import { matchesLabels, requireNode, requireWorkload } from './find.ts'
-import { pageOf } from './paging.ts'
 import { watchRecords } from './watch.ts'
 import { viewHeldWorkload } from './workload-view.ts'
 
