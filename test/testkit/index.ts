@@ -6,6 +6,7 @@ export {
   type ClusterOptions,
   type NodeView,
 } from './cluster.ts'
+export { findProblems, waitUntilSettled, type Expectations } from './cluster-checker.ts'
 export { mustRun, runCommand, type CommandOptions, type CommandResult } from './command.ts'
 export {
   createCoordinator,
