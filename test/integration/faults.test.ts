@@ -61,9 +61,9 @@ test('a container that ends again and again: crash loop, exit code, next attempt
   assert.match(replica.message ?? '', /3/)
 })
 
-test('a container over its memory limit is killed and the reason is OOMKilled', async () => {
+test('a container over its memory limit is killed: OOMKilled, with the limit', async () => {
   const fill = 'a=x; while true; do a=$a$a; done'
-  await waitForReason(
+  const replica = await waitForReason(
     {
       name: 'greedy',
       command: ['/bin/sh', '-c', fill],
@@ -74,38 +74,63 @@ test('a container over its memory limit is killed and the reason is OOMKilled', 
         },
       },
     },
-    /OOM/,
+    /OOMKilled|more memory than its limit/,
   )
+  assert.match(replica.message ?? '', /limit of 32Mi/)
 })
 
-test('a replica whose readiness probe never passes runs and is not ready', async () => {
+test('a replica whose readiness probe never passes runs, is never ready, and says why', async () => {
   const probe = { http: { path: '/nowhere', port: 8080 }, initial_delay: '0s', period: '1s' }
   await applyWorkload(cluster, { name: 'unready', spec: { readiness_probe: probe } })
   const [replica] = await waitForReplicas(
     cluster,
     'unready',
-    { what: 'running' },
-    ([first]) => first?.state === 'REPLICA_STATE_RUNNING' && (first.message ?? '') !== '',
+    { what: 'running, and why it is not ready' },
+    ([first]) => first?.state === 'REPLICA_STATE_RUNNING' && first.reason === 'NotReady',
   )
   assert.notEqual(replica!.ready, true)
+  assert.match(replica!.message ?? '', /readiness probe fails: HTTP 404 .*\/nowhere/)
+  const waiting = ['workload', 'status', 'unready', '--wait', '--timeout', '2s']
+  assert.equal((await cluster.ctl.run(waiting)).code, 1)
 })
 
-test('a liveness probe that fails restarts the container', async () => {
-  const script = 'touch /tmp/alive; sleep 2; rm /tmp/alive; sleep 1000'
+test('a startup probe that never passes restarts the container, and says what failed', async () => {
+  const startup = { tcp: { port: 9 }, initial_delay: '0s', period: '1s', failure_threshold: 2 }
+  const spec = { startup_probe: startup, termination_grace: '1s' }
+  await applyWorkload(cluster, { name: 'slow', command: ['sleep', '1000'], spec })
+  const [replica] = await waitForReplicas(
+    cluster,
+    'slow',
+    { what: 'a restart', deadlineMs: 30_000 },
+    ([first]) => (first?.restartCount ?? 0) > 0,
+  )
+  assert.notEqual(replica!.ready, true)
+  assert.match(replica!.message ?? '', /startup probe/)
+})
+
+test('a liveness probe that always fails restarts the container five times, then only says so', async () => {
   const probe = {
     exec: { command: ['cat', '/tmp/alive'] },
     initial_delay: '0s',
     period: '1s',
     failure_threshold: 1,
   }
-  const spec = { liveness_probe: probe, termination_grace: '1s' }
+  const spec = {
+    liveness_probe: probe,
+    termination_grace: '1s',
+    restart_policy: { policy: 'ALWAYS', backoff: '1ms' },
+  }
+  const script = 'trap "exit 0" TERM; sleep 1000 & wait'
   await applyWorkload(cluster, { name: 'sick', command: ['/bin/sh', '-c', script], spec })
-  await waitForReplicas(
+  const [replica] = await waitForReplicas(
     cluster,
     'sick',
-    { what: 'a restart', deadlineMs: 30_000 },
-    ([first]) => (first?.restartCount ?? 0) > 0,
+    { what: 'restarts, and their end', deadlineMs: 60_000 },
+    ([first]) => first?.restartCount === 5 && /5 times within 5 minutes/.test(first.message ?? ''),
   )
+  assert.equal(replica!.state, 'REPLICA_STATE_RUNNING')
+  assert.equal(replica!.reason, 'ProbeFailed')
+  assert.match(replica!.message ?? '', /\/tmp\/alive/)
 })
 
 test('after all that, a good workload still runs', async () => {
