@@ -66,10 +66,10 @@ class User {
     const replicas = Math.floor(between(this.#random, 0, 4))
     const verb = pick(this.#random, ['apply', 'scale', 'delete', 'apply', 'restart'])!
     const before = this.expectations.get(name) ?? new Set([gone])
-    const { args, input, then } = callOf(verb, name, replicas)
+    const { args, input, leaves } = callOf(verb, name, replicas)
     const { code } = await cluster.ctl.run(args, input === undefined ? {} : { input })
-    if (code === 0) this.expectations.set(name, then ?? before)
-    else this.expectations.set(name, new Set([...before, ...(then ?? [])]))
+    if (code === 0) this.expectations.set(name, leaves ?? before)
+    else this.expectations.set(name, new Set([...before, ...(leaves ?? [])]))
     return `${verb} ${name} ${replicas} -> ${code}`
   }
 
@@ -84,27 +84,27 @@ class User {
   }
 }
 
-/** `then`: the numbers of replicas it leaves when it is carried out; undefined: as before. */
+/** `leaves`: the numbers of replicas there are once it is carried out; undefined: as before. */
 function callOf(
   verb: string,
   name: string,
   replicas: number,
-): { args: string[]; input?: string; then?: ReadonlySet<number> } {
+): { args: string[]; input?: string; leaves?: ReadonlySet<number> } {
   switch (verb) {
     case 'scale':
       return {
         args: ['workload', 'scale', name, '--replicas', String(replicas)],
-        then: new Set([replicas]),
+        leaves: new Set([replicas]),
       }
     case 'delete':
-      return { args: ['workload', 'delete', name], then: new Set([gone]) }
+      return { args: ['workload', 'delete', name], leaves: new Set([gone]) }
     case 'restart':
       return { args: ['workload', 'restart', name] }
     default:
       return {
         args: ['apply', '-f', '-'],
         input: manifestOf(sleeping(name, replicas)),
-        then: new Set([replicas]),
+        leaves: new Set([replicas]),
       }
   }
 }
