@@ -103,7 +103,7 @@ const placement = z.strictObject({
   affinity: z.array(affinity.partial()),
   anti_affinity: z.array(affinity.partial()),
   tolerations: z.array(toleration.partial()),
-  spread_topology: text.describe('"zone", "region" or "node"'),
+  spread_topology: text.describe('"zone" (when not given), "region", "node", or "none": packed'),
   node_requirements: z.array(requirement.partial()),
 })
 

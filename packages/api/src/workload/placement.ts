@@ -12,7 +12,7 @@ import { problemWithLabelKey, validateLabels, validateRequirement } from './labe
 import type { ProblemList } from './problem.ts'
 
 export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] as const
-export const spreadTopologies = ['zone', 'region', 'node'] as const
+export const spreadTopologies = ['zone', 'region', 'node', 'none'] as const
 
 const dayMs = 86_400_000
 const replicasMax = 100_000

@@ -91,6 +91,27 @@ test('no node is ever given more than it has', async (t) => {
   assert.deepEqual(errors(), [])
 })
 
+for (const { spread, zones } of [
+  { spread: '', zones: 3 },
+  { spread: 'zone', zones: 3 },
+  { spread: 'node', zones: 3 },
+  { spread: 'none', zones: 1 },
+]) {
+  test(`three replicas with spread_topology "${spread}" are in ${zones} zones`, async (t) => {
+    const { put, nodeOf } = await openPlacement(t)
+    await put('node', {
+      'node-a': small('node-a', 1_000, { zone: 'a' }),
+      'node-b': small('node-b', 4_000, { zone: 'b' }),
+      'node-c': small('node-c', 4_000, { zone: 'c' }),
+    })
+    const ids = ['web-1', 'web-2', 'web-3']
+    const spec = { placement: { spreadTopology: spread } } as never
+    await put('replica', Object.fromEntries(ids.map((id) => [id, asking(id, 50, { spec })])))
+    await eventually(() => ids.every((id) => nodeOf(id)))
+    assert.equal(new Set(ids.map(nodeOf)).size, zones)
+  })
+}
+
 test('five hundred replicas find their places', async (t) => {
   const { put, state, errors, controller } = await openPlacement(t)
   for (let n = 0; n < 5; n++) await put('node', { [`node-${n}`]: nodeRecord(`node-${n}`) })

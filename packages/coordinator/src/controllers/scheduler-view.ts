@@ -164,9 +164,15 @@ export function pendingReplicaOf(
       value,
       effect: effect === '' ? undefined : (effect as TaintEffect),
     })),
-    spreadTopology: (placement?.spreadTopology ?? '') as PendingReplica['spreadTopology'],
+    spreadTopology: spreadTopologyOf(placement?.spreadTopology ?? ''),
     excludedNodeIds,
   }
+}
+
+/** Over zones unless the spec says otherwise: all replicas packed onto one node would all go with it. */
+function spreadTopologyOf(wish: string): PendingReplica['spreadTopology'] {
+  if (wish === 'none') return ''
+  return wish === '' ? 'zone' : (wish as PendingReplica['spreadTopology'])
 }
 
 function affinityOf(affinity: AffinityMessage): Affinity {

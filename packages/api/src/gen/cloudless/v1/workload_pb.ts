@@ -282,7 +282,7 @@ export type PlacementPolicy = Message<"cloudless.api.v1.PlacementPolicy"> & {
   tolerations: Toleration[];
 
   /**
-   * "zone", "region" or "node": replicas are spread over these; empty: packed.
+   * "zone", "region" or "node": replicas are spread over these; "none": packed. Empty: "zone".
    *
    * @generated from field: string spread_topology = 7;
    */
