@@ -94,7 +94,9 @@ export class NodeController {
       for (const [before, after] of settled.changed) {
         this.#deps.report.replicaChanged(before, after)
       }
-      if (settled.complete) return node
+      if (!settled.complete) continue
+      for (const replica of settled.fenced) this.#deps.report.replicaFenced(replica)
+      return node
     }
   }
 
@@ -201,11 +203,10 @@ export class NodeController {
     // The changes themselves make us look again, for those that are left.
     for (const replica of given.slice(0, recordsPerTransactionMax)) {
       step.preconditions.push(unchanged('replica', replica))
-      step.writes.push(
-        replica.record.stopping
-          ? deleteRecord('replica', replica.id)
-          : putRecord('replica', replica.id, lost(replica.record, node, clock.wallMs())),
-      )
+      const { id, record } = replica
+      const after = record.stopping ? undefined : lost(record, node, clock.wallMs())
+      step.writes.push(after ? putRecord('replica', id, after) : deleteRecord('replica', id))
+      step.reports.push(() => report.replicaChanged(record, after))
     }
     const isNew = node.node!.status!.phase !== NodePhase.OFFLINE
     if (given.length > 0 && isNew) step.reports.push(() => report.nodeLost(node, given.length))

@@ -1,5 +1,6 @@
 /** What controllers tell the outside of what they did: events for people, figures for dashboards. */
 import type { NodePhase, NodeRecord, ReplicaRecord, WorkloadRecord } from '@cloudless/api'
+import type { WorkloadWord } from './workload-progress.ts'
 
 export interface Reporter {
   nodePhaseChanged(node: NodeRecord, change: NodePhaseChange): void
@@ -10,6 +11,8 @@ export interface Reporter {
   replicaStopping(replica: ReplicaRecord, reason: string): void
   replicaChanged(before: ReplicaRecord, after: ReplicaRecord | undefined): void
   replicaReclaimed(replica: ReplicaRecord): void
+  /** It was given up as lost and replaced, and its node has come back with it: it is stopped. */
+  replicaFenced(replica: ReplicaRecord): void
   /** `predecessor`: the replica it stands in for. */
   replicaPlaced(
     replica: ReplicaRecord,
@@ -19,6 +22,7 @@ export interface Reporter {
   ): void
   /** Nothing could take it; said once for each new reason. */
   replicaUnplaceable(replica: ReplicaRecord, message: string, isReplacement: boolean): void
+  workloadProgressed(workload: WorkloadRecord, word: WorkloadWord): void
   /** Every replica of a new workload is ready for the first time. */
   workloadReady(workload: WorkloadRecord, sinceCreationMs: number): void
   workloadDeleted(workload: WorkloadRecord): void

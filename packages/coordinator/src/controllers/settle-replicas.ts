@@ -18,6 +18,8 @@ export interface Settlement {
   readonly preconditions: Precondition[]
   readonly writes: Write[]
   readonly reclaimed: ReplicaRecord[]
+  /** Found running though they were given up and replaced. */
+  readonly fenced: ReplicaRecord[]
   /** Each before and after. */
   readonly changed: [ReplicaRecord, ReplicaRecord][]
   /** False when one transaction does not take all: what is left needs another look. */
@@ -35,6 +37,7 @@ export function settleReplicas(known: Known, nodeId: string, hello: Hello): Sett
     preconditions: [],
     writes: [],
     reclaimed: [],
+    fenced: [],
     changed: [],
     complete: true,
   }
@@ -68,6 +71,7 @@ function settleObserved(
   const isLost = record.status!.state === ReplicaState.LOST
   const successor = isLost ? successorOf(known, record) : undefined
   const canReturn = isLost && !record.stopping && successor && isUnplaced(successor.record)
+  if (isLost && !canReturn && !observation.removed) settlement.fenced.push(record)
   const before = canReturn ? reclaimed(record) : record
   const reporter = { nodeId: record.status!.nodeId, nowMs: known.nowMs }
   const verdict = applyObservation(before, observation, reporter)

@@ -17,6 +17,7 @@ import { planWorkload, type WorkloadPlan } from './plan-workload.ts'
 import { newReplica, newReplicaId, stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
 import { WorkQueue } from './work-queue.ts'
+import { stepWorkloadProgress, type WorkloadProgress } from './workload-progress.ts'
 
 export interface WorkloadControllerDeps {
   readonly state: ClusterState
@@ -31,7 +32,7 @@ export class WorkloadController {
   readonly #deps: WorkloadControllerDeps
   readonly #queue: WorkQueue
   readonly #stopListening: () => void
-  readonly #comingUp = new Set<string>()
+  readonly #progress = new Map<string, WorkloadProgress>()
 
   constructor(deps: WorkloadControllerDeps) {
     this.#deps = deps
@@ -77,23 +78,25 @@ export class WorkloadController {
       return this.#decide(workload, replicas, plan)
     })
     done?.()
-    this.#noticeReady(workloadId)
+    this.#notice(workloadId)
     return wakeAtMs > 0 ? Math.max(1, wakeAtMs - clock.wallMs()) : undefined
   }
 
-  /** Says once that a new workload has come up; not again after a restart of this process. */
-  #noticeReady(workloadId: string): void {
+  /** Says what has become of the workload since it was last looked at. */
+  #notice(workloadId: string): void {
     const { state, clock, report } = this.#deps
     const record = state.get('workload', workloadId)
-    if (!record || record.workload!.revision !== 1n) {
-      this.#comingUp.delete(workloadId)
+    if (!record || record.deletedAtMs > 0n) {
+      this.#progress.delete(workloadId)
       return
     }
-    const replicas = state.replicasOfWorkload(workloadId)
-    const wanted = record.workload!.spec!.replicas
-    const ready = replicas.filter((held) => held.record.status!.ready).length
-    if (ready < wanted) this.#comingUp.add(workloadId)
-    else if (this.#comingUp.delete(workloadId)) {
+    const replicas = state.replicasOfWorkload(workloadId).map((held) => held.record)
+    const known = this.#progress.get(workloadId)
+    const { progress, words } = stepWorkloadProgress(known, record, replicas)
+    this.#progress.set(workloadId, progress)
+    for (const word of words) {
+      report.workloadProgressed(record, word)
+      if (word !== 'ready') continue
       report.workloadReady(record, clock.wallMs() - Number(record.workload!.createdAtMs))
     }
   }

@@ -131,7 +131,12 @@ export async function createObserved(
       })
     },
 
-    renewed: ({ node }) => issued(events, node),
+    renewed({ node }) {
+      const { id, name } = node.node!
+      const description = `node "${name}" renewed its certificate`
+      events.append({ type: 'node.renewed', resourceType: 'node', resourceId: id, description })
+      issued(events, node)
+    },
 
     nodeUpdated(node, action) {
       const { id, name } = node.node!

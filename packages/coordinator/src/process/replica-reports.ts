@@ -47,6 +47,9 @@ export function sayTransition(
   if (now.state !== old.state && now.state === ReplicaState.STOPPED) {
     say(after, 'replica.completed', 'has done its work (exit code 0)')
   }
+  if (now.state !== old.state && now.state === ReplicaState.LOST) {
+    say(after, 'replica.lost', `was lost with node "${now.nodeName}"`)
+  }
   if (now.ready && !old.ready) say(after, 'replica.ready', `is ready at ${now.address}`)
   if (now.restartCount > old.restartCount) {
     say(after, 'replica.restarted', `was restarted (${now.restartCount} so far): ${now.message}`)

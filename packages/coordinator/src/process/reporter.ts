@@ -3,6 +3,7 @@ import { NodePhase, type ReplicaRecord } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
 import type { CoordinatorMetrics, EventLog, Logger } from '@cloudless/observability'
 import type { Reporter } from '../controllers/reporter.ts'
+import type { WorkloadWord } from '../controllers/workload-progress.ts'
 import { countRestarts, sayOfReplicas, sayTransition, workloadLabels } from './replica-reports.ts'
 
 export interface ReporterDeps {
@@ -16,6 +17,13 @@ const phaseEvents: Readonly<Record<string, 'node.ready' | 'node.offline' | 'node
   [NodePhase.READY]: 'node.ready',
   [NodePhase.OFFLINE]: 'node.offline',
   [NodePhase.FAILED]: 'node.failed',
+}
+
+const workloadSentences: Readonly<Record<WorkloadWord, string>> = {
+  scheduled: 'every replica has a place:',
+  ready: 'every replica is ready:',
+  degraded: 'fewer replicas are ready than wanted:',
+  failed: 'a replica was given up:',
 }
 
 export function createReporter({ clock, logger, metrics, events }: ReporterDeps): Reporter {
@@ -70,7 +78,8 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
       })
     },
     replicaCreated(replica) {
-      const { replaces } = replica.status!
+      const { replaces, revision } = replica.status!
+      say(replica, 'replica.created', `is to run revision ${revision}`)
       if (replaces === '') return
       say(replica, 'scheduling.reschedule', `stands in for ${replaces}`)
     },
@@ -79,6 +88,10 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
     },
     replicaReclaimed(replica) {
       say(replica, 'replica.started', `was found running on ${replica.status!.nodeName} and kept`)
+    },
+    replicaFenced(replica) {
+      const where = `on node "${replica.status!.nodeName}"`
+      say(replica, 'replica.fenced', `was replaced, is still there ${where}, and is stopped`)
     },
     replicaChanged(before, after) {
       sayTransition(say, before, after)
@@ -119,16 +132,18 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
     workloadDeleted(workload) {
       metrics.forgetWorkload(workload.workload!.id)
     },
-    workloadReady(workload, sinceCreationMs) {
-      metrics.workloads.creationSeconds.observe({}, sinceCreationMs / 1_000)
+    workloadProgressed(workload, word) {
       const { id, name, namespace } = workload.workload!
       events.append({
-        type: 'workload.ready',
+        type: `workload.${word}`,
         resourceType: 'workload',
         resourceId: id,
         namespace,
-        description: `every replica of workload "${name}" is ready`,
+        description: `${workloadSentences[word]} workload "${name}"`,
       })
+    },
+    workloadReady(_workload, sinceCreationMs) {
+      metrics.workloads.creationSeconds.observe({}, sinceCreationMs / 1_000)
     },
     scheduled({ filterSeconds, scoreSeconds, bindSeconds }) {
       const { durationSeconds } = metrics.scheduling
