@@ -1,3 +1,4 @@
+export { correlationIdHeader, idempotencyKeyHeader, requestIdHeader } from './call-headers.ts'
 export { fromConnectError, toConnectError } from './error-codes.ts'
 export * from './gen/cloudless/v1/agent_pb.ts'
 export * from './gen/cloudless/v1/coordinator_pb.ts'

@@ -19,7 +19,6 @@ export {
 export { formatDurationMs, parseDurationMs } from './duration.ts'
 export {
   assert,
-  AssertionFailure,
   assertNever,
   CloudlessError,
   errorCodes,
@@ -29,12 +28,7 @@ export {
   type ErrorCode,
   type ErrorDetails,
 } from './errors.ts'
-export {
-  labelLengthMax,
-  problemWithLabel,
-  problemWithSubdomain,
-  subdomainLengthMax,
-} from './names.ts'
+export { problemWithLabel, problemWithSubdomain } from './names.ts'
 export { between, pick, randomId, seededRandom, systemRandom, type Random } from './random.ts'
 export { KeyedSerialQueue, Semaphore } from './serial-queue.ts'
 export { nearestName, suggestion } from './suggest.ts'

@@ -16,13 +16,6 @@ export {
   type IssueRequest,
 } from './certificate-authority.ts'
 export {
-  certificateFacts,
-  fingerprintOf,
-  parseCertificate,
-  publicKeyFingerprintOf,
-  type CertificateFacts,
-} from './certificate-facts.ts'
-export {
   checkCredentials,
   loadCredentials,
   loadPendingEnrolment,
@@ -42,19 +35,8 @@ export {
   type JoinTokenVerdict,
 } from './join-token.ts'
 export { createCsr, createKey } from './key-and-csr.ts'
-export {
-  identifyCertificate,
-  identifyPeer,
-  type MemberIdentity,
-  type PeerIdentity,
-} from './peer.ts'
-export { planRenewal, recheckMsMax, type RenewalInput, type RenewalPlan } from './rotation.ts'
-export {
-  formatSpiffeId,
-  identityTypes,
-  parseSpiffeId,
-  type IdentityType,
-  type SpiffeId,
-} from './spiffe-id.ts'
+export { identifyPeer, type MemberIdentity, type PeerIdentity } from './peer.ts'
+export { planRenewal, type RenewalInput, type RenewalPlan } from './rotation.ts'
+export type { IdentityType } from './spiffe-id.ts'
 export { coordinatorServerName, tlsClientOptions, type TlsClientOptions } from './tls-client.ts'
 export { createTrustAnchor, type TrustAnchor } from './trust-anchor.ts'

@@ -1,10 +1,4 @@
-export {
-  keyBytesMax,
-  operationsPerTransactionMax,
-  problemWithKey,
-  problemWithTransaction,
-  valueBytesMax,
-} from './rules.ts'
+export { operationsPerTransactionMax } from './rules.ts'
 export {
   createSqliteStore,
   type SqliteStoreDeps,

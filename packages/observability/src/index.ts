@@ -1,12 +1,6 @@
-export {
-  currentContext,
-  iterateWithContext,
-  runWithContext,
-  type Actor,
-  type Context,
-} from './context.ts'
+export { iterateWithContext, runWithContext, type Actor, type Context } from './context.ts'
 export type { ClusterEvent, EventDraft } from './events/cluster-event.ts'
-export { matchesFilter, problemWithFilter, type EventFilter } from './events/event-filter.ts'
+export type { EventFilter } from './events/event-filter.ts'
 export {
   EventLog,
   type EventLogDeps,
@@ -15,14 +9,8 @@ export {
   type EventWatchOptions,
 } from './events/event-log.ts'
 export type { EventStore } from './events/event-store.ts'
-export {
-  eventSeverities,
-  eventTypes,
-  severityOf,
-  type EventSeverity,
-  type EventType,
-} from './events/event-types.ts'
-export { logLevels, parseLogLevel, type LogLevel } from './logging/log-level.ts'
+export { eventTypes, type EventSeverity, type EventType } from './events/event-types.ts'
+export type { LogLevel } from './logging/log-level.ts'
 export { createLogger, type Logger, type LoggerDeps, type LoggerOptions } from './logging/logger.ts'
 export { createAgentMetrics, type AgentMetrics } from './metrics/agent-metrics.ts'
 export { buildFacts } from './metrics/build-facts.ts'
@@ -38,16 +26,9 @@ export type {
   GaugeMetric,
   HistogramMetric,
 } from './metrics/registry.ts'
-export { redact, redactText } from './redaction.ts'
 export {
-  createIdPassingInterceptor,
   createObservingInterceptor,
   statusNameOf,
   type ServerInterceptorDeps,
 } from './rpc/interceptors.ts'
-export {
-  correlationIdHeader,
-  readRequestIds,
-  requestIdHeader,
-  writeRequestIds,
-} from './rpc/request-ids.ts'
+export { readRequestIds, requestIdHeaders, type RequestIds } from './rpc/request-ids.ts'

@@ -7,4 +7,4 @@ export {
   type ParseManifestsOptions,
 } from './parse-manifests.ts'
 export type { ManifestProblem } from './read-document.ts'
-export { apiVersions, manifestJsonSchema, manifestLimits } from './schema.ts'
+export { manifestJsonSchema } from './schema.ts'

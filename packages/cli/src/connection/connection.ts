@@ -1,5 +1,10 @@
 /** One connection to the first coordinator that answers, and the clients that call over it. */
-import { AgentService, CoordinatorService } from '@cloudless/api'
+import {
+  AgentService,
+  CoordinatorService,
+  correlationIdHeader,
+  requestIdHeader,
+} from '@cloudless/api'
 import { CloudlessError, randomId, type Clock, type Random } from '@cloudless/base'
 import { createClient, type Client, type Interceptor, type Transport } from '@connectrpc/connect'
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node'
@@ -93,8 +98,8 @@ function connectionOver(
 function withIds(deps: ConnectionDeps): Interceptor {
   return (next) => (request) => {
     const requestId = `req-${randomId(deps.random, 16)}`
-    request.header.set('x-request-id', requestId)
-    request.header.set('x-correlation-id', deps.correlationId)
+    request.header.set(requestIdHeader, requestId)
+    request.header.set(correlationIdHeader, deps.correlationId)
     deps.onRequest?.(requestId)
     return next(request)
   }

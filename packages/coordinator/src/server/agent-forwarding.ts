@@ -4,9 +4,10 @@
  */
 import { AgentService, fromConnectError, type ExecInput } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
+import { requestIdHeaders } from '@cloudless/observability'
 import type { CallOptions, HandlerContext, ServiceImpl } from '@connectrpc/connect'
 import type { AgentClient } from './agent-gateway.ts'
-import { callContextOf, idHeaders } from './call-context.ts'
+import { callContextOf } from './call-context.ts'
 import { serve, type ServedService } from './rpc-handler.ts'
 
 /** What a request says of where it should go; at least one is not empty. */
@@ -87,7 +88,7 @@ function callOptions(context: HandlerContext): CallOptions {
   const timeoutMs = context.timeoutMs()
   return {
     signal: context.signal,
-    headers: idHeaders(callContextOf(context)),
+    headers: requestIdHeaders(callContextOf(context)),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   }
 }

@@ -19,7 +19,11 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf'
-import { IdempotencyRecordSchema, type IdempotencyRecord } from '@cloudless/api'
+import {
+  idempotencyKeyHeader,
+  IdempotencyRecordSchema,
+  type IdempotencyRecord,
+} from '@cloudless/api'
 import { CloudlessError, KeyedSerialQueue, type Clock } from '@cloudless/base'
 import type { Entry, MetadataStore, Precondition, Write } from '@cloudless/metadata'
 
@@ -44,7 +48,6 @@ export interface IdempotentCall<Method extends DescMethod> {
   readonly key: string
 }
 
-export const idempotencyKeyHeader = 'idempotency-key'
 export const idempotencyRetentionMs = 86_400_000
 
 const prefix = 'idempotency/'

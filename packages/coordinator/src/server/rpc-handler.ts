@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
 import type { Clock, Random } from '@cloudless/base'
+import { readRequestIds, requestIdHeaders } from '@cloudless/observability'
 import {
   Code,
   ConnectError,
@@ -21,14 +22,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node'
-import {
-  callContextKey,
-  clientNameOf,
-  contextIn,
-  idHeaders,
-  idsFrom,
-  type CallContext,
-} from './call-context.ts'
+import { callContextKey, clientNameOf, contextIn, type CallContext } from './call-context.ts'
 import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { createServerInterceptor } from './interceptors.ts'
@@ -88,10 +82,10 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
     const controller = new AbortController()
     // Not when the promise below settles: the library's waits for an event that HTTP/2 responses do not have.
     response.once('close', connection.addCall(controller, handler.method))
-    for (const [name, id] of Object.entries(idHeaders(call))) response.setHeader(name, id)
+    for (const [name, id] of Object.entries(requestIdHeaders(call))) response.setHeader(name, id)
     const values = createContextValues().set(callContextKey, { ...call, ended: controller.signal })
     const universal = universalRequestFromNodeRequest(request, response, undefined, values)
-    for (const [name, id] of Object.entries(idHeaders(call))) universal.header.set(name, id)
+    for (const [name, id] of Object.entries(requestIdHeaders(call))) universal.header.set(name, id)
     handler(universal)
       .then(withParseErrorsExplained)
       .then((answer) => universalResponseToNodeResponse(answer, response))
@@ -145,7 +139,7 @@ function startCall(
   connection: ClientConnection,
 ): Omit<CallContext, 'ended'> {
   const peer = connection.peerAt(deps.clock.wallMs())
-  const ids = idsFrom(deps.random, (name) => {
+  const ids = readRequestIds(deps.random, (name) => {
     const value = request.headers[name]
     return typeof value === 'string' ? value : undefined
   })

@@ -1,12 +1,12 @@
 /** Around every call: its ids, its figures, its line in the log. */
-import { toConnectError } from '@cloudless/api'
+import { requestIdHeader, toConnectError } from '@cloudless/api'
 import { CloudlessError, type Clock, type Random } from '@cloudless/base'
 import { Code, type Interceptor } from '@connectrpc/connect'
-import { currentContext, iterateWithContext, runWithContext, type Context } from '../context.ts'
+import { iterateWithContext, runWithContext, type Context } from '../context.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { LogLevel } from '../logging/log-level.ts'
 import type { GrpcMetrics } from '../metrics/process-metrics.ts'
-import { readRequestIds, requestIdHeader, writeRequestIds } from './request-ids.ts'
+import { readRequestIds } from './request-ids.ts'
 
 export interface ServerInterceptorDeps {
   readonly clock: Clock
@@ -18,7 +18,7 @@ export interface ServerInterceptorDeps {
 /** The outermost of a server's interceptors: it counts the status the caller gets, whoever decided it. */
 export function createObservingInterceptor(deps: ServerInterceptorDeps): Interceptor {
   return (next) => async (request) => {
-    const context = readRequestIds(deps.random, request.header)
+    const context = readRequestIds(deps.random, (name) => request.header.get(name))
     const method = `${request.service.typeName}/${request.method.name}`
     const end = observeCall(deps, method, context)
     try {
@@ -38,14 +38,6 @@ export function createObservingInterceptor(deps: ServerInterceptorDeps): Interce
       end(reason)
       throw reason
     }
-  }
-}
-
-/** For clients: the call goes out with the ids of what it is made for. */
-export function createIdPassingInterceptor(deps: { readonly random: Random }): Interceptor {
-  return (next) => (request) => {
-    writeRequestIds(deps.random, request.header, currentContext())
-    return next(request)
   }
 }
 

@@ -1,29 +1,34 @@
 /** The ids of a call on the wire. Ids from outside are taken only when they look like ids: they end up in logs. */
-import { randomId, type Random } from '@cloudless/base'
-import type { Context } from '../context.ts'
+import { correlationIdHeader, requestIdHeader } from '@cloudless/api'
+import type { Random } from '@cloudless/base'
 
-export const requestIdHeader = 'x-request-id'
-export const correlationIdHeader = 'x-correlation-id'
+export interface RequestIds {
+  readonly requestId: string
+  readonly correlationId: string
+}
 
-const idShape = /^[\w.:-]{1,64}$/
+const idShape = /^[\w.:-]{1,128}$/
 
 /** The ids a caller sent; new ones where it sent none. */
 export function readRequestIds(
   random: Random,
-  headers: Headers,
-): { readonly requestId: string; readonly correlationId: string } {
-  const requestId = readId(headers, requestIdHeader) ?? randomId(random, 16)
-  return { requestId, correlationId: readId(headers, correlationIdHeader) ?? requestId }
+  header: (name: string) => string | null | undefined,
+): RequestIds {
+  const given = (name: string): string | undefined => {
+    const id = header(name)
+    return id && idShape.test(id) ? id : undefined
+  }
+  const requestId = given(requestIdHeader) ?? newRequestId(random)
+  return { requestId, correlationId: given(correlationIdHeader) ?? requestId }
 }
 
-/** A new id for the call, and the correlation it belongs to. Headers that are already there stay. */
-export function writeRequestIds(random: Random, headers: Headers, context: Context): void {
-  if (!headers.has(requestIdHeader)) headers.set(requestIdHeader, randomId(random, 16))
-  const correlationId = context.correlationId ?? headers.get(requestIdHeader)!
-  if (!headers.has(correlationIdHeader)) headers.set(correlationIdHeader, correlationId)
+/** Headers that carry the ids on to another process, or back. */
+export function requestIdHeaders(ids: RequestIds): Record<string, string> {
+  return { [requestIdHeader]: ids.requestId, [correlationIdHeader]: ids.correlationId }
 }
 
-function readId(headers: Headers, name: string): string | undefined {
-  const id = headers.get(name)
-  return id !== null && idShape.test(id) ? id : undefined
+/** 80 bits from two draws: a draw is a system call, and this is done for every call. */
+function newRequestId(random: Random): string {
+  const half = (): string => Math.floor(random.next() * 32 ** 8).toString(32)
+  return half().padStart(8, '0') + half().padStart(8, '0')
 }
