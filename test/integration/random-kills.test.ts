@@ -24,7 +24,7 @@ let cluster: Cluster
 before(async () => {
   cluster = await startCluster({
     prefix: 'tkills',
-    subnet: '10.80.20',
+    subnet: '10.80.30',
     agents: nodeNames.map((name) => ({ name, cpuCores: 2, memoryMb: 1024 })),
   })
 })

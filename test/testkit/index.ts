@@ -40,6 +40,7 @@ export {
 export { checkout, cleanEnvironment, ctlProgram } from './programs.ts'
 export { pushImage, startRegistry, type LocalRegistry } from './registry.ts'
 export { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
+export { createSmallDisk, type SmallDisk } from './small-disk.ts'
 export { findLeftovers, sweep } from './sweep.ts'
 export { waitFor, type WaitOptions } from './wait-for.ts'
 export {

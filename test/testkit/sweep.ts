@@ -4,10 +4,12 @@ import { mustRun, runCommand } from './command.ts'
 import { findHostProcesses, killHostProcesses } from './host.ts'
 import { destroyNetwork } from './network.ts'
 import { closeWayOut } from './outside.ts'
+import { removeSmallDisks } from './small-disk.ts'
 
 /** Every host of the prefix, its cgroups, and the network. Disks stay: their directories are the caller's. */
 export async function sweep(prefix: string): Promise<void> {
   await killHostProcesses(prefix)
+  await removeSmallDisks(prefix)
   await closeWayOut(prefix)
   await destroyNetwork(prefix)
   for (const hostId of listCgroups()) {
