@@ -30,6 +30,17 @@ export interface ReplicaView {
   readonly message?: string
 }
 
+/** A workload as the CLI prints it; what is used here. */
+export interface WorkloadView {
+  readonly name: string
+  readonly status?: {
+    readonly message?: string
+    readonly desiredReplicas?: number
+    readonly readyReplicas?: number
+    readonly updatedReplicas?: number
+  }
+}
+
 export const sampleWorkload = 'simple-web'
 export const sampleManifest = 'examples/workloads/simple-web.yaml'
 
@@ -38,6 +49,7 @@ export function coordinatorOf(settings: Settings): CoordinatorProcess {
     dataDirectory: coordinatorDirectoryOf(settings),
     bindAddresses: [`127.0.0.1:${settings.port}`, `${settings.subnet}.253:${settings.port}`],
     healthAddress: `127.0.0.1:${settings.healthPort}`,
+    config: { network: { cluster_cidr: settings.podCidr } },
   })
 }
 

@@ -18,6 +18,8 @@ export interface Settings {
   readonly prefix: string
   /** CLOUDLESS_SUBNET: the first three numbers of the hosts' /24. */
   readonly subnet: string
+  /** CLOUDLESS_POD_CIDR: the containers' /16, of which each node gets a /24. */
+  readonly podCidr: string
   /** CLOUDLESS_PORT: the coordinator's. */
   readonly port: number
   /** CLOUDLESS_HEALTH_PORT: plain /healthz and /readyz, on loopback. */
@@ -33,6 +35,7 @@ export function readSettings(env: NodeJS.ProcessEnv, workingDirectory: string): 
     home: resolve(workingDirectory, env['CLOUDLESS_HOME'] || '.cloudless'),
     prefix: textOf(env, 'CLOUDLESS_PREFIX', 'cloudless', /^[a-z][a-z0-9-]{0,9}$/),
     subnet,
+    podCidr: textOf(env, 'CLOUDLESS_POD_CIDR', '10.244.0.0/16', /^\d{1,3}\.\d{1,3}\.0\.0\/16$/),
     port: portOf(env, 'CLOUDLESS_PORT', 8080),
     healthPort: portOf(env, 'CLOUDLESS_HEALTH_PORT', 8081),
     region: 'local',

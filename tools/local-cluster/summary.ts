@@ -43,6 +43,7 @@ function nextSteps(settings: Settings, url: string): string[] {
     `  bin/cloudlessctl workload scale ${sampleWorkload} --replicas 5 --wait`,
     `  bin/cloudlessctl workload logs ${sampleWorkload} -f`,
     '  bin/cloudlessctl events --watch',
+    '  make power-off NODE=agent-2    (or kill -9 anything; `make up` brings back what is missing)',
     '  make down',
   ]
   return lines

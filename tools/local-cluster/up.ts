@@ -4,14 +4,14 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
-import { CloudlessError, systemClock } from '@cloudless/base'
+import { join } from 'node:path'
+import { CloudlessError, messageOf, systemClock } from '@cloudless/base'
 import {
   buildSimpleWeb,
-  checkout,
   createNetwork,
   disksInUse,
   openWayOut,
+  runCommand,
   simpleWebImage,
   waitFor,
   writeCliConfig,
@@ -20,21 +20,16 @@ import {
   type Ctl,
   type Network,
 } from '@cloudless/test/testkit'
-import {
-  agentsOf,
-  coordinatorOf,
-  ctlOf,
-  sampleManifest,
-  sampleWorkload,
-  type NodeView,
-  type ReplicaView,
-} from './cluster.ts'
+import { agentsOf, coordinatorOf, ctlOf, sampleManifest, type NodeView } from './cluster.ts'
+import { foreignRoute } from './foreign-route.ts'
 import type { Progress } from './progress.ts'
+import { applySample } from './sample.ts'
 import { cliConfigOf, type Settings } from './settings.ts'
 import { summarize } from './summary.ts'
 
 export async function bringUp(settings: Settings, progress: Progress): Promise<void> {
   refuseAnotherHome(settings)
+  await refuseForeignRoutes(settings)
   mkdirSync(settings.home, { recursive: true, mode: 0o700 })
   const coordinator = coordinatorOf(settings)
   const ctl = ctlOf(settings)
@@ -70,8 +65,22 @@ function refuseAnotherHome(settings: Settings): void {
   throw new CloudlessError(
     'failed_precondition',
     `another local cluster is running from ${join(other, '..', '..')}. Stop it there with \`make down\`, ` +
-      'or give this one names of its own: ' +
-      'CLOUDLESS_PREFIX=second CLOUDLESS_SUBNET=10.67.0 CLOUDLESS_PORT=8180 CLOUDLESS_HEALTH_PORT=8181 make up',
+      'or give this one a home, names, networks and ports of its own:\n' +
+      '  export CLOUDLESS_PREFIX=second CLOUDLESS_SUBNET=10.67.0 CLOUDLESS_POD_CIDR=10.245.0.0/16\n' +
+      '  export CLOUDLESS_PORT=8180 CLOUDLESS_HEALTH_PORT=8181\n' +
+      '  make up',
+  )
+}
+
+/** What else uses the containers' addresses on this machine would be cut off by our routes, or we by its. */
+async function refuseForeignRoutes(settings: Settings): Promise<void> {
+  const listed = await runCommand(['ip', 'route', 'show', 'root', settings.podCidr])
+  const foreign = foreignRoute(listed.stdout, `${settings.prefix}0`)
+  if (foreign === undefined) return
+  throw new CloudlessError(
+    'failed_precondition',
+    `the containers' network ${settings.podCidr} is in use on this machine: \`ip route\` shows "${foreign}". ` +
+      'Give the containers another, on a cluster without data: CLOUDLESS_POD_CIDR=10.245.0.0/16 make up',
   )
 }
 
@@ -79,7 +88,16 @@ async function startCoordinator(
   settings: Settings,
   coordinator: CoordinatorProcess,
 ): Promise<void> {
-  await coordinator.start()
+  try {
+    await coordinator.start()
+  } catch (reason) {
+    throw new CloudlessError(
+      'failed_precondition',
+      `${messageOf(reason)}\nIts log: ${coordinator.log}. Its ports are ${settings.port} and ` +
+        `${settings.healthPort}; for others: CLOUDLESS_PORT=8180 CLOUDLESS_HEALTH_PORT=8181 make up`,
+      { cause: reason },
+    )
+  }
   const credentialsDirectory = join(settings.home, 'operator')
   if (!isGoodForADay(join(credentialsDirectory, 'cert.pem'))) {
     await coordinator.issueCredentials('admin', credentialsDirectory)
@@ -144,24 +162,4 @@ async function routeToContainers(
     await network.route(node.podCidr, agent.host.address)
     await network.routeFromHere(node.podCidr)
   }
-}
-
-async function applySample(ctl: Ctl): Promise<string> {
-  await ctl.text(['apply', '-f', join(checkout, sampleManifest)])
-  let replicas: readonly ReplicaView[] = []
-  await waitFor(
-    async () => {
-      replicas = await ctl.items<ReplicaView>(['workload', 'replicas', sampleWorkload])
-      return replicas.length >= 3 && replicas.every((replica) => replica.ready === true)
-    },
-    {
-      what: `the replicas of ${sampleWorkload} to be ready`,
-      deadlineMs: 60_000,
-      pollMs: 100,
-      describe: async () =>
-        `${(await ctl.run(['workload', 'describe', sampleWorkload])).stdout}\n` +
-        `Look closer: ${relative(process.cwd(), join(checkout, 'bin/cloudlessctl'))} events`,
-    },
-  )
-  return `${replicas.length} replicas ready`
 }
