@@ -5,11 +5,13 @@
  */
 import { locateContainer } from '../api/locate-container.ts'
 import { isGone } from '../membership/is-gone.ts'
+import { nodesGivenUp } from '../membership/nodes-given-up.ts'
 import { createAgentForwarding } from '../server/agent-forwarding.ts'
 import { AgentGateway } from '../server/agent-gateway.ts'
 import { startApiServer, type ApiServer } from '../server/api-server.ts'
 import { Idempotency } from '../server/idempotency.ts'
 import type { ServedService } from '../server/rpc-handler.ts'
+import type { RecordChange } from '../state/cluster-state.ts'
 import { withCallScope } from './call-scope.ts'
 import { refreshGauges, refreshStoreGauges } from './cluster-gauges.ts'
 import { startControlPlane, type ControlPlane } from './control-plane.ts'
@@ -64,6 +66,11 @@ async function openDoors(
     random,
     requestDialBack: (nodeId, connectionId) => sessions.requestDialBack(nodeId, connectionId),
   })
+  // Calls that wait for a node which is given up end now, and not when its silent connection does.
+  const hangUp = (changes: readonly RecordChange[]): void => {
+    for (const nodeId of nodesGivenUp(changes)) gateway.disconnect(nodeId)
+  }
+  opened.defer(state.listen(hangUp))
   const idempotency = new Idempotency({ store, clock })
   opened.defer(sweepNowAndThen({ clock, state, idempotency, report }))
   const queueDepth = (): number => placement.queueDepth
