@@ -17,7 +17,7 @@ export async function applySample(ctl: Ctl): Promise<string> {
     await waitFor(async () => isReady(await findSample(ctl)), {
       what: `the replicas of ${sampleWorkload} to be ready`,
       deadlineMs: wasThere ? laterDeadlineMs : firstDeadlineMs,
-      pollMs: 100,
+      pollMs: wasThere ? 500 : 100,
       describe: async () =>
         `${(await ctl.run(['workload', 'describe', sampleWorkload])).stdout}\n` +
         'Look closer: bin/cloudlessctl events',
@@ -25,9 +25,9 @@ export async function applySample(ctl: Ctl): Promise<string> {
   } catch (reason) {
     if (!wasThere) throw reason
   }
-  const status = (await findSample(ctl))?.status
-  const { readyReplicas = 0, desiredReplicas = 0, message = '' } = status ?? {}
-  if (readyReplicas === desiredReplicas) return `${readyReplicas} replicas ready`
+  const sample = await findSample(ctl)
+  const { readyReplicas = 0, desiredReplicas = 0, message = '' } = sample?.status ?? {}
+  if (isReady(sample)) return `${readyReplicas} replicas ready`
   return message || `${readyReplicas} of ${desiredReplicas} replicas ready`
 }
 
