@@ -10,6 +10,7 @@ import {
   WorkloadRecordSchema,
   WorkloadSchema,
   type ApplyWorkloadRequest,
+  type ApplyWorkloadResponse,
   type CreateWorkloadRequest,
   type DeleteWorkloadRequest,
   type RestartWorkloadRequest,
@@ -172,7 +173,10 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     createWorkload,
     updateWorkload,
 
-    async applyWorkload(request: ApplyWorkloadRequest) {
+    async applyWorkload(
+      request: ApplyWorkloadRequest,
+      remember: Remember<ApplyWorkloadResponse> = rememberNothing,
+    ) {
       const workload = accepted(request.workload)
       const existing = findWorkload(state, workload.namespace, workload.name)
       const outcome = !existing
@@ -180,10 +184,21 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
         : sameContent(existing.record.workload!, workload)
           ? ApplyOutcome.UNCHANGED
           : ApplyOutcome.CONFIGURED
-      const answer = existing
-        ? await updateWorkload({ ...request, $typeName: 'cloudless.api.v1.UpdateWorkloadRequest' })
-        : await createWorkload({ ...request, $typeName: 'cloudless.api.v1.CreateWorkloadRequest' })
-      return create(ApplyWorkloadResponseSchema, { workload: answer, outcome })
+      const answerOf = (answer: Workload): ApplyWorkloadResponse =>
+        create(ApplyWorkloadResponseSchema, { workload: answer, outcome })
+      if (existing) {
+        const asUpdate = {
+          ...request,
+          $typeName: 'cloudless.api.v1.UpdateWorkloadRequest',
+        } as const
+        return answerOf(await updateWorkload(asUpdate))
+      }
+      const asCreate = { ...request, $typeName: 'cloudless.api.v1.CreateWorkloadRequest' } as const
+      const created = await createWorkload(asCreate, {
+        preconditions: remember.preconditions,
+        writes: (answer) => remember.writes(answerOf(answer)),
+      })
+      return answerOf(created)
     },
 
     async deleteWorkload(request: DeleteWorkloadRequest) {

@@ -96,7 +96,9 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
         ),
       updateWorkload: (request) => workloads.updateWorkload(request),
       applyWorkload: (request, context) =>
-        once(methods.applyWorkload, request, context, () => workloads.applyWorkload(request)),
+        once(methods.applyWorkload, request, context, (claim) =>
+          workloads.applyWorkload(request, claim),
+        ),
       deleteWorkload: workloads.deleteWorkload,
       getWorkload: workloads.getWorkload,
       listWorkloads: workloads.listWorkloads,
