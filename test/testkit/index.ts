@@ -1,3 +1,4 @@
+export { callApi, type ApiAnswer } from './api-call.ts'
 export { createAgentOn, type AgentOnHost, type AgentOptions } from './agent-on-host.ts'
 export {
   startCluster,
