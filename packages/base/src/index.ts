@@ -9,6 +9,7 @@ export {
   type ConfigurationResult,
 } from './configuration/load.ts'
 export type { Setting, SettingType, Values } from './configuration/setting.ts'
+export { counted } from './counted.ts'
 export {
   makePrivateDirectory,
   removeDurably,

@@ -75,8 +75,10 @@ function exitCodesInBrief(): string {
 
 export function usageOf(entry: Entry, command: Command): string {
   const shapes = command.arguments.map(shapeOf).map((shape) => shape.replace(/^<(.*)>$/, '$1'))
-  const words = shapes.map((shape) => (shape.startsWith('[COMMAND') ? `-- ${shape}` : shape))
-  return ['cloudlessctl', entry.name, ...words, '[OPTIONS]'].join(' ')
+  const isPassedOn = (shape: string): boolean => shape.startsWith('[COMMAND')
+  const own = shapes.filter((shape) => !isPassedOn(shape))
+  const passedOn = shapes.filter(isPassedOn).map((shape) => `-- ${shape}`)
+  return ['cloudlessctl', entry.name, ...own, '[OPTIONS]', ...passedOn].join(' ')
 }
 
 function inheritedOptions(command: Command): readonly Option[] {

@@ -1,4 +1,5 @@
 /** `node drain`: moves every replica off a node and keeps new ones away. */
+import { counted } from '@cloudless/base'
 import type { Command } from '../command.ts'
 import { nodeResource } from '../resources/node.ts'
 import { printChanged } from '../resources/resource.ts'
@@ -39,7 +40,7 @@ export const nodeDrain: Command = {
       { nodeId: nodeId!, graceful: options.flag('graceful'), timeoutMs: BigInt(timeoutMs) },
       { signal: context.signal },
     )
-    const left = node.replicaCount === 1 ? '1 replica' : `${node.replicaCount} replicas`
+    const left = counted(node.replicaCount, 'replica')
     await printChanged(context, nodeResource, node, `node ${node.name} draining, ${left} on it`)
     return options.flag('wait') ? await waitUntilDrained(context, node, timeoutMs) : 0
   },

@@ -1,6 +1,6 @@
 /** `--wait` for things that go: workloads being deleted, nodes being drained. */
 import { WatchKind, type Node } from '@cloudless/api'
-import { CloudlessError, formatDurationMs } from '@cloudless/base'
+import { CloudlessError, counted, formatDurationMs } from '@cloudless/base'
 import type { CommandContext } from '../command.ts'
 import { explainFailure } from '../connection/explain.ts'
 import { exitCodes } from '../exit-code.ts'
@@ -33,7 +33,9 @@ export async function waitUntilDeleted(
         if (change.workload === undefined) continue
         known = true
         const left = change.workload.status?.replicas.length ?? 0
-        progress.show(workloadId, [`workload ${change.workload.name}: ${left} replicas left`])
+        progress.show(workloadId, [
+          `workload ${change.workload.name}: ${counted(left, 'replica')} left`,
+        ])
       }
       return false
     },
@@ -59,9 +61,8 @@ export async function waitUntilDrained(
       for await (const { kind, node } of changes) {
         if (kind === WatchKind.DELETED) return true
         if (node === undefined) continue
-        const message = node.status?.message ? `: ${node.status.message}` : ''
         progress.show(node.id, [
-          `node ${node.name} (${nodeStatus(node)}): ${node.replicaCount} replicas left${message}`,
+          `node ${node.name} (${nodeStatus(node)}): ${counted(node.replicaCount, 'replica')} left`,
         ])
         if (node.replicaCount === 0) return true
       }

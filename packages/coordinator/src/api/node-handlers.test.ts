@@ -87,7 +87,7 @@ test('a node with replicas is not removed without force', async (t) => {
   const request = create(RemoveNodeRequestSchema, { nodeId })
   await assert.rejects(handlers.removeNode(request), {
     code: 'failed_precondition',
-    message: /1 replicas.*drain/,
+    message: /1 replica:.*drain/,
   })
   assert.deepEqual(removed, [])
   await handlers.removeNode({ ...request, force: true })

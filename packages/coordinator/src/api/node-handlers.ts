@@ -19,7 +19,7 @@ import {
   type UpdateNodeRequest,
   type WatchNodesRequest,
 } from '@cloudless/api'
-import { CloudlessError, type Clock } from '@cloudless/base'
+import { type Clock, CloudlessError, counted } from '@cloudless/base'
 import { putRecord, unchanged, type ClusterState, type Held } from '../state/cluster-state.ts'
 import { nodeNameKey } from '../state/records.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
@@ -202,7 +202,7 @@ function refuseUnlessForced(deps: NodeHandlersDeps, held: Held<NodeRecord>, forc
   if (replicas > 0) {
     throw new CloudlessError(
       'failed_precondition',
-      `node "${name}" has ${replicas} replicas: drain it first with ` +
+      `node "${name}" has ${counted(replicas, 'replica')}: drain it first with ` +
         `\`cloudlessctl node drain ${name} --wait\`, or use --force`,
     )
   }

@@ -10,7 +10,7 @@ import {
   type NodeRecord,
   type ResourceCapacity,
 } from '@cloudless/api'
-import { formatDurationMs, type Clock } from '@cloudless/base'
+import { type Clock, counted, formatDurationMs } from '@cloudless/base'
 import type { Resources } from '@cloudless/scheduler'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
@@ -84,7 +84,7 @@ export function capacityOf(resources: Resources): ResourceCapacity {
 function messageOf(record: NodeRecord, replicaCount: number): string {
   if (record.drainStartedAtMs === 0n) return record.node!.status!.message
   if (record.node!.status!.phase !== NodePhase.DRAINING) return record.node!.status!.message
-  return replicaCount === 0 ? 'drained' : `draining: ${replicaCount} replicas left`
+  return replicaCount === 0 ? 'drained' : `draining: ${counted(replicaCount, 'replica')} left`
 }
 
 function conditionsOf(deps: NodeViewDeps, record: NodeRecord): NodeCondition[] {

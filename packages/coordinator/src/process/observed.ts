@@ -6,7 +6,7 @@ import type {
   Workload,
   WorkloadRecord,
 } from '@cloudless/api'
-import { messageOf, type Clock, type Random } from '@cloudless/base'
+import { type Clock, counted, messageOf, type Random } from '@cloudless/base'
 import type { MetadataStore } from '@cloudless/metadata'
 import {
   buildFacts,
@@ -186,7 +186,9 @@ export async function createObserved(
         resourceType: 'token',
         resourceId: token.id,
         description:
-          action === 'create' ? `good for ${token.maxUses} uses` : `after ${token.uses} uses`,
+          action === 'create'
+            ? `good for ${counted(token.maxUses, 'use')}`
+            : `after ${counted(token.uses, 'use')}`,
       })
     },
 
@@ -242,7 +244,10 @@ function tellEnrolment(
 
 function issued(events: EventLog, node: NodeRecord): void {
   const { id, name, certificateExpiresAtMs } = node.node!
-  const until = new Date(Number(certificateExpiresAtMs)).toISOString()
+  const until = new Date(Number(certificateExpiresAtMs))
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+/, '')
   events.append({
     type: 'security.cert_issued',
     resourceType: 'node',
@@ -275,7 +280,7 @@ function describeWorkloadChange(
   const { replicas, image } = workload.workload!.spec!
   switch (action) {
     case 'create':
-      return `workload "${name}" was created: ${replicas} replicas of ${image}`
+      return `workload "${name}" was created: ${counted(replicas, 'replica')} of ${image}`
     case 'update':
       return `workload "${name}" was updated to revision ${workload.workload!.revision}`
     case 'scale':

@@ -1,4 +1,5 @@
 /** Turns what controllers did into events, figures and log lines. */
+import { counted } from '@cloudless/base'
 import { NodePhase, type ReplicaRecord } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
 import type { CoordinatorMetrics, EventLog, Logger } from '@cloudless/observability'
@@ -73,7 +74,7 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         resourceType: 'node',
         resourceId: id,
         description:
-          `node "${name}" still has ${replicaCount} replicas after its drain's deadline: ` +
+          `node "${name}" still has ${counted(replicaCount, 'replica')} after its drain's deadline: ` +
           'is there room for them elsewhere?',
       })
     },
