@@ -28,7 +28,8 @@ export function conditionsOf(findings: NodeFindings): NodeCondition[] {
   if (Math.abs(clockSkewMs) > skewMsMax) {
     const side = clockSkewMs > 0 ? 'ahead of' : 'behind'
     const off = formatDurationMs(Math.abs(clockSkewMs))
-    holds('ClockSkew', 'ClockOff', `the clock of this node is ${off} ${side} the coordinator's`)
+    const message = `its clock is ${off} ${side} the coordinator's: set up NTP on it`
+    holds('ClockSkew', 'ClockOff', message)
   }
   return conditions
 }

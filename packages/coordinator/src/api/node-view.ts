@@ -112,7 +112,9 @@ function conditionsOf(deps: NodeViewDeps, record: NodeRecord): NodeCondition[] {
     )
   }
   const skewMs = live?.clockSkewMs ?? 0
-  if (Math.abs(skewMs) > clockSkewMsMax) {
+  // The agent, which knows the round trip, may have said so itself.
+  const isSaid = conditions.some(({ type }) => type === 'ClockSkew')
+  if (Math.abs(skewMs) > clockSkewMsMax && !isSaid) {
     conditions.push(
       create(NodeConditionSchema, {
         type: 'ClockSkew',
