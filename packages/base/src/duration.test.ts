@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { formatDurationMs, parseDurationMs } from './duration.ts'
+import { formatDurationMs, formatDurationMsExactly, parseDurationMs } from './duration.ts'
 
 describe('durations', () => {
   const parsed: readonly (readonly [string, number | undefined])[] = [
@@ -50,6 +50,21 @@ describe('durations', () => {
         const back = parseDurationMs(formatDurationMs(durationMs))!
         assert.ok(back <= durationMs && durationMs - back < 86_400_000)
         assert.equal(formatDurationMs(back), formatDurationMs(durationMs))
+      }),
+    )
+  })
+
+  it('written exactly, every duration is read as the same number', () => {
+    assert.equal(formatDurationMsExactly(1_600), '1.6s')
+    assert.equal(formatDurationMsExactly(300_000), '5m')
+    const durations = fc.oneof(
+      fc.nat(100_000),
+      fc.nat(2 ** 31),
+      fc.nat(365).map((d) => d * 86_400_000),
+    )
+    fc.assert(
+      fc.property(durations, (durationMs) => {
+        assert.equal(parseDurationMs(formatDurationMsExactly(durationMs)), durationMs)
       }),
     )
   })

@@ -34,3 +34,10 @@ export function formatDurationMs(durationMs: number): string {
   if (minutes > 0) return seconds % 60 > 0 ? `${minutes}m${seconds % 60}s` : `${minutes}m`
   return `${seconds}s`
 }
+
+/** As it is written in a configuration: nothing rounded, so that reading it gives the same number again. */
+export function formatDurationMsExactly(durationMs: number): string {
+  const rounded = formatDurationMs(durationMs)
+  if (parseDurationMs(rounded) === durationMs) return rounded
+  return durationMs < 60_000 ? `${durationMs / 1_000}s` : `${durationMs}ms`
+}

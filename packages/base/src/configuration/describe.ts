@@ -1,6 +1,6 @@
 /** Settings and their values in words: --help, and the configuration a program runs with. */
 import { formatBytes } from '../bytes.ts'
-import { formatDurationMs } from '../duration.ts'
+import { formatDurationMsExactly } from '../duration.ts'
 import { flagOf, type Setting } from './setting.ts'
 
 /** Stands for every secret, so that not even its length is told. */
@@ -31,7 +31,7 @@ export function printableConfiguration(
 
 function printable(setting: Setting, value: unknown): unknown {
   if (setting.secret === true) return value === '' ? '' : mask
-  return setting.type === 'duration' ? formatDurationMs(value as number) : value
+  return setting.type === 'duration' ? formatDurationMsExactly(value as number) : value
 }
 
 function placeholderOf({ type, choices }: Setting): string {
@@ -58,7 +58,7 @@ function placeholderOf({ type, choices }: Setting): string {
 function defaultText({ type, default: value, secret }: Setting): string {
   if (value === '' || (Array.isArray(value) && value.length === 0)) return ''
   if (type === 'map' || secret === true) return ''
-  if (type === 'duration') return `(default ${formatDurationMs(value)})`
+  if (type === 'duration') return `(default ${formatDurationMsExactly(value)})`
   if (type === 'bytes') return `(default ${formatBytes(value)})`
   return `(default ${String(value)})`
 }

@@ -1,6 +1,6 @@
 /** One setting's value, from the text of a flag or variable or from what a file holds. */
 import { parseBytes } from '../bytes.ts'
-import { formatDurationMs, parseDurationMs } from '../duration.ts'
+import { formatDurationMsExactly, parseDurationMs } from '../duration.ts'
 import { parseAddress } from './address.ts'
 import type { Setting, SettingType } from './setting.ts'
 
@@ -41,7 +41,7 @@ function listed(value: unknown): readonly string[] {
 }
 
 function limitText({ type }: Setting, limit: number): string {
-  return type === 'duration' ? formatDurationMs(limit) : String(limit)
+  return type === 'duration' ? formatDurationMsExactly(limit) : String(limit)
 }
 
 const article: Readonly<Record<SettingType, string>> = {
