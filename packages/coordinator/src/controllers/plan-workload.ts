@@ -69,7 +69,7 @@ export function planWorkload(
   }
 }
 
-/** The ready replicas our own actions leave at least: SPEC 9.5. */
+/** The ready replicas our own actions leave at least: what the spec says, otherwise all but max_unavailable, or but one. */
 export function minAvailableOf(workload: WorkloadRecord): number {
   const { replicas, rollout } = workload.workload!.spec!
   const byDefault =

@@ -1,4 +1,4 @@
-/** The reliability score of SPEC 8.4, 0 to 1: how far a node can be relied on to keep what it is given. Pure. */
+/** The reliability score, 0 to 1: how far a node can be relied on to keep what it is given. Pure. */
 import { NodePhase, type NodeCondition, type ResourceCapacity } from '@cloudless/api'
 
 export interface ReliabilityInput {

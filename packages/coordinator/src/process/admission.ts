@@ -1,4 +1,4 @@
-/** What the cluster lets a workload ask of its hosts (SPEC 16's first rules). */
+/** What the cluster lets a workload ask of its hosts. */
 import { CloudlessError } from '@cloudless/base'
 import type { Workload } from '@cloudless/api'
 
