@@ -34,7 +34,7 @@ describe("a node's conditions", () => {
 
   it('say how far a clock is off, and to which side', () => {
     const [behind] = conditionsOf({ ...well, clockSkewMs: -3_600_000 })
-    assert.equal(behind?.message, "the clock of this node is 1h behind the coordinator's")
+    assert.equal(behind?.message, "its clock is 1h behind the coordinator's: set up NTP on it")
     const [ahead] = conditionsOf({ ...well, clockSkewMs: 60_000 })
     assert.match(ahead?.message ?? '', /1m ahead of/)
   })
