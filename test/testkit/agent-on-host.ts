@@ -31,8 +31,8 @@ export interface AgentOnHost {
   readonly log: string
   /** It holds a certificate, so it needs no token. */
   isEnrolled(): boolean
-  /** Starts it unless it runs. The token is needed the first time only. */
-  start(joinToken?: string): Promise<void>
+  /** Starts it unless it runs. The token is needed the first time only; `env` is set beside the usual. */
+  start(joinToken?: string, env?: NodeJS.ProcessEnv): Promise<void>
   process(): ProcessIdentity | undefined
   /** SIGKILL, the agent alone: its containers go on. */
   kill(): Promise<void>
@@ -72,12 +72,13 @@ export function createAgentOn(host: Host, options: AgentOptions): AgentOnHost {
     dataDirectory,
     log,
     isEnrolled: () => existsSync(join(dataDirectory, 'identity', 'current', 'cert.pem')),
-    async start(joinToken) {
+    async start(joinToken, env = {}) {
       mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
       if (options.config !== undefined) writeFileSync(configFile, stringify(options.config))
       // In the environment: arguments can be read by everybody on the machine.
       const token = joinToken === undefined ? {} : { CLOUDLESS_JOIN_TOKEN: joinToken }
-      await host.startTask('agent', command(), { env: cleanEnvironment(token), log })
+      const environment = cleanEnvironment({ ...token, ...env })
+      await host.startTask('agent', command(), { env: environment, log })
     },
     process: () => host.task('agent'),
     async kill() {

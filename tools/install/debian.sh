@@ -6,7 +6,7 @@ set -eu
 # program:package, or /path:package for what is not on PATH.
 needed=(containerd:containerd ctr:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins
   ip:iproute2 tc:iproute2 iptables:iptables nsenter:util-linux sysctl:procps busybox:busybox-static)
-if [ "${1:-cluster}" = tests ]; then needed+=(docker-registry:docker-registry script:bsdutils curl:curl strace:strace); fi
+if [ "${1:-cluster}" = tests ]; then needed+=(docker-registry:docker-registry script:bsdutils curl:curl strace:strace faketime:faketime); fi
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
