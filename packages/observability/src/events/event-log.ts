@@ -1,8 +1,6 @@
 /**
- * What the cluster decided, for people and for audit: durable, bounded, and told live to whoever watches.
- *
- * Telling an event never waits. Events are collected and written together, at most once every `flushMs`; what could not
- * be written stays and is tried again. A log that is closed writes what it has first.
+ * What the cluster decided, for people and for audit: durable, bounded, and told live to whoever watches. Telling an event
+ * never waits; a log that is closed writes what it has first.
  */
 import { CloudlessError, sleep, type Clock, type Random } from '@cloudless/base'
 import { currentContext } from '../context.ts'
@@ -10,9 +8,10 @@ import type { Logger } from '../logging/logger.ts'
 import { completeEvent, decodeEvent } from './cluster-event.ts'
 import type { ClusterEvent, EventDraft, UnnumberedEvent } from './cluster-event.ts'
 import { matchesFilter, problemWithFilter, type EventFilter } from './event-filter.ts'
-import { batchEventsMax, EventJournal, eventPrefix } from './event-journal.ts'
+import { EventJournal, eventPrefix } from './event-journal.ts'
 import type { EventStore } from './event-store.ts'
 import { EventSubscription } from './event-subscription.ts'
+import { EventWriter } from './event-writer.ts'
 
 export interface EventLogDeps {
   readonly clock: Clock
@@ -49,8 +48,6 @@ export interface EventWatchOptions {
   readonly signal: AbortSignal
 }
 
-/** Events that wait for a store that is away; newer ones are dropped, counted, and the gap told afterwards. */
-const pendingMax = 10_000
 const retryMs = 1_000
 const pageDefault = 100
 const pageMax = 1_000
@@ -59,19 +56,23 @@ export class EventLog {
   readonly #deps: EventLogDeps
   readonly #options: Required<EventLogOptions>
   readonly #journal: EventJournal
+  readonly #writer: EventWriter
   readonly #subscriptions = new Set<EventSubscription>()
   readonly #ended = new AbortController()
-  #pending: UnnumberedEvent[] = []
-  #batch: readonly UnnumberedEvent[] = []
-  #lost = 0
-  #flushing: Promise<void> | undefined
-  #cancelFlush: (() => void) | undefined
   #following: Promise<void> = Promise.resolve()
 
   constructor(deps: EventLogDeps, options: EventLogOptions) {
     this.#deps = deps
     this.#options = { eventsMax: 10_000, flushMs: 50, watchQueueMax: 100, ...options }
     this.#journal = new EventJournal(deps.store, deps.random, this.#options.eventsMax)
+    this.#writer = new EventWriter(
+      {
+        ...deps,
+        journal: this.#journal,
+        lossEvent: (lost) => this.#complete(lossOf(lost, options)),
+      },
+      this.#options.flushMs,
+    )
   }
 
   static async open(deps: EventLogDeps, options: EventLogOptions): Promise<EventLog> {
@@ -83,21 +84,12 @@ export class EventLog {
 
   /** Returns at once. Actor and ids are the current context's. */
   append(draft: EventDraft): void {
-    if (this.#pending.length >= pendingMax) {
-      this.#lost++
-      return
-    }
-    this.#pending.push(this.#complete(draft))
-    this.#scheduleFlush(this.#options.flushMs)
+    this.#writer.append(this.#complete(draft))
   }
 
   /** Resolves when every event appended so far is durable; throws when the store does not take them. */
-  async flush(): Promise<void> {
-    this.#cancelFlush?.()
-    this.#cancelFlush = undefined
-    while (this.#flushing !== undefined) await this.#flushing
-    this.#flushing = this.#writeAll().finally(() => (this.#flushing = undefined))
-    await this.#flushing
+  flush(): Promise<void> {
+    return this.#writer.flush()
   }
 
   /** Throws `invalid_argument` for a filter that names what there is not, a limit or a token that is none. */
@@ -108,7 +100,7 @@ export class EventLog {
     requireFilter(filter)
     const limit = parseLimit(options.limit ?? 0)
     const afterSequence = parseToken(options.continueToken ?? '')
-    await this.#flushForReader()
+    await this.#writer.flushIfPossible()
     const events: ClusterEvent[] = []
     let total = 0
     let more = false
@@ -148,9 +140,8 @@ export class EventLog {
   /** Writes what is left, then ends the watches. Throws, having closed, when it could not be written. */
   async close(): Promise<void> {
     try {
-      await this.flush()
+      await this.#writer.close()
     } finally {
-      this.#cancelFlush?.()
       this.#ended.abort()
       this.#endWatches(closed())
       await this.#following
@@ -163,54 +154,6 @@ export class EventLog {
     return completeEvent(draft, currentContext(), { timestampMs, systemId })
   }
 
-  #scheduleFlush(delayMs: number): void {
-    if (this.#ended.signal.aborted) return
-    this.#cancelFlush ??= this.#deps.clock.after(delayMs, () => {
-      this.#cancelFlush = undefined
-      this.flush().catch((reason: unknown) => {
-        this.#deps.logger.warn(
-          { error: reason, waiting: this.#pending.length + this.#batch.length },
-          'events could not be written and wait for the next try',
-        )
-        this.#scheduleFlush(retryMs)
-      })
-    })
-  }
-
-  async #writeAll(): Promise<void> {
-    for (;;) {
-      if (this.#batch.length === 0) {
-        this.#tellLoss()
-        this.#batch = this.#pending.splice(0, batchEventsMax)
-      }
-      if (this.#batch.length === 0) return
-      await this.#journal.write(this.#batch)
-      this.#batch = []
-    }
-  }
-
-  #tellLoss(): void {
-    if (this.#lost === 0 || this.#pending.length >= pendingMax) return
-    const description = `${this.#lost} events were lost: the metadata store did not take any for too long.`
-    this.#lost = 0
-    this.#pending.push(
-      this.#complete({
-        type: 'coordinator.events_lost',
-        resourceType: 'coordinator',
-        resourceId: this.#options.systemId,
-        description,
-      }),
-    )
-  }
-
-  /** A reader sees what was told before it asked, and what is durable when the store takes no more. */
-  async #flushForReader(): Promise<void> {
-    await this.flush().catch((reason: unknown) => {
-      this.#deps.logger.warn({ error: reason }, 'events could not be written before reading')
-      this.#scheduleFlush(retryMs)
-    })
-  }
-
   #read(sequence: number): AsyncGenerator<ClusterEvent> {
     return this.#journal.read(sequence, (key) =>
       this.#deps.logger.warn({ key }, 'an event cannot be read and is left out'),
@@ -219,7 +162,7 @@ export class EventLog {
 
   async *#past(filter: EventFilter, options: EventWatchOptions): AsyncGenerator<ClusterEvent> {
     const { tail = 0, afterSequence = 0 } = options
-    if (afterSequence > 0 || tail > 0) await this.#flushForReader()
+    if (afterSequence > 0 || tail > 0) await this.#writer.flushIfPossible()
     if (afterSequence > 0) {
       for await (const event of this.#read(afterSequence)) {
         if (matchesFilter(filter, event)) yield event
@@ -277,6 +220,15 @@ export class EventLog {
 
   #endWatches(reason: CloudlessError): void {
     for (const subscription of this.#subscriptions) subscription.fail(reason)
+  }
+}
+
+function lossOf(lost: number, { systemId }: EventLogOptions): EventDraft {
+  return {
+    type: 'coordinator.events_lost',
+    resourceType: 'coordinator',
+    resourceId: systemId,
+    description: `${lost} events were lost: the metadata store did not take any for too long.`,
   }
 }
 
