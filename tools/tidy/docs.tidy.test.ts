@@ -69,3 +69,19 @@ test('every setting and every type of event has its line in the documents', () =
     assert.ok(textOf('docs/operating/events.md').includes(`\`${type}\``), type)
   }
 })
+
+test('the documented events and metrics are those there are', () => {
+  const known = sourceFiles(/^packages\/observability\/src\/(events\/event-types|metrics\/.*)\.ts$/)
+    .filter(({ path }) => !path.endsWith('.test.ts'))
+    .map(({ text }) => text)
+    .join('\n')
+  const metrics = [...known.matchAll(/name: '([a-z_]+)'/g)].map((match) => match[1]!)
+  const documented = documents.find(({ path }) => path === 'docs/operating/metrics.md')!.text
+  const missing = metrics.filter((name) => !documented.includes(`\`${name}\``))
+  assert.deepEqual(missing, [])
+  const events = documents.find(({ path }) => path === 'docs/operating/events.md')!.text
+  const invented = [...`${documented}\n${events}`.matchAll(/^\| `([a-z_.]+)`/gm)]
+    .map((match) => match[1]!)
+    .filter((name) => !known.includes(`'${name}'`))
+  assert.deepEqual(invented, [])
+})

@@ -50,6 +50,7 @@ function messageOfEvent(event: ClusterEvent): Event {
   const { sequence, timestampMs, ...rest } = event
   return create(EventSchema, {
     ...rest,
+    id: String(sequence),
     sequence: BigInt(sequence),
     timestampMs: BigInt(timestampMs),
   })

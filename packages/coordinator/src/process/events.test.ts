@@ -131,7 +131,7 @@ test('what membership, scheduling and security decide is told, and survives a re
   assert.match(violation.error, /policy\.allow_privileged/)
   assert.equal((await told(first, 'security.authz_denied')).length, 1, 'and not told twice')
   for (const event of before) {
-    assert.ok(event.sequence && event.description && event.actorId && event.resourceId, event.type)
+    assert.ok(event.id && event.description && event.actorId && event.resourceId, event.type)
   }
   await first.stop()
 
