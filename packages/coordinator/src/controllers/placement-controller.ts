@@ -5,37 +5,14 @@
  * when the placement is committed; the preconditions catch a replica or node that changed meanwhile, and the batch is
  * then decided again. What could not be placed waits for a change that can help: a node, or room on one.
  */
-import { create } from '@bufbuild/protobuf'
-import {
-  PendingReasonSchema,
-  ReplicaState,
-  type NodeRecord,
-  type PendingReason,
-  type ReplicaRecord,
-} from '@cloudless/api'
+import type { ReplicaRecord } from '@cloudless/api'
 import { backoffDelayMs, type Clock, type Random } from '@cloudless/base'
-import type { Precondition, Write } from '@cloudless/metadata'
-import {
-  describeRejections,
-  schedule,
-  type Placement,
-  type SchedulePhase,
-  type ScoreWeights,
-} from '@cloudless/scheduler'
-import {
-  putRecord,
-  unchanged,
-  type ClusterState,
-  type Decision,
-  type Held,
-  type RecordChange,
-} from '../state/cluster-state.ts'
-import { keyOf } from '../state/records.ts'
+import type { ScoreWeights } from '@cloudless/scheduler'
+import type { ClusterState, Held, RecordChange } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
-import { pendingAdvice } from './pending-advice.ts'
+import { decidePlacements, needsPlace } from './decide-placements.ts'
 import type { Reporter } from './reporter.ts'
-import { withStatus } from './replica-records.ts'
-import { pendingReplicaOf, type SchedulerView } from './scheduler-view.ts'
+import type { SchedulerView } from './scheduler-view.ts'
 
 export interface PlacementControllerDeps {
   readonly state: ClusterState
@@ -151,11 +128,14 @@ export class PlacementController {
 
   async #placeBatch(): Promise<void> {
     const { state, clock, report } = this.#deps
+    const { weights } = this.#options
     const ids = this.#takeBatch()
     const spentMs = { filter: 0, score: 0 }
     const startMs = clock.monotonicMs()
     try {
-      const outcome = await state.update(() => this.#decide(ids, spentMs))
+      const outcome = await state.update(() =>
+        decidePlacements({ ...this.#deps, weights }, ids, spentMs),
+      )
       const bindMs = clock.monotonicMs() - startMs - spentMs.filter - spentMs.score
       outcome?.say()
       if (!outcome || outcome.placed + outcome.unplaceable === 0) return
@@ -188,148 +168,4 @@ export class PlacementController {
     for (const id of ids) this.#due.delete(id)
     return ids
   }
-
-  #decide(ids: readonly string[], spentMs: Record<SchedulePhase, number>): Decision<Outcome> {
-    const { state, view, clock } = this.#deps
-    const heldById = new Map<string, Held<ReplicaRecord>>()
-    for (const id of ids) {
-      const held = state.held('replica', id)
-      if (held && needsPlace(held.record)) heldById.set(id, held)
-    }
-    const pending = [...heldById.values()].map(({ record }) =>
-      pendingReplicaOf(record, excludedNodeIds(state, record)),
-    )
-    const placements = schedule(view.nodes(), pending, {
-      weights: this.#options.weights,
-      around: (phase, work) => {
-        const startMs = clock.monotonicMs()
-        const result = work()
-        spentMs[phase] += clock.monotonicMs() - startMs
-        return result
-      },
-    })
-    const draft = { preconditions: [] as Precondition[], writes: [] as Write[], say: [] as Say[] }
-    const nodeIds = new Set<string>()
-    for (const placement of placements) {
-      const held = heldById.get(placement.replicaId)!
-      if (placement.kind === 'placed') {
-        nodeIds.add(placement.nodeId)
-        this.#place(held, placement, draft)
-      } else {
-        this.#leave(held, placement, draft)
-      }
-    }
-    for (const nodeId of nodeIds) {
-      draft.preconditions.push({ kind: 'exists', key: keyOf('node', nodeId) })
-    }
-    const placed = placements.filter((placement) => placement.kind === 'placed').length
-    const result = {
-      placed,
-      unplaceable: placements.length - placed,
-      say: () => draft.say.forEach((say) => say()),
-    }
-    return { preconditions: draft.preconditions, writes: draft.writes, result }
-  }
-
-  #place(
-    held: Held<ReplicaRecord>,
-    placement: Extract<Placement, { kind: 'placed' }>,
-    draft: Draft,
-  ): void {
-    const node = this.#deps.state.get('node', placement.nodeId)!
-    const predecessor = this.#deps.state.get('replica', held.record.status!.replaces)
-    const record = placedOn(held.record, node, placement.score, this.#deps.clock.wallMs())
-    draft.preconditions.push(unchanged('replica', held))
-    draft.writes.push(putRecord('replica', held.id, record))
-    draft.say.push(() =>
-      this.#deps.report.replicaPlaced(record, node, placement.score, predecessor),
-    )
-  }
-
-  #leave(
-    held: Held<ReplicaRecord>,
-    placement: Extract<Placement, { kind: 'unplaceable' }>,
-    draft: Draft,
-  ): void {
-    const pendingReasons = placement.rejections.map((rejection) =>
-      create(PendingReasonSchema, rejection),
-    )
-    const why = describeRejections(placement.nodeCount, placement.rejections)
-    const message = why + this.#adviceFor(held.record)
-    const { status } = held.record
-    const isKnown = status!.message === message
-    if (isKnown && sameReasons(status!.pendingReasons, pendingReasons)) return
-    const record = withStatus(held.record, { pendingReasons, reason: 'Unschedulable', message })
-    const isReplacement = status!.replaces !== ''
-    draft.preconditions.push(unchanged('replica', held))
-    draft.writes.push(putRecord('replica', held.id, record))
-    draft.say.push(() => this.#deps.report.replicaUnplaceable(record, message, isReplacement))
-  }
-
-  /** "; what to do next", where the reasons alone would leave people guessing. */
-  #adviceFor(replica: ReplicaRecord): string {
-    const { state } = this.#deps
-    const { workloadId } = replica.status!
-    const workload = state.get('workload', workloadId)
-    if (!workload) return ''
-    const siblings = state.replicasOfWorkload(workloadId).map(({ record }) => record)
-    const advice = pendingAdvice(replica, workload, siblings)
-    return advice === undefined ? '' : `; ${advice}`
-  }
-}
-
-type Say = () => void
-
-interface Draft {
-  readonly preconditions: Precondition[]
-  readonly writes: Write[]
-  readonly say: Say[]
-}
-
-interface Outcome {
-  readonly placed: number
-  readonly unplaceable: number
-  readonly say: Say
-}
-
-function needsPlace(record: ReplicaRecord): boolean {
-  return record.status!.nodeId === '' && !record.stopping
-}
-
-/**
- * A replica that stands in for another does not go back to the node that one is to leave; one of a newer revision does:
- * who updates or restarts the workload has thought again. Nodes that are drained or tainted refuse it by themselves.
- */
-function excludedNodeIds(state: ClusterState, record: ReplicaRecord): string[] {
-  const { replaces } = record.status!
-  const predecessor = replaces === '' ? undefined : state.get('replica', replaces)
-  if (!predecessor) return []
-  const sameRevision = predecessor.status!.revision === record.status!.revision
-  return predecessor.replaceWanted && sameRevision ? [predecessor.status!.nodeId] : []
-}
-
-function placedOn(
-  replica: ReplicaRecord,
-  node: NodeRecord,
-  score: number,
-  nowMs: number,
-): ReplicaRecord {
-  return withStatus(replica, {
-    state: ReplicaState.SCHEDULED,
-    nodeId: node.node!.id,
-    nodeName: node.node!.name,
-    fragmentId: `frag-${replica.status!.id}`,
-    scheduledAtMs: BigInt(nowMs),
-    pendingReasons: [],
-    reason: '',
-    message: '',
-    score,
-  })
-}
-
-function sameReasons(a: readonly PendingReason[], b: readonly PendingReason[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((one, n) => one.reason === b[n]!.reason && one.nodeCount === b[n]!.nodeCount)
-  )
 }

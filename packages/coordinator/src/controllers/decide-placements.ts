@@ -1,0 +1,190 @@
+/**
+ * Where waiting replicas go, decided against the newest picture of the cluster: one transaction, and what to say of it once
+ * it is committed.
+ */
+import { create } from '@bufbuild/protobuf'
+import {
+  PendingReasonSchema,
+  ReplicaState,
+  type NodeRecord,
+  type PendingReason,
+  type ReplicaRecord,
+} from '@cloudless/api'
+import type { Clock } from '@cloudless/base'
+import type { Precondition, Write } from '@cloudless/metadata'
+import {
+  describeRejections,
+  schedule,
+  type Placement,
+  type SchedulePhase,
+  type ScoreWeights,
+} from '@cloudless/scheduler'
+import {
+  putRecord,
+  unchanged,
+  type ClusterState,
+  type Decision,
+  type Held,
+} from '../state/cluster-state.ts'
+import { keyOf } from '../state/records.ts'
+import { pendingAdvice } from './pending-advice.ts'
+import { withStatus } from './replica-records.ts'
+import type { Reporter } from './reporter.ts'
+import { pendingReplicaOf, type SchedulerView } from './scheduler-view.ts'
+
+export interface PlacementDeps {
+  readonly state: ClusterState
+  readonly view: SchedulerView
+  readonly clock: Clock
+  readonly report: Reporter
+  readonly weights: ScoreWeights
+}
+
+type Say = () => void
+
+interface Draft {
+  readonly preconditions: Precondition[]
+  readonly writes: Write[]
+  readonly say: Say[]
+}
+
+export interface PlacementOutcome {
+  readonly placed: number
+  readonly unplaceable: number
+  readonly say: Say
+}
+
+/** `spentMs` grows by what filtering and scoring take. */
+export function decidePlacements(
+  deps: PlacementDeps,
+  ids: readonly string[],
+  spentMs: Record<SchedulePhase, number>,
+): Decision<PlacementOutcome> {
+  const { state, view, clock, weights } = deps
+  const heldById = new Map<string, Held<ReplicaRecord>>()
+  for (const id of ids) {
+    const held = state.held('replica', id)
+    if (held && needsPlace(held.record)) heldById.set(id, held)
+  }
+  const pending = [...heldById.values()].map(({ record }) =>
+    pendingReplicaOf(record, excludedNodeIds(state, record)),
+  )
+  const placements = schedule(view.nodes(), pending, {
+    weights,
+    around: (phase, work) => {
+      const startMs = clock.monotonicMs()
+      const result = work()
+      spentMs[phase] += clock.monotonicMs() - startMs
+      return result
+    },
+  })
+  const draft: Draft = { preconditions: [], writes: [], say: [] }
+  const nodeIds = new Set<string>()
+  for (const placement of placements) {
+    const held = heldById.get(placement.replicaId)!
+    if (placement.kind === 'placed') {
+      nodeIds.add(placement.nodeId)
+      place(deps, held, placement, draft)
+    } else {
+      leave(deps, held, placement, draft)
+    }
+  }
+  for (const nodeId of nodeIds) {
+    draft.preconditions.push({ kind: 'exists', key: keyOf('node', nodeId) })
+  }
+  const placed = placements.filter((placement) => placement.kind === 'placed').length
+  const result = {
+    placed,
+    unplaceable: placements.length - placed,
+    say: () => draft.say.forEach((say) => say()),
+  }
+  return { preconditions: draft.preconditions, writes: draft.writes, result }
+}
+
+function place(
+  { state, clock, report }: PlacementDeps,
+  held: Held<ReplicaRecord>,
+  placement: Extract<Placement, { kind: 'placed' }>,
+  draft: Draft,
+): void {
+  const node = state.get('node', placement.nodeId)!
+  const predecessor = state.get('replica', held.record.status!.replaces)
+  const record = placedOn(held.record, node, placement.score, clock.wallMs())
+  draft.preconditions.push(unchanged('replica', held))
+  draft.writes.push(putRecord('replica', held.id, record))
+  draft.say.push(() => report.replicaPlaced(record, node, placement.score, predecessor))
+}
+
+function leave(
+  { state, report }: PlacementDeps,
+  held: Held<ReplicaRecord>,
+  placement: Extract<Placement, { kind: 'unplaceable' }>,
+  draft: Draft,
+): void {
+  const pendingReasons = placement.rejections.map((rejection) =>
+    create(PendingReasonSchema, rejection),
+  )
+  const why = describeRejections(placement.nodeCount, placement.rejections)
+  const message = why + adviceFor(state, held.record)
+  const { status } = held.record
+  const isKnown = status!.message === message
+  if (isKnown && sameReasons(status!.pendingReasons, pendingReasons)) return
+  const record = withStatus(held.record, { pendingReasons, reason: 'Unschedulable', message })
+  const isReplacement = status!.replaces !== ''
+  draft.preconditions.push(unchanged('replica', held))
+  draft.writes.push(putRecord('replica', held.id, record))
+  draft.say.push(() => report.replicaUnplaceable(record, message, isReplacement))
+}
+
+/** "; what to do next", where the reasons alone would leave people guessing. */
+function adviceFor(state: ClusterState, replica: ReplicaRecord): string {
+  const { workloadId } = replica.status!
+  const workload = state.get('workload', workloadId)
+  if (!workload) return ''
+  const siblings = state.replicasOfWorkload(workloadId).map(({ record }) => record)
+  const advice = pendingAdvice(replica, workload, siblings)
+  return advice === undefined ? '' : `; ${advice}`
+}
+
+/** It has none, and is wanted. */
+export function needsPlace(record: ReplicaRecord): boolean {
+  return record.status!.nodeId === '' && !record.stopping
+}
+
+/**
+ * A replica that stands in for another does not go back to the node that one is to leave; one of a newer revision does:
+ * who updates or restarts the workload has thought again. Nodes that are drained or tainted refuse it by themselves.
+ */
+function excludedNodeIds(state: ClusterState, record: ReplicaRecord): string[] {
+  const { replaces } = record.status!
+  const predecessor = replaces === '' ? undefined : state.get('replica', replaces)
+  if (!predecessor) return []
+  const sameRevision = predecessor.status!.revision === record.status!.revision
+  return predecessor.replaceWanted && sameRevision ? [predecessor.status!.nodeId] : []
+}
+
+function placedOn(
+  replica: ReplicaRecord,
+  node: NodeRecord,
+  score: number,
+  nowMs: number,
+): ReplicaRecord {
+  return withStatus(replica, {
+    state: ReplicaState.SCHEDULED,
+    nodeId: node.node!.id,
+    nodeName: node.node!.name,
+    fragmentId: `frag-${replica.status!.id}`,
+    scheduledAtMs: BigInt(nowMs),
+    pendingReasons: [],
+    reason: '',
+    message: '',
+    score,
+  })
+}
+
+function sameReasons(a: readonly PendingReason[], b: readonly PendingReason[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((one, n) => one.reason === b[n]!.reason && one.nodeCount === b[n]!.nodeCount)
+  )
+}
