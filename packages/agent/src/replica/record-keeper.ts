@@ -1,40 +1,49 @@
 /** Writes replicas to the durable record: in order for each, a few at once, and only the newest of what is not urgent. */
 import { CloudlessError, KeyedSerialQueue, Semaphore } from '@cloudless/base'
 import type { AgentLogger } from '../logger.ts'
-import type { AssignmentRecord, ReplicaRecord } from './assignment-record.ts'
+import type { AssignmentRecord } from './assignment-record.ts'
+import { recordOfReplica, type ReplicaFacts } from './record-of-replica.ts'
+import type { ReplicaMachine } from './replica-state.ts'
 
 export interface RecordKeeperDeps {
   readonly record: AssignmentRecord
   readonly logger: AgentLogger
 }
 
+/** What is to be written: a replica as it is when its turn comes. */
+export interface Recorded {
+  readonly state: ReplicaMachine
+  readonly options: ReplicaFacts
+}
+
 const savesAtOnceMax = 4
 
 export class RecordKeeper {
   readonly #deps: RecordKeeperDeps
+  readonly #bootId: string
   readonly #queue = new KeyedSerialQueue()
   readonly #savesAtOnce = new Semaphore(savesAtOnceMax)
   readonly #dirty = new Set<string>()
 
-  constructor(deps: RecordKeeperDeps) {
+  /** `bootId`: of the machine's present boot. */
+  constructor(deps: RecordKeeperDeps, { bootId }: { readonly bootId: string }) {
     this.#deps = deps
+    this.#bootId = bootId
   }
 
   /** On disk when it resolves. */
-  save(record: ReplicaRecord): Promise<void> {
-    return this.#queue.run(record.assignment.replicaId, () =>
-      this.#savesAtOnce.run(() => this.#deps.record.save(record)),
-    )
+  save(state: ReplicaMachine, facts: ReplicaFacts): Promise<void> {
+    return this.#queue.run(state.assignment.replicaId, () => this.#write(state, facts))
   }
 
-  /** Asks for the record when it is its turn; undefined: nothing to write any more. A failure is only said. */
-  saveSoon(replicaId: string, recordNow: () => ReplicaRecord | undefined): void {
+  /** Asks for the replica when it is its turn; undefined: nothing to write any more. A failure is only said. */
+  saveSoon(replicaId: string, replicaNow: () => Recorded | undefined): void {
     if (this.#dirty.has(replicaId)) return
     this.#dirty.add(replicaId)
     this.#quietly(replicaId, async () => {
       this.#dirty.delete(replicaId)
-      const record = recordNow()
-      if (record !== undefined) await this.#savesAtOnce.run(() => this.#deps.record.save(record))
+      const replica = replicaNow()
+      if (replica !== undefined) await this.#write(replica.state, replica.options)
     })
   }
 
@@ -49,6 +58,11 @@ export class RecordKeeper {
   /** Resolves when everything asked for is on disk. */
   idle(): Promise<void> {
     return this.#queue.idle()
+  }
+
+  #write(state: ReplicaMachine, { adHoc, idempotencyKey }: ReplicaFacts): Promise<void> {
+    const record = recordOfReplica(state, { adHoc, idempotencyKey, bootId: this.#bootId })
+    return this.#savesAtOnce.run(() => this.#deps.record.save(record))
   }
 
   #quietly(replicaId: string, task: () => Promise<void>): void {

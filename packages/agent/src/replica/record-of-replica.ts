@@ -2,9 +2,13 @@
 import type { ReplicaRecord } from './assignment-record.ts'
 import { newReplica, type ReplicaMachine } from './replica-state.ts'
 
-export interface RecordFacts {
+/** Where a replica comes from: the coordinator, or a call by hand with its key. */
+export interface ReplicaFacts {
   readonly adHoc: boolean
   readonly idempotencyKey: string
+}
+
+export interface RecordFacts extends ReplicaFacts {
   readonly bootId: string
 }
 

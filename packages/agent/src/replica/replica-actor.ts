@@ -10,6 +10,7 @@ import type { ContainerRequest, Runtime } from '@cloudless/runtime'
 import type { AgentLogger } from '../logger.ts'
 import { ReplicaProber, type ProbeObserver } from '../probes/replica-prober.ts'
 import { stepReplica } from './replica-machine.ts'
+import { hasProbes } from './spec-probes.ts'
 import type { ReplicaEffect, ReplicaEvent, ReplicaMachine, RestartCause } from './replica-state.ts'
 
 export interface ReplicaMetrics extends ProbeObserver {
@@ -240,7 +241,7 @@ export class ReplicaActor {
     if (!running) {
       this.#prober?.close()
       this.#prober = undefined
-    } else if (this.#prober === undefined && probed(this.#spec)) {
+    } else if (this.#prober === undefined && hasProbes(this.#spec)) {
       const adopted = before.stage === 'new'
       this.#prober = new ReplicaProber(
         { clock: this.#deps.clock, runtime: this.#deps.runtime, observer: this.#deps.metrics },
@@ -260,12 +261,6 @@ export class ReplicaActor {
       this.#prober.start()
     }
   }
-}
-
-function probed(spec: WorkloadSpec): boolean {
-  return [spec.startupProbe, spec.livenessProbe, spec.readinessProbe].some(
-    (probe) => probe?.check.case !== undefined,
-  )
 }
 
 function failureOf(name: string, error: CloudlessError): ReplicaEvent {

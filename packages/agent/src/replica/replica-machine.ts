@@ -33,6 +33,7 @@ import {
 import { halt, replace, restart, stop } from './replica-orders.ts'
 import type { Now, ReplicaEvent, ReplicaMachine, ReplicaStep } from './replica-state.ts'
 import { cleanupRetryDelayMs } from './restart-policy.ts'
+import { gatesReadiness } from './spec-probes.ts'
 
 export function stepReplica(state: ReplicaMachine, event: ReplicaEvent, now: Now): ReplicaStep {
   if (state.stage === 'removed') return same(state)
@@ -97,15 +98,10 @@ function started(
 ): ReplicaStep {
   if (state.stage === 'cancelling') return stopContainer(state, state.aftermath)
   if (state.stage !== 'starting') return same(state)
-  return { state: running(state, { ...event, ready: !gatesReadiness(state) }, now), effects: [] }
-}
-
-/** With a probe to pass, it is not ready until the probe has passed. */
-function gatesReadiness(state: ReplicaMachine): boolean {
-  const spec = state.assignment.spec
-  return (
-    spec?.readinessProbe?.check.case !== undefined || spec?.startupProbe?.check.case !== undefined
-  )
+  return {
+    state: running(state, { ...event, ready: !gatesReadiness(state.assignment.spec) }, now),
+    effects: [],
+  }
 }
 
 /** The pull or start that was not wanted any more has ended, and nothing runs. */

@@ -16,18 +16,22 @@ import {
   type AssignmentUpdate,
   type ReplicaObservation,
 } from '@cloudless/api'
-import { CloudlessError, every, KeyedSerialQueue, Semaphore, type Clock } from '@cloudless/base'
-import type { ContainerInfo, Runtime, RuntimeEvent } from '@cloudless/runtime'
+import { CloudlessError, KeyedSerialQueue, Semaphore, type Clock } from '@cloudless/base'
+import type { ContainerInfo, Runtime } from '@cloudless/runtime'
 import type { AgentLogger } from '../logger.ts'
-import type { AssignmentRecord, ReplicaRecord } from './assignment-record.ts'
+import { planAdoption } from './adoption.ts'
+import type { AssignmentRecord } from './assignment-record.ts'
 import { ObservationOutbox, type ObservationListener } from './observation-outbox.ts'
 import { planAssignments, type PlannedStop } from './plan-assignments.ts'
 import { RecordKeeper } from './record-keeper.ts'
-import { recordDiffers, recordOfReplica, replicaOfRecord } from './record-of-replica.ts'
+import { recordDiffers, replicaOfRecord, type ReplicaFacts } from './record-of-replica.ts'
 import { RefusedAssignments, refusedObservation } from './refused-assignments.ts'
 import { ReplicaActor, type ReplicaMetrics } from './replica-actor.ts'
 import { goneObservation, observeReplica } from './replica-observation.ts'
 import { newReplica, type ReplicaMachine } from './replica-state.ts'
+import { RuntimeWatch, type ContainersById } from './runtime-watch.ts'
+import { withoutProbes } from './spec-probes.ts'
+import { StrayContainers } from './stray-containers.ts'
 
 export interface SupervisorDeps {
   readonly clock: Clock
@@ -47,11 +51,6 @@ export interface SupervisorOptions {
   readonly probesEnabled?: boolean
 }
 
-/** Should an event of the runtime be missed, its containers are looked at this often. */
-const recheckMs = 60_000
-/** And this often while it has never answered. */
-const firstContactMs = 2_000
-
 export class Supervisor {
   readonly #deps: SupervisorDeps
   readonly #options: SupervisorOptions
@@ -62,25 +61,27 @@ export class Supervisor {
   readonly #outbox: ObservationOutbox
   readonly #updates = new KeyedSerialQueue()
   readonly #refused: RefusedAssignments
-  readonly #abort = new AbortController()
+  readonly #runtime: RuntimeWatch
   /** Containers of ours without a record, kept while a damaged record may have been theirs. */
-  readonly #strays = new Map<string, ContainerInfo>()
+  readonly #strays: StrayContainers
   readonly #stopsPending: PlannedStop[] = []
   readonly #beginsPending = new Set<string>()
   readonly #readyBefore = new Set<string>()
   #adopted = false
   #released = false
-  #runtimeReady = false
   #recordsDamaged = false
-  #events: Promise<void> | undefined
-  #stopChecking: () => void = () => {}
 
   constructor(deps: SupervisorDeps, options: SupervisorOptions) {
     this.#deps = deps
     this.#options = options
     this.#starts = new Semaphore(options.startConcurrency ?? 4)
     this.#outbox = new ObservationOutbox()
-    this.#keeper = new RecordKeeper(deps)
+    this.#keeper = new RecordKeeper(deps, { bootId: options.bootId })
+    this.#strays = new StrayContainers(deps, this.#queue)
+    this.#runtime = new RuntimeWatch(deps, {
+      onContainers: (present) => this.#join(present),
+      onExit: (exit) => this.#actors.get(exit.containerId)?.exitReported(exit),
+    })
     this.#refused = new RefusedAssignments(deps.clock, () => this.#applyRefused())
   }
 
@@ -96,14 +97,12 @@ export class Supervisor {
       const graceMs = record.stopping.graceMs ?? undefined
       this.#stopsPending.push({ replicaId, graceMs, reason: 'resumed' })
     }
-    await this.#adopt()
-    this.#events = this.#follow()
-    this.#check()
+    await this.#runtime.start()
   }
 
   /** Whether the runtime answered when last asked. */
   get runtimeReady(): boolean {
-    return this.#runtimeReady
+    return this.#runtime.ready
   }
 
   replicas(): Iterable<ReplicaActor> {
@@ -172,18 +171,15 @@ export class Supervisor {
     ])
     for (const actor of begun) if (actor) this.#begin(actor.replicaId)
     for (const replicaId of plan.keep) this.#begin(replicaId)
-    if (update.full) this.#removeStrays()
+    if (update.full) this.#strays.removeAll()
     return { recorded: !begun.includes(undefined) }
   }
 
-  async #recordAssignment(
-    state: ReplicaMachine,
-    facts: { readonly adHoc: boolean; readonly idempotencyKey: string },
-  ): Promise<boolean> {
+  async #recordAssignment(state: ReplicaMachine, facts: ReplicaFacts): Promise<boolean> {
     const { assignment } = state
     const { replicaId } = assignment
     try {
-      await this.#keeper.save(this.#recordOf(state, facts))
+      await this.#keeper.save(state, facts)
       return true
     } catch (reason) {
       const error = CloudlessError.from(reason)
@@ -213,7 +209,7 @@ export class Supervisor {
     }
     const state = newReplica(this.#effective(assignment))
     const facts = { adHoc: true, idempotencyKey }
-    await this.#keeper.save(this.#recordOf(state, facts))
+    await this.#keeper.save(state, facts)
     if (this.#actors.has(assignment.replicaId)) return // The same call came twice at once.
     this.#actorFor(state, facts)
     this.#begin(assignment.replicaId)
@@ -221,11 +217,10 @@ export class Supervisor {
 
   /** The agent leaves: containers stay, and everything known of them is on disk when it resolves. */
   async close(): Promise<void> {
-    this.#abort.abort()
     this.#refused.close()
-    this.#stopChecking()
+    const unwatched = this.#runtime.close()
     for (const actor of this.#actors.values()) actor.close()
-    await this.#events
+    await unwatched
     await this.#keeper.idle()
   }
 
@@ -249,10 +244,7 @@ export class Supervisor {
     return [...this.#actors.values()].filter((actor) => !actor.options.adHoc)
   }
 
-  #actorFor(
-    state: ReplicaMachine,
-    facts: { readonly adHoc: boolean; readonly idempotencyKey: string } = byCoordinator,
-  ): ReplicaActor {
+  #actorFor(state: ReplicaMachine, facts: ReplicaFacts = byCoordinator): ReplicaActor {
     const { replicaId } = state.assignment
     const { clock, runtime, logger, metrics } = this.#deps
     const queues = { queue: this.#queue, starts: this.#starts }
@@ -276,12 +268,9 @@ export class Supervisor {
   }
 
   #effective(assignment: Assignment): Assignment {
-    if (this.#options.probesEnabled !== false || assignment.spec === undefined) return assignment
-    const spec = { ...assignment.spec }
-    delete spec.startupProbe
-    delete spec.livenessProbe
-    delete spec.readinessProbe
-    return { ...assignment, spec }
+    const { spec } = assignment
+    if (this.#options.probesEnabled !== false || spec === undefined) return assignment
+    return { ...assignment, spec: withoutProbes(spec) }
   }
 
   #changed(actor: ReplicaActor, before: ReplicaMachine): void {
@@ -294,7 +283,10 @@ export class Supervisor {
     if (!actor.options.adHoc) this.#outbox.push(observeReplica(state))
     else this.#outbox.touched()
     if (state.stage === 'removed') this.#forget(actor)
-    else if (recordDiffers(before, state)) this.#saveSoon(actor)
+    else if (recordDiffers(before, state)) {
+      const isKept = (): boolean => this.#actors.get(actor.replicaId) === actor
+      this.#keeper.saveSoon(actor.replicaId, () => (isKept() ? actor : undefined))
+    }
   }
 
   #forget(actor: ReplicaActor): void {
@@ -322,136 +314,52 @@ export class Supervisor {
       return
     }
     const actor = this.#actors.get(replicaId)
-    const stray = this.#strays.get(replicaId)
-    this.#strays.delete(replicaId)
+    const stray = this.#strays.take(replicaId)
+    if (actor === undefined) return
     if (stray !== undefined) this.#adoptOne(actor, stray)
-    else actor?.send({ kind: 'begin' })
+    else actor.send({ kind: 'begin' })
   }
 
   // --- the runtime
 
-  /** Looks at what there is, and joins it with what should be. Does nothing while the runtime is away. */
-  async #adopt(): Promise<void> {
-    let containers: readonly ContainerInfo[]
-    try {
-      containers = await this.#deps.runtime.list()
-    } catch (reason) {
-      this.#runtimeReady = false
-      const { code, message } = CloudlessError.from(reason)
-      this.#deps.logger.warn({ code }, `the container runtime does not answer: ${message}`)
-      return
-    }
-    this.#runtimeReady = true
-    const present = new Map(containers.map((container) => [container.containerId, container]))
+  /** Joins what there is with what should be. */
+  #join(present: ContainersById): void {
     if (this.#adopted) this.#reconcile(present)
     else this.#adoptAll(present)
     for (const actor of this.#actors.values()) actor.send({ kind: 'runtime-available' })
   }
 
-  #adoptAll(present: ReadonlyMap<string, ContainerInfo>): void {
+  #adoptAll(present: ContainersById): void {
     this.#adopted = true
     for (const container of present.values()) {
       const actor = this.#actors.get(container.containerId)
-      if (actor === undefined) this.#strays.set(container.containerId, container)
+      if (actor === undefined) this.#strays.add(container)
       else this.#adoptOne(actor, container)
     }
-    if (!this.#recordsDamaged) this.#removeStrays()
+    if (!this.#recordsDamaged) this.#strays.removeAll()
     for (const stop of this.#stopsPending.splice(0)) this.#stop(stop)
     for (const replicaId of this.#beginsPending) this.#begin(replicaId)
     this.#beginsPending.clear()
     this.#readyBefore.clear()
   }
 
-  #adoptOne(actor: ReplicaActor | undefined, container: ContainerInfo): void {
-    if (actor === undefined || actor.state.stage !== 'new') return
-    const { address, startedAtMs, state } = container
-    if (state !== 'running' && state !== 'stopped') return
-    if (startedAtMs === 0) return // Made and never started: begin starts it.
-    const { replicaId } = actor
-    const spec = actor.state.assignment.spec
-    const gated = [spec?.readinessProbe, spec?.startupProbe].some(
-      (p) => p?.check.case !== undefined,
-    )
-    const ready = this.#readyBefore.has(replicaId) || !gated
-    actor.send({ kind: 'adopt', address: address || actor.state.address, startedAtMs, ready })
-    if (state === 'running') {
-      this.#deps.logger.info({ replicaId }, `replica ${replicaId} still runs: adopted`)
-    } else {
-      const { exitCode, finishedAtMs } = container
-      actor.send({ kind: 'exited', exitCode, oomKilled: false, finishedAtMs })
-    }
+  #adoptOne(actor: ReplicaActor, container: ContainerInfo): void {
+    const { replicaId, state } = actor
+    const events = planAdoption(state, container, this.#readyBefore.has(replicaId))
+    for (const event of events) actor.send(event)
+    if (events.length === 0 || container.state !== 'running') return
+    this.#deps.logger.info({ replicaId }, `replica ${replicaId} still runs: adopted`)
   }
 
   /** Some news may have been missed: what should run and does not is asked about again, in its turn. */
-  #reconcile(present: ReadonlyMap<string, ContainerInfo>): void {
+  #reconcile(present: ContainersById): void {
     for (const actor of this.#actors.values()) {
       if (actor.state.stage !== 'running') continue
       if (present.get(actor.state.containerId)?.state !== 'running') actor.lookAgain()
     }
   }
 
-  #check(): void {
-    this.#stopChecking()
-    const periodMs = this.#adopted ? recheckMs : firstContactMs
-    const look = async (): Promise<void> => {
-      await this.#adopt()
-      const answered = this.#adopted && periodMs !== recheckMs
-      if (answered && !this.#abort.signal.aborted) this.#check()
-    }
-    this.#stopChecking = every(this.#deps.clock, periodMs, () => void look())
-  }
-
-  #removeStrays(): void {
-    for (const containerId of this.#strays.keys()) {
-      this.#deps.logger.warn({ containerId }, `removing ${containerId}: no assignment explains it`)
-      void this.#queue
-        .run(containerId, () => this.#deps.runtime.remove(containerId))
-        .catch((reason: unknown) => {
-          const { code, message } = CloudlessError.from(reason)
-          this.#deps.logger.warn({ containerId, code }, `cannot remove ${containerId}: ${message}`)
-        })
-    }
-    this.#strays.clear()
-  }
-
-  async #follow(): Promise<void> {
-    const { signal } = this.#abort
-    try {
-      for await (const event of this.#deps.runtime.events(signal)) await this.#onEvent(event)
-    } catch (reason) {
-      if (signal.aborted) return
-      const { code, message } = CloudlessError.from(reason)
-      this.#deps.logger.error({ code }, `the runtime's events have ended: ${message}`)
-    }
-  }
-
-  async #onEvent(event: RuntimeEvent): Promise<void> {
-    if (event.kind === 'exit') {
-      this.#actors.get(event.exit.containerId)?.exitReported(event.exit)
-    } else if (event.kind === 'unavailable') {
-      this.#runtimeReady = false
-      this.#deps.logger.warn({}, `the container runtime is away: ${event.message}`)
-    } else {
-      await this.#adopt()
-    }
-  }
-
   // --- the disk
-
-  #recordOf(
-    state: ReplicaMachine,
-    facts: { readonly adHoc: boolean; readonly idempotencyKey: string },
-  ): ReplicaRecord {
-    return recordOfReplica(state, { ...facts, bootId: this.#options.bootId })
-  }
-
-  #saveSoon(actor: ReplicaActor): void {
-    this.#keeper.saveSoon(actor.replicaId, () =>
-      this.#actors.get(actor.replicaId) === actor
-        ? this.#recordOf(actor.state, actor.options)
-        : undefined,
-    )
-  }
 
   /** A stop is worth doing even where it cannot be written: on a full disk it is what makes room. */
   async #recordStop(stop: PlannedStop): Promise<void> {
@@ -459,7 +367,7 @@ export class Supervisor {
     if (actor === undefined) return
     const leaving = { ...actor.state, stage: 'removing', graceMs: stop.graceMs } as const
     try {
-      await this.#keeper.save(this.#recordOf(leaving, actor.options))
+      await this.#keeper.save(leaving, actor.options)
     } catch (reason) {
       const { code, message } = CloudlessError.from(reason)
       this.#deps.logger.error({ replicaId: stop.replicaId, code }, message)
