@@ -1,6 +1,7 @@
 /**
- * Coordinator, agents and containerds are killed at random moments while somebody works with the cluster. Afterwards
- * everything that was acknowledged is true. CLOUDLESS_TEST_SEED repeats a run's choices.
+ * Coordinator, agents, containerds and whole machines are killed at random moments, and cables pulled, while somebody
+ * works with the cluster. Afterwards everything that was acknowledged is true.
+ * CLOUDLESS_TEST_SEED repeats a run's choices.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -38,9 +39,13 @@ test('whatever is killed whenever, what was acknowledged holds, and nothing else
   const user = new User(random)
   for (let round = 0; round < rounds; round++) {
     const history: string[] = []
-    const killings = [killSomething(random, history), killSomething(random, history)]
+    // Two at a time, on different machines: each is brought back by who killed it.
+    const [first, second] = shuffled(random, ['coordinator', ...nodeNames])
+    const faults = Promise.allSettled(
+      [first!, second!].map((place) => killAt(place, random, history)),
+    )
     for (let n = 0; n < callsPerRound; n++) history.push(await user.act())
-    await Promise.all(killings)
+    for (const fault of await faults) if (fault.status === 'rejected') throw fault.reason
     try {
       await waitUntilSettled(cluster, nodeNames, user.expectations)
     } catch (reason) {
@@ -115,26 +120,52 @@ function sleeping(name: string, replicas: number): WorkloadWish {
   return { name, replicas, command, spec: { placement: { spread_topology: 'node' } } }
 }
 
-/** kill -9 of one part at a random moment, and its start a little later. */
-async function killSomething(random: Random, history: string[]): Promise<void> {
+/** One fault at a random moment, and its end a little later. */
+async function killAt(place: string, random: Random, history: string[]): Promise<void> {
   const delayMs = between(random, 0, 1_500)
-  const absentMs = between(random, 0, 1_000)
-  const part = pick(random, ['coordinator', 'agent', 'agent', 'containerd'])!
-  const agent = cluster.agent(pick(random, nodeNames)!)
+  const absentMs = between(random, 0, 2_500)
+  const part = pick(random, ['agent', 'agent', 'containerd', 'power', 'cable'] as const)!
   await sleep(systemClock, delayMs)
-  history.push(`kill ${part} ${part === 'coordinator' ? '' : agent.name}`)
+  history.push(`${place === 'coordinator' ? '' : `${part} of `}${place} for ${absentMs | 0} ms`)
+  const restore = await (place === 'coordinator' ? killCoordinator() : breakPart(place, part))
+  await sleep(systemClock, absentMs)
+  await restore()
+}
+
+async function killCoordinator(): Promise<() => Promise<void>> {
+  await cluster.coordinator.kill()
+  return () => cluster.coordinator.start()
+}
+
+/** Resolves with what makes it whole again. */
+async function breakPart(
+  node: string,
+  part: 'agent' | 'containerd' | 'power' | 'cable',
+): Promise<() => Promise<void>> {
+  const agent = cluster.agent(node)
+  const { host } = agent
   switch (part) {
-    case 'coordinator':
-      await cluster.coordinator.kill()
-      await sleep(systemClock, absentMs)
-      return cluster.coordinator.start()
     case 'agent':
       await agent.kill()
-      await sleep(systemClock, absentMs)
-      return agent.start()
-    default:
-      await agent.host.kill('containerd', 'SIGKILL')
-      await sleep(systemClock, absentMs)
-      return agent.host.startContainerd()
+      return () => agent.start()
+    case 'containerd':
+      await host.kill('containerd', 'SIGKILL')
+      return () => host.startContainerd()
+    case 'power':
+      await host.powerOff()
+      return async () => {
+        await host.boot()
+        await agent.start()
+      }
+    case 'cable':
+      await host.link.cut()
+      return () => host.link.heal()
   }
+}
+
+function shuffled<T>(random: Random, items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, at: random.next() }))
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ item }) => item)
 }
