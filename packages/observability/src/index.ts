@@ -32,3 +32,4 @@ export {
   type ServerInterceptorDeps,
 } from './rpc/interceptors.ts'
 export { readRequestIds, requestIdHeaders, type RequestIds } from './rpc/request-ids.ts'
+export { createProfiler, type Profiler, type ProfileKind } from './profiling/profiler.ts'

@@ -3,12 +3,14 @@
  *
  * Opened in the order in which each needs the one before, and closed in the opposite order.
  */
+import type { Clock } from '@cloudless/base'
+import { createProfiler } from '@cloudless/observability'
 import { locateContainer } from '../api/locate-container.ts'
 import { isGone } from '../membership/is-gone.ts'
 import { nodesGivenUp } from '../membership/nodes-given-up.ts'
 import { createAgentForwarding } from '../server/agent-forwarding.ts'
 import { AgentGateway } from '../server/agent-gateway.ts'
-import { startApiServer, type ApiServer } from '../server/api-server.ts'
+import { startApiServer, type ApiServer, type ApiServerDeps } from '../server/api-server.ts'
 import { Idempotency } from '../server/idempotency.ts'
 import type { ServedService } from '../server/rpc-handler.ts'
 import type { RecordChange } from '../state/cluster-state.ts'
@@ -97,6 +99,7 @@ async function openDoors(
         const { contentType, body } = await metrics.expose()
         return { contentType, text: body }
       },
+      ...(options.profiling ? { profile: profileOf(clock, opened) } : {}),
       services: services.map(withCallScope),
       isRemoved: (nodeId) => state.get('removed', nodeId) !== undefined,
       isUnknown: (nodeId) => state.get('node', nodeId) === undefined,
@@ -105,6 +108,17 @@ async function openDoors(
   )
   opened.defer(() => server.close())
   return server
+}
+
+/** What is being taken when the coordinator closes is given up. */
+function profileOf(
+  clock: Clock,
+  opened: AsyncDisposableStack,
+): NonNullable<ApiServerDeps['profile']> {
+  const closing = new AbortController()
+  opened.defer(() => closing.abort())
+  const profiler = createProfiler({ clock })
+  return (kind, durationMs) => profiler.take(kind, { durationMs, signal: closing.signal })
 }
 
 function coordinatorRpcs(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { ReplicaState } from '@cloudless/api'
 import { sleep, systemClock } from '@cloudless/base'
+import { credentialsFor, fetchPath } from '../server/testing.ts'
 import { eventually } from '../testing/cluster.ts'
 import { runCoordinatorHere, type RunningCoordinator } from '../testing/running-coordinator.ts'
 import { joinCluster } from '../testing/talking-agent.ts'
@@ -162,4 +163,21 @@ test('figures of what is gone are gone', async (t) => {
   await gone(/workload_id="/)
   await coordinator.client.removeNode({ nodeId: 'one', force: true })
   await gone(/node_id="/)
+})
+
+test('profiles are for operators, and only where they are switched on', async (t) => {
+  const off = await runCoordinatorHere(t)
+  const credentials = off.operator
+  assert.equal((await fetchPath(off, '/debug/profile/cpu', { credentials })).status, 404)
+  const on = await runCoordinatorHere(t, { flags: ['--profiling-enabled'] })
+  assert.equal((await fetchPath(on, '/debug/profile/cpu')).status, 401)
+  const node = await credentialsFor(on.ca, 'node', 'node-a')
+  const refused = await fetchPath(on, '/debug/profile/heap', { credentials: node })
+  assert.ok([401, 403].includes(refused.status))
+  const take = (path: string) => fetchPath(on, path, { credentials: on.operator })
+  assert.match((await take('/debug/profile/cpu?seconds=0.05')).text, /"nodes":\[/)
+  assert.match((await take('/debug/profile/heap?seconds=0.05')).text, /"head":\{/)
+  assert.equal((await take('/debug/profile/cpu?seconds=many')).status, 400)
+  const both = ['cpu', 'heap'].map((kind) => take(`/debug/profile/${kind}?seconds=0.3`))
+  assert.deepEqual((await Promise.all(both)).map(({ status }) => status).toSorted(), [200, 409])
 })

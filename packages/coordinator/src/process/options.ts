@@ -37,6 +37,7 @@ export function optionsOf(settings: CoordinatorSettings) {
       allowPrivileged: settings['policy.allow_privileged'],
       allowHostNamespaces: settings['policy.allow_host_namespaces'],
     },
+    profiling: settings['profiling.enabled'],
     server: serverOptionsOf(settings),
   }
 }

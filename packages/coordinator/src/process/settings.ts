@@ -190,6 +190,12 @@ export const coordinatorSettings = [
     help: 'Newest events that are kept.',
   },
   {
+    key: 'profiling.enabled',
+    type: 'bool',
+    default: false,
+    help: 'Give operators CPU and heap profiles of this process at /debug/profile/cpu and /heap.',
+  },
+  {
     key: 'api.rate_limit',
     type: 'number',
     default: 100,

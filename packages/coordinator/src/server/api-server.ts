@@ -30,6 +30,8 @@ export interface ApiServerDeps extends MembershipChecks {
   readonly interceptors?: readonly Interceptor[]
   readonly readiness: () => Readiness
   readonly metrics?: NonNullable<HttpPathsDeps['metrics']>
+  /** To operators, on the API port only. */
+  readonly profile?: NonNullable<HttpPathsDeps['profile']>
   /** Each made by `serve(Service, handlers)`. Methods without a handler answer UNIMPLEMENTED. */
   readonly services: readonly ServedService[]
 }
@@ -176,7 +178,8 @@ async function openPlainPort(
 ): Promise<BoundAddress | undefined> {
   if (address === undefined) return undefined
   const openMetrics = purpose === 'metrics'
-  const paths = openMetrics ? deps : { readiness: deps.readiness }
+  const { readiness, metrics } = deps
+  const paths = openMetrics && metrics !== undefined ? { readiness, metrics } : { readiness }
   const server = createServer((request, response) => {
     const peer = { kind: 'anonymous' } as const
     answerPath(paths, { openMetrics }, { request, response, peer }).catch((reason) => {

@@ -1,6 +1,7 @@
 /** The few paths beside the RPCs: is it alive, is it ready, its metrics. Everything else is a 404 in JSON. */
 import { CloudlessError } from '@cloudless/base'
 import type { PeerIdentity } from '@cloudless/identity'
+import type { ProfileKind } from '@cloudless/observability'
 
 /** What is used of a request and a response, of HTTP/1.1 and of HTTP/2. */
 export interface PathRequest {
@@ -22,6 +23,8 @@ export interface HttpPathsDeps {
   readonly readiness: () => Readiness
   /** The metrics in Prometheus' text form; absent: 404. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>
+  /** Profiles of this process, in JSON; absent: 404. */
+  readonly profile?: (kind: ProfileKind, durationMs: number) => Promise<string>
 }
 
 export interface HttpPathsOptions {
@@ -52,12 +55,16 @@ export async function answerPath(
   }
   if (path === '/metrics' && deps.metrics !== undefined) {
     if (!onlyReading(request, response)) return
-    const refusal = options.openMetrics ? undefined : refusalOfMetrics(peer)
+    const refusal = options.openMetrics ? undefined : refusalUnlessOperator(peer, 'the metrics')
     if (refusal !== undefined) return sendError(response, refusal.status, refusal.error)
     const { contentType, text } = await deps.metrics()
     response.writeHead(200, { 'content-type': contentType })
     response.end(text)
     return
+  }
+  const kind = /^\/debug\/profile\/(cpu|heap)$/.exec(path)?.[1] as ProfileKind | undefined
+  if (kind !== undefined && deps.profile !== undefined) {
+    return answerProfile(deps.profile, kind, exchange)
   }
   sendError(
     response,
@@ -66,15 +73,43 @@ export async function answerPath(
   )
 }
 
-function refusalOfMetrics(
+const profileSecondsDefault = 10
+const profileSecondsMax = 120
+
+/** Takes as many seconds as `?seconds=` says. */
+async function answerProfile(
+  profile: NonNullable<HttpPathsDeps['profile']>,
+  kind: ProfileKind,
+  { request, response, peer }: Parameters<typeof answerPath>[2],
+): Promise<void> {
+  if (!onlyReading(request, response)) return
+  const refusal = refusalUnlessOperator(peer, 'profiles')
+  if (refusal !== undefined) return sendError(response, refusal.status, refusal.error)
+  const query = new URLSearchParams((request.url ?? '').split('?', 2)[1] ?? '')
+  const seconds = Number(query.get('seconds') ?? profileSecondsDefault)
+  if (!(seconds > 0 && seconds <= profileSecondsMax)) {
+    const message = `seconds: must be above 0 and at most ${profileSecondsMax}`
+    return sendError(response, 400, new CloudlessError('invalid_argument', message))
+  }
+  try {
+    const text = await profile(kind, seconds * 1_000)
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(text)
+  } catch (reason) {
+    sendError(response, 409, CloudlessError.from(reason))
+  }
+}
+
+function refusalUnlessOperator(
   peer: PeerIdentity,
+  what: string,
 ): { readonly status: number; readonly error: CloudlessError } | undefined {
   if (peer.kind === 'member' && !peer.expired) {
     if (peer.type === 'operator') return undefined
-    const message = `the ${peer.type} "${peer.id}" may not read the metrics; they are for operators`
+    const message = `the ${peer.type} "${peer.id}" may not read ${what}; they are for operators`
     return { status: 403, error: new CloudlessError('permission_denied', message) }
   }
-  const message = 'the metrics need the client certificate of an operator'
+  const message = `${what} need the client certificate of an operator`
   return { status: 401, error: new CloudlessError('unauthenticated', message) }
 }
 
