@@ -4,71 +4,26 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Node, NodeCapabilities, ResourceCapacity, Taint, Welcome } from '@cloudless/api'
-import { CloudlessError, randomId, version, type Clock, type Random } from '@cloudless/base'
+import type { Node, ResourceCapacity, Welcome } from '@cloudless/api'
+import { CloudlessError, randomId, version } from '@cloudless/base'
 import { tlsClientOptions, type LoadedCredentials } from '@cloudless/identity'
-import type { Runtime } from '@cloudless/runtime'
-import type { Interceptor } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
-import type { AgentLogger } from './logger.ts'
+import type { AgentDeps, AgentOptions } from './agent-options.ts'
 import { enrol } from './membership/enrolment.ts'
-import type { EnrolmentMaterial } from './membership/enrolment-material.ts'
 import { Membership, type MembershipEnd } from './membership/membership.ts'
 import { openNodeIdentity, type NodeFacts, type NodeIdentity } from './membership/node-identity.ts'
 import { NodeReport } from './membership/node-report.ts'
 import { openAssignmentRecord } from './replica/assignment-record.ts'
-import type { ReplicaMetrics } from './replica/replica-actor.ts'
 import { Supervisor } from './replica/supervisor.ts'
-import { allocatableOf, type CapacityOverrides, type SystemReserve } from './resources/capacity.ts'
+import { allocatableOf } from './resources/capacity.ts'
 import { planStorageLimits } from './resources/storage-limits.ts'
 import { UsageSampler, type UsageSample } from './resources/usage-sampler.ts'
 import { agentServiceRoutes, errorInterceptor } from './service/agent-service.ts'
-import type { ProbeHealthBoard } from './service/probe-health-board.ts'
 import {
   ReversedConnections,
   reversedProtocol,
   type Http2Handler,
 } from './service/reversed-connections.ts'
-
-export interface AgentDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: AgentLogger
-  readonly runtime: Runtime & { setPodCidr?(podCidr: string): void }
-  readonly metrics: ReplicaMetrics
-  readonly probeHealth: ProbeHealthBoard
-  /** Another object when they have changed. */
-  readonly capabilities: { readonly current: NodeCapabilities }
-  /** Around every call of AgentService; for logs and metrics. */
-  readonly interceptors?: readonly Interceptor[]
-  readonly onSample?: (sample: UsageSample) => void
-}
-
-export interface AgentOptions {
-  readonly dataDirectory: string
-  readonly nodeName: string
-  readonly region: string
-  readonly zone: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly taints: readonly Taint[]
-  readonly joinToken: string
-  /** What an enrolment with the token needs, when it is already being prepared. */
-  readonly enrolmentMaterial?: Promise<EnrolmentMaterial>
-  /** "host:port"; empty: those of the token or of the membership. */
-  readonly coordinators: readonly string[]
-  readonly trustDomain: string
-  readonly capacity: ResourceCapacity
-  readonly overrides: CapacityOverrides
-  readonly reserve: SystemReserve
-  readonly bootId: string
-  readonly bridgeName: string
-  readonly probesEnabled: boolean
-  readonly startConcurrency?: number
-  readonly heartbeatMsMax?: number
-  readonly reversedIdleMs?: number
-  /** How long a start without a coordinator waits before it starts what is recorded; 3,000 when not given. */
-  readonly sessionWaitMs?: number
-}
 
 const evictionMsMax = 60_000
 const goodbyeBackMs = 60_000
@@ -188,7 +143,6 @@ export class Agent {
     if (this.#starting.signal.aborted) return { kind: 'left' }
     const { coordinators } = this.#options
     const addresses = coordinators.length > 0 ? coordinators : (facts?.coordinators ?? [])
-    if (addresses.length === 0) throw noAddress()
     this.#membership = this.#join(this.#credentials!, addresses)
     this.#membership.addAddresses(facts?.coordinators ?? [])
     this.#cancelRelease = clock.after(this.#options.sessionWaitMs ?? 3_000, () => {
@@ -218,7 +172,6 @@ export class Agent {
   async #enrol(): Promise<NodeFacts | undefined> {
     const { clock, random, logger } = this.#deps
     const { joinToken, enrolmentMaterial, trustDomain, coordinators, ...node } = this.#options
-    if (joinToken === '') throw noToken()
     try {
       const enrolled = await enrol(
         { clock, random, logger, identity: this.#identity },
@@ -290,7 +243,7 @@ export class Agent {
     this.#keepFacts(node, known)
   }
 
-  /** What the next start must know should no coordinator answer. Written only when it changed. */
+  /** What the next start must know should no coordinator answer. */
   #keepFacts(node: Node | undefined, coordinators: readonly string[]): NodeFacts {
     const facts = {
       nodeId: this.nodeId,
@@ -299,8 +252,7 @@ export class Agent {
       coordinators,
     }
     try {
-      const before = JSON.stringify(this.#identity.facts())
-      if (JSON.stringify(facts) !== before) this.#identity.saveFacts(facts)
+      this.#identity.saveFacts(facts)
     } catch (reason) {
       const { code, message } = CloudlessError.from(reason)
       this.#deps.logger.error({ code }, `cannot keep what the coordinator said: ${message}`)
@@ -347,19 +299,4 @@ export class Agent {
     }
     this.#identity.setAside()
   }
-}
-
-function noToken(): CloudlessError {
-  return new CloudlessError(
-    'failed_precondition',
-    'this node is not a member of a cluster yet: give it a token with --join-token ' +
-      '(make one with `cloudlessctl token create`)',
-  )
-}
-
-function noAddress(): CloudlessError {
-  return new CloudlessError(
-    'failed_precondition',
-    'no coordinator is known: say where it is with --coordinator-addr host:port',
-  )
 }

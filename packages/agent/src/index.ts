@@ -1,1 +1,2 @@
-export { Agent, type AgentDeps, type AgentOptions } from './agent.ts'
+export { Agent } from './agent.ts'
+export type { AgentDeps, AgentOptions } from './agent-options.ts'

@@ -66,6 +66,7 @@ const retried: ReadonlySet<ErrorCode> = new Set([
 /** Retries until it is a member, refused (the refusal is thrown) or aborted (`cancelled`). */
 export async function enrol(deps: EnrolmentDeps, options: EnrolmentOptions): Promise<Enrolled> {
   const { token } = options
+  if (token === '') throw noToken()
   const request = { token, identityDirectory: deps.identity.directory }
   const { claims, pending } = await (options.material ?? prepareEnrolment(request))
   const addresses = options.addresses.length > 0 ? options.addresses : (claims.addresses ?? [])
@@ -91,6 +92,14 @@ export async function enrol(deps: EnrolmentDeps, options: EnrolmentOptions): Pro
       await sleep(deps.clock, delayMs, options.signal).catch(() => undefined) // Looked at above.
     }
   }
+}
+
+function noToken(): CloudlessError {
+  return new CloudlessError(
+    'failed_precondition',
+    'this node is not a member of a cluster yet: give it a token with --join-token ' +
+      '(make one with `cloudlessctl token create`)',
+  )
 }
 
 interface Attempt {

@@ -52,7 +52,14 @@ export class Membership {
   #connection: CoordinatorConnection | undefined
   #connected = false
 
+  /** `failed_precondition` when there is no address. */
   constructor(deps: MembershipDeps, options: MembershipOptions) {
+    if (options.addresses.length === 0) {
+      throw new CloudlessError(
+        'failed_precondition',
+        'no coordinator is known: say where it is with --coordinator-addr host:port',
+      )
+    }
     this.#deps = deps
     this.#options = options
     this.#renewal = new CertificateRenewal(deps, options.credentials)

@@ -30,6 +30,7 @@ export interface NodeIdentity {
   csrPem(keyPem: string): Promise<string>
   keepCsr(keyPem: string, csrPem: string): void
   facts(): NodeFacts | undefined
+  /** Written only when they have changed. */
   saveFacts(facts: NodeFacts): void
   /** The membership has ended: nothing here is used again. */
   setAside(): void
@@ -70,7 +71,10 @@ export function openNodeIdentity(random: Random, dataDirectory: string): NodeIde
         return undefined // The next welcome writes it anew.
       }
     },
-    saveFacts: (facts) => writeDurablySync(factsPath, JSON.stringify(facts)),
+    saveFacts(facts) {
+      const text = JSON.stringify(facts)
+      if (text !== readText(factsPath)) writeDurablySync(factsPath, text)
+    },
     setAside() {
       setCredentialsAside(directory)
       rmSync(factsPath, { force: true })

@@ -26,6 +26,7 @@ export interface ReversedConnectionsOptions {
 }
 
 const handshakeMsMax = 5_000
+const keepAliveDelayMs = 30_000
 /** One for each coordinator of a large cluster, and some on their way out. */
 const connectionsMax = 16
 
@@ -93,6 +94,7 @@ export class ReversedConnections {
       logger.debug({ connectionId }, `a reversed connection ended badly: ${String(reason)}`)
     })
     socket.setNoDelay(true)
+    socket.setKeepAlive(true, keepAliveDelayMs) // Notices a coordinator that is gone without a word.
     socket.once('close', () => cancelIdle())
     idle()
     server.emit('connection', socket)
