@@ -95,6 +95,24 @@ test('confines a container by default', () => {
   assert.equal(build({ securityContext: unconfined }).linux.seccomp, undefined)
 })
 
+test('asks for the AppArmor profile and the SELinux label that the workload names', () => {
+  const labelsOf = (linux: NonNullable<NonNullable<Spec['securityContext']>['linux']>) => {
+    const { apparmorProfile, selinuxLabel } = build({ securityContext: { linux } }).process
+    return [apparmorProfile, selinuxLabel]
+  }
+  const { LOCALHOST, RUNTIME_DEFAULT } = SecurityProfileType
+  assert.deepEqual(labelsOf({}), [undefined, undefined])
+  assert.deepEqual(labelsOf({ apparmorProfile: { type: LOCALHOST, localhostProfile: 'my-app' } }), [
+    'my-app',
+    undefined,
+  ])
+  assert.deepEqual(labelsOf({ apparmorProfile: { type: RUNTIME_DEFAULT } }), [undefined, undefined])
+  assert.deepEqual(labelsOf({ selinuxOptions: { type: 'web_t', level: 's0:c1,c2' } }), [
+    undefined,
+    'system_u:system_r:web_t:s0:c1,c2',
+  ])
+})
+
 test('refuses what the node does not allow, naming the option', () => {
   const refused = [
     [{ privileged: true }, /allowPrivileged/],

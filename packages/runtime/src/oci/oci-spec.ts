@@ -16,9 +16,10 @@ import {
 } from './mounts.ts'
 import { ociResourcesOf, type OciResources } from './resources.ts'
 import { seccompProfileFor, type SeccompProfile } from './seccomp.ts'
+import { securityLabelsOf, type SecurityLabels } from './security-labels.ts'
 import type { ContainerUser } from './user.ts'
 
-export interface OciProcess {
+export interface OciProcess extends SecurityLabels {
   readonly terminal: boolean
   readonly user: {
     readonly uid: number
@@ -112,6 +113,7 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
         },
       ],
       noNewPrivileges: !privileged,
+      ...securityLabelsOf(security?.linux),
     },
     root: { path: 'rootfs', readonly: security?.readOnlyRootFilesystem ?? false },
     ...(hostNetwork ? {} : { hostname: request.hostname }),

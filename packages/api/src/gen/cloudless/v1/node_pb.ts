@@ -204,6 +204,8 @@ export type NodeCapabilities = Message<"cloudless.api.v1.NodeCapabilities"> & {
   networkFeatures: string[];
 
   /**
+   * Of volumes that the node can hold; empty while it holds none.
+   *
    * @generated from field: repeated string storage_classes = 6;
    */
   storageClasses: string[];

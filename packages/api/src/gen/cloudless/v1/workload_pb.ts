@@ -833,16 +833,22 @@ export const SecurityContextSchema: GenMessage<SecurityContext> = /*@__PURE__*/
  */
 export type LinuxSecurity = Message<"cloudless.api.v1.LinuxSecurity"> & {
   /**
+   * Our own profile when not set. LOCALHOST is refused: nodes have no profiles of their own.
+   *
    * @generated from field: cloudless.api.v1.SecurityProfile seccomp_profile = 1;
    */
   seccompProfile?: SecurityProfile | undefined;
 
   /**
+   * LOCALHOST names a profile that is loaded on the node; otherwise none is applied.
+   *
    * @generated from field: cloudless.api.v1.SecurityProfile apparmor_profile = 2;
    */
   apparmorProfile?: SecurityProfile | undefined;
 
   /**
+   * Applied where the node runs SELinux; elsewhere the container is refused.
+   *
    * @generated from field: cloudless.api.v1.SeLinuxOptions selinux_options = 3;
    */
   selinuxOptions?: SeLinuxOptions | undefined;
@@ -893,6 +899,8 @@ export const SecurityProfileSchema: GenMessage<SecurityProfile> = /*@__PURE__*/
   messageDesc(file_cloudless_v1_workload, 17);
 
 /**
+ * Empty fields: system_u, system_r, container_t, s0.
+ *
  * @generated from message cloudless.api.v1.SeLinuxOptions
  */
 export type SeLinuxOptions = Message<"cloudless.api.v1.SeLinuxOptions"> & {
