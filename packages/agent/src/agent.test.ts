@@ -16,6 +16,7 @@ import { CloudlessError, systemClock, systemRandom } from '@cloudless/base'
 import { loadCredentials } from '@cloudless/identity'
 import type { AgentOptions } from './agent-options.ts'
 import { Agent } from './agent.ts'
+import { makeEnrolmentMaterial } from './membership/make-enrolment-material.ts'
 import type { MembershipEnd } from './membership/membership.ts'
 import { ProbeHealthBoard } from './service/probe-health-board.ts'
 import { FakeCoordinator, type FakeSession } from './testing/fake-coordinator.ts'
@@ -90,8 +91,12 @@ const sessionNumber = (n: number): Promise<FakeSession> =>
     return session !== undefined && session.of('heartbeat').length > 0 ? session : undefined
   })
 
+/** With the key made in this process, which is the quicker way for a test. */
 async function startMember(options: Partial<AgentOptions> = {}) {
-  const started = startAgent({ joinToken: await coordinator.token(), ...options })
+  const joinToken = await coordinator.token()
+  const identityDirectory = join(directory, 'agent', 'identity')
+  const enrolmentMaterial = makeEnrolmentMaterial({ token: joinToken, identityDirectory })
+  const started = startAgent({ joinToken, enrolmentMaterial, ...options })
   return { ...started, session: await sessionNumber(coordinator.sessions.length) }
 }
 
