@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { systemClock } from '@cloudless/base'
 import {
   applyWorkload,
   cleanEnvironment,
@@ -198,14 +199,14 @@ test('a node that was away for longer than its certificate lived comes back by i
   const before = (await cluster.nodes())[0]!
   await agent.kill()
   await cluster.waitForPhase('a', 'OFFLINE')
-  await waitFor(() => certificate().validToDate.getTime() < Date.now(), {
+  await waitFor(() => certificate().validToDate.getTime() < systemClock.wallMs(), {
     what: 'the certificate to run out',
   })
   await agent.start()
   const back = await cluster.waitForPhase('a', 'READY')
   assert.equal(back.id, before.id)
   await waitForReady(cluster, 'web', 1)
-  await waitFor(() => certificate().validToDate.getTime() > Date.now(), {
+  await waitFor(() => certificate().validToDate.getTime() > systemClock.wallMs(), {
     what: 'a certificate that holds',
   })
 })
