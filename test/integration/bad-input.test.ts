@@ -1,6 +1,7 @@
 /** Malformed, huge and hostile input: refused with the place named, the coordinator unharmed. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { between, pick, seededRandom } from '@cloudless/base'
 import {
   callApi,
   manifestOf,
@@ -25,6 +26,8 @@ afterEach(async () => {
 })
 
 after(() => cluster?.stop())
+
+const isRefusal = (status: number): boolean => status >= 400 && status < 500
 
 async function apply(input: string): Promise<{ code: number; said: string }> {
   const result = await cluster.ctl.run(['apply', '-f', '-'], { input })
@@ -55,6 +58,52 @@ test('a manifest of more than a megabyte, or nested a thousand deep, is refused'
   assert.notEqual(deep.code, 0)
 })
 
+test('the place of a fault is its line and its path, also in the second document', async () => {
+  const good = 'apiVersion: cloudless/v1\nkind: Workload\nmetadata: {name: a}\nspec: {image: x}\n'
+  const bad = `${good}---\n${good.replace('image: x', 'image: x, ports: [{containerPort: 70000}]')}`
+  const { code, said } = await apply(bad)
+  assert.notEqual(code, 0)
+  assert.match(said, /ports\[0\]/)
+  assert.match(said, /:9\b|line 9/)
+  const list = await cluster.ctl.items(['workload', 'list'])
+  assert.deepEqual(list, [], 'nothing of it was applied')
+})
+
+test('a manifest of aliases that would grow without end, or of no characters, is refused soon', async () => {
+  const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]']
+  for (let n = 1; n < 12; n++) {
+    const [name, before] = ['abcdefghijklm'[n]!, 'abcdefghijklm'[n - 1]!]
+    bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${before}`).join(',')}]`)
+  }
+  for (const manifest of [bomb.join('\n'), '\0\0\0', '\u0007', 'kind: Workload\nkind: Workload']) {
+    assert.notEqual((await apply(manifest)).code, 0)
+  }
+})
+
+test('bytes of chance are refused as such, whatever they claim to be', async (t) => {
+  const seed = Number(process.env['CLOUDLESS_TEST_SEED'] ?? 1)
+  t.diagnostic(`seed ${seed}`)
+  const random = seededRandom(seed)
+  const types = [
+    'application/json',
+    'application/proto',
+    'application/grpc',
+    'application/grpc-web',
+  ]
+  for (let n = 0; n < 24; n++) {
+    const bytes = Buffer.from(
+      Array.from({ length: 1 + between(random, 0, 300) }, () => between(random, 0, 256)),
+    )
+    const method = pick(random, ['CreateWorkload', 'ApplyWorkload', 'EnrollNode', 'ListNodes'])!
+    const contentType = types[n % types.length]!
+    const { status, body } = await callApi(cluster, method, bytes, contentType)
+    const shown = `${method} as ${contentType}, bytes ${bytes.toString('hex').slice(0, 40)}: ${status} ${body}`
+    // gRPC says it in its own status, under HTTP's 200.
+    assert.ok(isRefusal(status) || (contentType.includes('grpc') && status === 200), shown)
+    assert.doesNotMatch(body, /"unknown"|internal/i, shown)
+  }
+})
+
 test('an RPC with an unknown, wrong-typed or missing field is refused and names it', async () => {
   const cases: [string, string, RegExp][] = [
     ['CreateWorkload', '{"workload":{"name":"x","nonsense":1}}', /nonsense/],
@@ -72,8 +121,6 @@ test('an RPC with an unknown, wrong-typed or missing field is refused and names 
     assert.match(answer, /invalid_argument/)
   }
 })
-
-const isRefusal = (status: number): boolean => status >= 400 && status < 500
 
 test('an RPC of many megabytes or nested very deep is refused', async () => {
   const huge = await callApi(

@@ -10,13 +10,18 @@ export interface ApiAnswer {
 }
 
 /** `method` is one of CoordinatorService: "ListNodes". `body` is sent as it is. */
-export async function callApi(cluster: Cluster, method: string, body: string): Promise<ApiAnswer> {
+export async function callApi(
+  cluster: Cluster,
+  method: string,
+  body: string | Uint8Array,
+  contentType = 'application/json',
+): Promise<ApiAnswer> {
   const credentials = join(cluster.directory, 'operator')
   const result = await runCommand(
     [
       ...['curl', '-s', '--tlsv1.3', '--insecure', '--max-time', '10', '-w', '\n%{http_code}'],
       ...['--cert', join(credentials, 'cert.pem'), '--key', join(credentials, 'key.pem')],
-      ...['-H', 'content-type: application/json', '--data-binary', '@-'],
+      ...['-H', `content-type: ${contentType}`, '--data-binary', '@-'],
       `https://${cluster.address}/cloudless.api.v1.CoordinatorService/${method}`,
     ],
     { input: body },
