@@ -8,6 +8,7 @@ import type { AffinityTerms } from './affinity.ts'
 import { affinityFilter } from './filters/affinity.ts'
 import { architectureFilter } from './filters/architecture.ts'
 import { excludedFilter } from './filters/excluded.ts'
+import type { Filter } from './filters/filter.ts'
 import { gpuModelFilter } from './filters/gpu-model.ts'
 import { hostPortsFilter } from './filters/host-ports.ts'
 import { iopsClassFilter } from './filters/iops-class.ts'
@@ -18,13 +19,6 @@ import { selectorFilter } from './filters/selector.ts'
 import { storageFilter } from './filters/storage.ts'
 import { taintsFilter } from './filters/taints.ts'
 import type { NodeView, PendingReplica, RejectionCount } from './model.ts'
-
-export interface Filter {
-  readonly name: string
-
-  /** Undefined when the node will do; otherwise why not, in words fit for a user: "not enough memory". */
-  reject(replica: PendingReplica, node: NodeView, terms: AffinityTerms): string | undefined
-}
 
 /** Cheapest first. */
 export const filters: readonly Filter[] = [

@@ -6,7 +6,7 @@ import { formatBytes, systemClock } from '@cloudless/base'
 import { loadCredentials } from '@cloudless/identity'
 import { allocatableOf, capacityOf } from '../resources/capacity.ts'
 import { detectCapacity } from '../resources/detect.ts'
-import type { AgentSettings } from './main.ts'
+import type { AgentSettings } from './settings.ts'
 import { nodeNameOf, overridesOf, reserveOf } from './options-of.ts'
 
 export async function inspect(settings: AgentSettings): Promise<number> {

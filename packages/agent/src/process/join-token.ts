@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CloudlessError, messageOf } from '@cloudless/base'
 import { prepareEnrolment, type EnrolmentMaterial } from '../membership/enrolment-material.ts'
-import type { AgentSettings } from './main.ts'
+import type { AgentSettings } from './settings.ts'
 
 /** The token given, or what its file holds; empty when there is none. */
 export function joinTokenOf(settings: AgentSettings): string {

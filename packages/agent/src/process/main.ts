@@ -6,11 +6,11 @@ import {
   loadConfiguration,
   printableConfiguration,
   version,
-  type Values,
 } from '@cloudless/base'
 import { lockDataDirectory } from './data-directory-lock.ts'
+import { exitCodes } from './exit-codes.ts'
 import { prepareFirstStart } from './join-token.ts'
-import { agentSettings } from './settings.ts'
+import { agentSettings, type AgentSettings } from './settings.ts'
 
 const usage = `The agent of Cloudless: runs containers on this machine for a cluster.
 
@@ -28,17 +28,6 @@ Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or configuration, 3 refu
 
 Flags:
 `
-
-export const exitCodes = {
-  ok: 0,
-  failed: 1,
-  usage: 2,
-  refused: 3,
-  removed: 4,
-  superseded: 5,
-} as const
-
-export type AgentSettings = Values<typeof agentSettings>
 
 /** Resolves with the exit code. */
 export async function main(args: readonly string[]): Promise<number> {

@@ -7,7 +7,7 @@ import { TaintSchema, taintEffects, type Taint } from '@cloudless/api'
 import { CloudlessError, messageOf, problemWithLabel } from '@cloudless/base'
 import type { ContainerdRuntimeOptions, RegistryCredential } from '@cloudless/runtime'
 import type { CapacityOverrides, SystemReserve } from '../resources/capacity.ts'
-import type { AgentSettings } from './main.ts'
+import type { AgentSettings } from './settings.ts'
 
 /** `invalid_argument` when the name cannot be a node's. */
 export function nodeNameOf(settings: AgentSettings): string {

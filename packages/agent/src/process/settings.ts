@@ -1,5 +1,5 @@
 /** Every setting of the agent, in one table: flags, environment, file keys, defaults and help are made from it. */
-import type { Setting } from '@cloudless/base'
+import type { Setting, Values } from '@cloudless/base'
 
 export const agentSettings = [
   {
@@ -272,3 +272,5 @@ export const agentSettings = [
     help: 'Host directories that hostPath volumes may lie under.',
   },
 ] as const satisfies readonly Setting[]
+
+export type AgentSettings = Values<typeof agentSettings>

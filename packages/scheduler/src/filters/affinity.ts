@@ -1,6 +1,6 @@
 /** The node is where a required affinity wants the replica, and not where a required anti-affinity forbids it. */
 import { isAmong } from '../affinity.ts'
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const affinityFilter: Filter = {
   name: 'affinity',

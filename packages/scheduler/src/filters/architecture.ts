@@ -1,5 +1,5 @@
 /** The image is made for the node's processor, where it is known what the image is made for. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const architectureFilter: Filter = {
   name: 'architecture',

@@ -1,5 +1,5 @@
 /** A replica does not return to the node it is being moved off. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const excludedFilter: Filter = {
   name: 'excluded',

@@ -1,5 +1,5 @@
 /** The node has a GPU of one of the models, where any are named. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const gpuModelFilter: Filter = {
   name: 'gpu-model',

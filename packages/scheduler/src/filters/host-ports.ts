@@ -1,5 +1,5 @@
 /** A port of the node serves one replica. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const hostPortsFilter: Filter = {
   name: 'host-ports',

@@ -1,5 +1,5 @@
 /** The node's disk is at least as fast as asked for. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 const rankByClass: Readonly<Record<string, number>> = { low: 1, medium: 2, high: 3, premium: 4 }
 

@@ -1,5 +1,5 @@
 /** The node is in one of the regions and one of the zones, where any are named. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const locationFilter: Filter = {
   name: 'location',

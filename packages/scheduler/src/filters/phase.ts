@@ -1,5 +1,5 @@
 /** Only a node that is ready takes new replicas. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const phaseFilter: Filter = {
   name: 'phase',

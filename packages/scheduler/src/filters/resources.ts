@@ -1,6 +1,6 @@
 /** Rejects nodes whose unreserved capacity cannot hold the replica. */
 import { lackingResource } from '../capacity.ts'
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const resourcesFilter: Filter = {
   name: 'resources',

@@ -1,5 +1,5 @@
 /** The node has every label asked for, and meets every condition on labels. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 import { meetsRequirement, nodeHasLabels } from '../labels.ts'
 
 export const selectorFilter: Filter = {

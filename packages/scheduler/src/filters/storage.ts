@@ -1,5 +1,5 @@
 /** A node whose disk runs full takes nothing that asks for disk, whatever its reservations say. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 
 export const storageFilter: Filter = {
   name: 'storage',

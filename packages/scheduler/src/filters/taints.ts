@@ -1,5 +1,5 @@
 /** Every taint that forbids must be tolerated; one that only discourages is the score's matter. */
-import type { Filter } from '../filter.ts'
+import type { Filter } from './filter.ts'
 import { tolerates } from '../tolerations.ts'
 
 export const taintsFilter: Filter = {
