@@ -1,5 +1,5 @@
 /** A real agent on a pretend machine, with the machine's containerd. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { mustRun } from './command.ts'
@@ -31,6 +31,8 @@ export interface AgentOnHost {
   readonly log: string
   /** It holds a certificate, so it needs no token. */
   isEnrolled(): boolean
+  /** Ends it and removes its certificate: the next start needs a token. */
+  disenrol(): Promise<void>
   /** Starts it unless it runs. The token is needed the first time only; `env` is set beside the usual. */
   start(joinToken?: string, env?: NodeJS.ProcessEnv): Promise<void>
   process(): ProcessIdentity | undefined
@@ -72,6 +74,10 @@ export function createAgentOn(host: Host, options: AgentOptions): AgentOnHost {
     dataDirectory,
     log,
     isEnrolled: () => existsSync(join(dataDirectory, 'identity', 'current', 'cert.pem')),
+    async disenrol() {
+      await host.kill('agent', 'SIGKILL')
+      rmSync(join(dataDirectory, 'identity'), { recursive: true, force: true })
+    },
     async start(joinToken, env = {}) {
       mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
       if (options.config !== undefined) writeFileSync(configFile, stringify(options.config))

@@ -119,11 +119,12 @@ async function startAgents(agents: readonly AgentOnHost[], ctl: Ctl): Promise<vo
   const known = await ctl.items<NodeView>(['node', 'list'])
   await Promise.all(
     agents.map(async (agent) => {
-      if (agent.isEnrolled()) return agent.start()
+      const isKnown = known.some((node) => node.name === agent.name)
+      if (isKnown && agent.isEnrolled()) return agent.start()
       // Its disk was lost, or it was stopped between enrolling and writing that down: the name is to be used again.
-      if (known.some((node) => node.name === agent.name)) {
-        await ctl.text(['node', 'remove', agent.name, '--force'])
-      }
+      if (isKnown) await ctl.text(['node', 'remove', agent.name, '--force'])
+      // Somebody removed the node, or the coordinator's data are new: what it holds is worth nothing any more.
+      else if (agent.isEnrolled()) await agent.disenrol()
       const scope = ['--node', agent.name, '--ttl', '10m']
       await agent.start((await ctl.json<{ token: string }>(['token', 'create', ...scope])).token)
     }),
