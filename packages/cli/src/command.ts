@@ -6,7 +6,9 @@
 import type { Clock, Random } from '@cloudless/base'
 import type { Settings } from './config/settings.ts'
 import type { Connection } from './connection/connection.ts'
+import type { Environment } from './environment.ts'
 import type { Io } from './io.ts'
+import type { Completion, Option } from './option.ts'
 import type { Options } from './options.ts'
 
 export interface Command {
@@ -23,36 +25,12 @@ export interface Example {
   readonly line: string
 }
 
-/** What a word names: the shell completes most of them from the cluster or the configuration. */
-export type Completion = 'node' | 'workload' | 'token' | 'container' | 'context' | 'shell' | 'file'
-
 export interface Argument {
   readonly name: string
   readonly help: string
   readonly optional?: true
   /** Takes all that follow; only the last. */
   readonly variadic?: true
-  readonly completes?: Completion
-}
-
-/**
- * `flag`: present or not; `--x=false` and `--no-x` turn it off. `list`: may be repeated. `pairs`: repeated or
- * comma-separated KEY=VALUE. `duration`: "30s", in milliseconds when read.
- */
-export type OptionKind = 'flag' | 'text' | 'list' | 'pairs' | 'integer' | 'duration'
-
-export interface Option {
-  readonly name: string
-  readonly short?: string
-  readonly kind: OptionKind
-  /** How the value is called in help; the kind's own word when not given. */
-  readonly value?: string
-  readonly help: string
-  /** As it would be typed. */
-  readonly default?: string
-  readonly choices?: readonly string[]
-  /** Accepted, and left out of help. */
-  readonly hidden?: true
   readonly completes?: Completion
 }
 
@@ -73,5 +51,3 @@ export interface CommandContext {
   /** Dials once; later calls return the same. Closed by the runner. */
   connect(): Promise<Connection>
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>

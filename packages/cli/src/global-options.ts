@@ -1,5 +1,5 @@
 /** Options every verb takes, before or after its name. */
-import type { Option } from './command.ts'
+import type { Option } from './option.ts'
 
 export const outputFormats = ['table', 'wide', 'json', 'yaml', 'name'] as const
 

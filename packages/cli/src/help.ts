@@ -1,6 +1,7 @@
 /** Help text, made from the same data that parses the command line. */
 import { entries, groups, type Entry, type Group } from './catalog.ts'
-import type { Command, Option } from './command.ts'
+import type { Command } from './command.ts'
+import type { Option } from './option.ts'
 import { exitCodeMeanings } from './exit-code.ts'
 import { globalOptions } from './global-options.ts'
 import { formatColumns } from './output/table.ts'

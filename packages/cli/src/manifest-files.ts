@@ -1,5 +1,5 @@
 /** -f and -R, apart from the reading so that help needs no parser. */
-import type { Option } from './command.ts'
+import type { Option } from './option.ts'
 
 export const fileOptions: readonly Option[] = [
   {

@@ -1,6 +1,6 @@
 /** The options of one invocation, read by name and kind. Asking for one that was not declared is a bug. */
 import { assert, parseDurationMs } from '@cloudless/base'
-import type { Option, OptionKind } from './command.ts'
+import type { Option, OptionKind } from './option.ts'
 import { UsageError } from './exit-code.ts'
 
 type Raw = string | boolean | readonly string[] | undefined

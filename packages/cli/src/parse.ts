@@ -1,6 +1,7 @@
 /** From the words after a verb to its arguments and options. Commander parses; the rules are the command's data. */
 import { Command as Parser, CommanderError, Option as ParserOption } from 'commander'
-import type { Argument, Command, CommandInput, Completion, Option } from './command.ts'
+import type { Argument, Command, CommandInput } from './command.ts'
+import type { Completion, Option } from './option.ts'
 import { UsageError } from './exit-code.ts'
 import { globalOptions } from './global-options.ts'
 import { Options } from './options.ts'

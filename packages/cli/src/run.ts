@@ -1,6 +1,7 @@
 /** One invocation: from the words of the command line to the exit code. Everything it needs is handed in. */
 import { CloudlessError, randomId, version, type Clock, type Random } from '@cloudless/base'
-import type { Command, CommandContext, CommandInput, Environment } from './command.ts'
+import type { Command, CommandContext, CommandInput } from './command.ts'
+import type { Environment } from './environment.ts'
 import { loadSettings } from './config/settings.ts'
 import type { Connection } from './connection/connection.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit-code.ts'

@@ -1,6 +1,7 @@
 /** `__complete`: what could follow the words typed so far, a line each. Asked by the shells' scripts. */
 import { entries, groups } from '../catalog.ts'
-import type { Command, CommandContext, Completion } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
+import type { Completion } from '../option.ts'
 import { globalOptions } from '../global-options.ts'
 import { optionsOf } from '../parse.ts'
 import { firstWords, route } from '../route.ts'

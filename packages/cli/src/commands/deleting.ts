@@ -1,5 +1,6 @@
 /** What `workload delete` and `delete -f` share. */
-import type { CommandContext, Option } from '../command.ts'
+import type { CommandContext } from '../command.ts'
+import type { Option } from '../option.ts'
 import { explainFailure } from '../connection/explain.ts'
 import type { Options } from '../options.ts'
 import { waitUntilDeleted } from '../wait/wait-until-gone.ts'

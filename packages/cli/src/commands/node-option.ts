@@ -1,5 +1,5 @@
 /** --node for the verbs that ask one agent. */
-import type { Option } from '../command.ts'
+import type { Option } from '../option.ts'
 import { UsageError } from '../exit-code.ts'
 import type { Options } from '../options.ts'
 

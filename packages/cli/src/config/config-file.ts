@@ -14,7 +14,7 @@ import { CloudlessError, messageOf, systemCodeOf } from '@cloudless/base'
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Environment } from '../command.ts'
+import type { Environment } from '../environment.ts'
 import { UsageError } from '../exit-code.ts'
 import { didYouMean } from '../suggest.ts'
 

@@ -1,7 +1,7 @@
 /** What one invocation works with: flags, then environment, then the configuration file, then defaults. */
 import { resolve, dirname } from 'node:path'
 import { formatAddress, parseAddress } from '@cloudless/base'
-import type { Environment } from '../command.ts'
+import type { Environment } from '../environment.ts'
 import { UsageError } from '../exit-code.ts'
 import type { OutputFormat } from '../global-options.ts'
 import type { Options } from '../options.ts'
