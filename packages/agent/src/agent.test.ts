@@ -241,6 +241,20 @@ describe('a session', () => {
     assert.equal(loadCredentials(join(directory, 'agent', 'identity')), undefined)
   })
 
+  for (const elsewhere of [true, false]) {
+    const what = elsewhere ? 'stops what would run twice' : 'leaves the containers to its successor'
+    it(`superseded on ${elsewhere ? 'another' : 'its own'} machine ${what}`, async () => {
+      const { session, ended } = await startMember()
+      session.send(upsert('web-1'))
+      await waitFor('running', () => runtime.containers.has('web-1'))
+      session.send({ case: 'evicted', value: { reason: 'superseded', message: 'twin', elsewhere } })
+      const end = await ended
+      assert.equal(end.kind === 'evicted' && end.reason, 'superseded')
+      assert.equal(runtime.containers.size, elsewhere ? 0 : 1)
+      assert.ok(loadCredentials(join(directory, 'agent', 'identity')), 'its identity is kept')
+    })
+  }
+
   it('without a coordinator starts what is recorded after a reboot', async () => {
     const { agent, ended, session } = await startMember()
     session.send(upsert('web-1'))

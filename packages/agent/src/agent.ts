@@ -151,7 +151,7 @@ export class Agent {
       this.supervisor.release()
     })
     const end = await this.#membership.run()
-    if (end.kind === 'evicted') await this.#leaveCluster(end.reason)
+    if (end.kind === 'evicted') await this.#leaveCluster(end)
     return end
   }
 
@@ -283,10 +283,15 @@ export class Agent {
     })
   }
 
-  /** Removed: nothing of the cluster stays. Superseded: the other agent has the containers. */
-  async #leaveCluster(reason: string): Promise<void> {
-    if (reason !== 'removed') return
-    this.#deps.logger.warn({}, 'this node was removed from the cluster: stopping its containers')
+  /**
+   * Removed: nothing of the cluster stays. Superseded by an agent of this machine: that one has the containers; by one
+   * of another machine, as after the disk was copied: what runs here would run twice.
+   */
+  async #leaveCluster(end: Extract<MembershipEnd, { kind: 'evicted' }>): Promise<void> {
+    const removed = end.reason === 'removed'
+    if (!removed && !end.elsewhere) return
+    const why = removed ? 'this node was removed from the cluster' : end.message
+    this.#deps.logger.warn({}, `${why}: stopping its containers`)
     const deadline = new AbortController()
     const cancel = this.#deps.clock.after(evictionMsMax, () => deadline.abort())
     try {
@@ -297,6 +302,6 @@ export class Agent {
     } finally {
       cancel()
     }
-    this.#identity.setAside()
+    if (removed) this.#identity.setAside()
   }
 }

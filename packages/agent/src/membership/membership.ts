@@ -99,7 +99,8 @@ export class Membership {
       const end = await this.#once(address)
       if (end.kind !== 'lost') return end
       if (end.error.details['reason'] === 'removed') {
-        return { kind: 'evicted', reason: 'removed', message: end.error.message }
+        const { message } = end.error
+        return { kind: 'evicted', reason: 'removed', message, elsewhere: false }
       }
       // The coordinator that was just there is the best to ask again.
       if (end.welcomed) turn--

@@ -46,8 +46,16 @@ export interface SessionOptions {
   readonly heartbeatMsMax: number
 }
 
+export interface Eviction {
+  /** "removed" or "superseded". */
+  readonly reason: string
+  readonly message: string
+  /** Superseded by an agent of another machine. */
+  readonly elsewhere: boolean
+}
+
 export type SessionEnd =
-  | { readonly kind: 'evicted'; readonly reason: string; readonly message: string }
+  | ({ readonly kind: 'evicted' } & Eviction)
   /** We said goodbye. */
   | { readonly kind: 'left' }
   /** To be opened again; `welcomed` says whether it ever worked. */
@@ -77,7 +85,7 @@ export class Session {
   #roundTripMs = 0
   #welcomed = false
   #leaving = false
-  #evicted: { readonly reason: string; readonly message: string } | undefined
+  #evicted: Eviction | undefined
   #applying: Promise<void> = Promise.resolve()
 
   constructor(deps: SessionDeps, { connection, heartbeatMsMax }: SessionOptions) {

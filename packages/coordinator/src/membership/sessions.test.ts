@@ -150,6 +150,18 @@ test('another agent with the same certificate takes over, and the first is told'
   await eventually(() => before.ended !== undefined)
   const last = before.heard.at(-1)!
   assert.ok(last.case === 'evicted' && last.value.reason === 'superseded')
+  assert.equal(last.value.elsewhere, false)
+})
+
+test('an agent of another machine with the same certificate takes over, and the first is told where', async (t) => {
+  const { dial } = await openSessions(t)
+  const before = await dial('i-1')
+  const value = create(HelloSchema, { nodeId: 'node-a', instanceId: 'i-2', bootId: 'another' })
+  await dial('i-2', { case: 'hello', value })
+  await eventually(() => before.ended !== undefined)
+  const last = before.heard.at(-1)!
+  assert.ok(last.case === 'evicted' && last.value.elsewhere)
+  assert.match(last.value.message, /from another machine/)
 })
 
 test('a stream that breaks starts the grace; a goodbye does not', async (t) => {

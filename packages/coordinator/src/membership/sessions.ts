@@ -4,7 +4,7 @@
  * A node has one session. A newer one takes over from an older; the agent of the older is told, unless it is the same
  * agent dialling again after its link broke.
  */
-import { create } from '@bufbuild/protobuf'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   DialBackSchema,
   EvictedSchema,
@@ -43,6 +43,7 @@ export interface SessionsOptions {
 interface OpenSession {
   readonly nodeId: string
   readonly instanceId: string
+  readonly bootId: string
   readonly outbox: SessionOutbox
   /** Ended by a goodbye, an eviction or a successor: not a sign of trouble. */
   orderly: boolean
@@ -81,11 +82,14 @@ export class Sessions {
   }
 
   /** Tells the agent that it is out, and ends its session. */
-  evict(nodeId: string, reason: 'removed' | 'superseded', message: string): void {
+  evict(nodeId: string, reason: 'removed', message: string): void {
     const session = this.#open.get(nodeId)
     if (!session) return
-    const value = create(EvictedSchema, { reason, message })
-    session.outbox.send({ case: 'evicted', value })
+    this.#dismiss(session, { reason, message })
+  }
+
+  #dismiss(session: OpenSession, why: MessageInitShape<typeof EvictedSchema>): void {
+    session.outbox.send({ case: 'evicted', value: create(EvictedSchema, why) })
     this.#replace(session)
   }
 
@@ -170,14 +174,20 @@ export class Sessions {
   #begin(nodeId: string, hello: Hello): OpenSession {
     const former = this.#open.get(nodeId)
     if (former?.instanceId === hello.instanceId) this.#replace(former)
-    else this.evict(nodeId, 'superseded', 'another agent with the same certificate has connected')
+    else if (former) {
+      const elsewhere = former.bootId !== hello.bootId
+      const where = elsewhere ? ' from another machine' : ''
+      const message = `another agent with the same certificate has connected${where}`
+      this.#dismiss(former, { reason: 'superseded', message, elsewhere })
+    }
     const state = this.#deps.state
     const outbox = new SessionOutbox({
       nodeId,
       replica: (replicaId) => state.get('replica', replicaId),
       replicasOnNode: () => state.replicasOnNode(nodeId).map((held) => held.record),
     })
-    const session = { nodeId, instanceId: hello.instanceId, outbox, orderly: false }
+    const { instanceId, bootId } = hello
+    const session = { nodeId, instanceId, bootId, outbox, orderly: false }
     this.#open.set(nodeId, session)
     return session
   }
