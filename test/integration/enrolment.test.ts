@@ -1,8 +1,16 @@
 /** Who gets in, who does not, and what each is told. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { startCluster, waitFor, type AgentOnHost, type Cluster } from '@cloudless/test/testkit'
+import {
+  applyWorkload,
+  runningContainers,
+  startCluster,
+  waitFor,
+  waitForReady,
+  type AgentOnHost,
+  type Cluster,
+} from '@cloudless/test/testkit'
 
 let cluster: Cluster
 
@@ -11,7 +19,6 @@ before(async () => {
     prefix: 'tenrol',
     subnet: '10.80.2',
     agents: [{ name: 'first' }],
-    withImage: false,
   })
 })
 
@@ -92,11 +99,33 @@ test('an agent that is killed right after it was started enrols when started aga
   assert.equal(uses.length, 1)
 })
 
+test('a copied disk on a second machine takes the node over; the first says so, ends and runs nothing on', async () => {
+  const original = await cluster.addAgent({ name: 'original' })
+  await applyWorkload(cluster, {
+    name: 'only-once',
+    spec: { placement: { node_selector: { 'cloudless.io/node': 'original' } } },
+  })
+  const [replica] = await waitForReady(cluster, 'only-once', 1)
+  const twin = await cluster.addAgent({ name: 'twin' }, { start: false })
+  cpSync(original.dataDirectory, twin.dataDirectory, { recursive: true })
+  await twin.host.startTask('agent', claimingName(twin, 'original', ''), { log: twin.log })
+  await waitFor(() => original.process() === undefined, {
+    what: 'the end of the first',
+    describe: () => readFileSync(original.log, 'utf8').slice(-2000),
+  })
+  assert.match(readFileSync(original.log, 'utf8'), /another machine/)
+  assert.deepEqual(await runningContainers(cluster, 'original'), [])
+  await waitFor(async () => (await runningContainers(cluster, 'twin')).join() === replica!.id, {
+    what: 'the replica to run on the second, alone',
+    deadlineMs: 20_000,
+  })
+})
+
 /** An agent on one host that claims the name of another node. */
 function claimingName(agent: AgentOnHost, name: string, token: string): string[] {
   return [
     agent.program,
     ...['--data-dir', agent.dataDirectory, '--coordinator-addr', cluster.address],
-    ...['--node-name', name, '--join-token', token],
+    ...['--node-name', name, ...(token === '' ? [] : ['--join-token', token])],
   ]
 }

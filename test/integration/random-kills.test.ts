@@ -16,7 +16,7 @@ import {
 
 const nodeNames = ['a', 'b', 'c']
 const workloadNames = ['one', 'two', 'three', 'four']
-const rounds = Number(process.env['CLOUDLESS_TEST_ROUNDS'] ?? 6)
+const rounds = Number(process.env['CLOUDLESS_TEST_ROUNDS'] ?? 5)
 const callsPerRound = 5
 const gone = -1
 
