@@ -41,37 +41,46 @@ const usesMax = 10_000
 
 export function tokenHandlers(deps: TokenHandlersDeps) {
   const { state, clock } = deps
+
+  /** The answer with its token: a secret, so it is never stored, but signed anew, to the same text. */
+  async function withToken(answer: CreateJoinTokenResponse): Promise<CreateJoinTokenResponse> {
+    if (answer.token !== '') return answer
+    const { id, maxUses, createdAtMs, expiresAtMs, nodeName, region, zone } = answer.joinToken!
+    const token = await signJoinToken(deps.authority.tokenKey, {
+      tokenId: id,
+      caFingerprint: deps.authority.fingerprint,
+      maxUses,
+      issuedAtMs: Number(createdAtMs),
+      expiresAtMs: Number(expiresAtMs),
+      ...(nodeName === '' ? {} : { nodeName }),
+      ...(region === '' ? {} : { region }),
+      ...(zone === '' ? {} : { zone }),
+      ...(deps.addresses.length === 0 ? {} : { addresses: deps.addresses }),
+    })
+    return create(CreateJoinTokenResponseSchema, { ...answer, token })
+  }
+
   return {
     async createJoinToken(
       request: CreateJoinTokenRequest,
       remember: Remember<CreateJoinTokenResponse> = rememberNothing,
     ): Promise<CreateJoinTokenResponse> {
       const joinToken = newToken(request, clock.wallMs(), `jt-${randomId(deps.random, 12)}`)
-      const token = await signJoinToken(deps.authority.tokenKey, {
-        tokenId: joinToken.id,
-        caFingerprint: deps.authority.fingerprint,
-        maxUses: joinToken.maxUses,
-        issuedAtMs: Number(joinToken.createdAtMs),
-        expiresAtMs: Number(joinToken.expiresAtMs),
-        ...(joinToken.nodeName === '' ? {} : { nodeName: joinToken.nodeName }),
-        ...(joinToken.region === '' ? {} : { region: joinToken.region }),
-        ...(joinToken.zone === '' ? {} : { zone: joinToken.zone }),
-        ...(deps.addresses.length === 0 ? {} : { addresses: deps.addresses }),
-      })
-      const answer = create(CreateJoinTokenResponseSchema, {
+      const withoutToken = create(CreateJoinTokenResponseSchema, {
         joinToken,
-        token,
         caFingerprint: deps.authority.fingerprint,
       })
       const record = create(JoinTokenRecordSchema, { joinToken })
       await state.update(() => ({
         preconditions: [absent('token', joinToken.id), ...remember.preconditions],
-        writes: [putRecord('token', joinToken.id, record), ...remember.writes(answer)],
+        writes: [putRecord('token', joinToken.id, record), ...remember.writes(withoutToken)],
         result: undefined,
       }))
       deps.onChanged(joinToken, 'create')
-      return answer
+      return withToken(withoutToken)
     },
+
+    withToken,
 
     listJoinTokens(request: ListJoinTokensRequest) {
       const tokens = [...state.all('token')].map((held) => held.record.joinToken!)

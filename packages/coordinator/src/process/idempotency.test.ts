@@ -1,5 +1,7 @@
 /** A create that is repeated with its key is answered as before and done once: on the real store, also after a restart. */
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { toJsonString, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import { CoordinatorService } from '@cloudless/api'
@@ -56,7 +58,8 @@ async function createAll(
 }
 
 test('a repeated create gives the first answer and changes nothing, also after a restart', async (t) => {
-  const first = await runCoordinatorHere(t)
+  const flags = ['--advertise-addr', 'coordinator.example:8080'] // A token names it.
+  const first = await runCoordinatorHere(t, { flags })
   const csrPem = await createCsr(await createKey())
   const once = await createAll(t, first, { csrPem })
   const again = await createAll(t, first, { csrPem, token: once.token })
@@ -65,10 +68,24 @@ test('a repeated create gives the first answer and changes nothing, also after a
   assert.deepEqual(await counts(first), [2, 1, 1])
   await first.stop()
 
-  const second = await runCoordinatorHere(t, { dataDirectory: first.dataDirectory })
+  const second = await runCoordinatorHere(t, { flags, dataDirectory: first.dataDirectory })
   const { answers } = await createAll(t, second, { csrPem, token: once.token })
   assert.deepEqual(answers, again.answers)
   assert.deepEqual(await counts(second), [2, 1, 1])
+})
+
+test('what is kept of an answer holds no join token', async (t) => {
+  const coordinator = await runCoordinatorHere(t)
+  const { token } = await coordinator.client.createJoinToken({ idempotencyKey: key })
+  assert.ok(token)
+  await coordinator.stop()
+  const files = readdirSync(coordinator.dataDirectory).filter((name) => name.startsWith('metadata'))
+  assert.ok(files.length > 0)
+  const signature = token.split('.').at(-1)!
+  for (const name of files) {
+    const bytes = readFileSync(join(coordinator.dataDirectory, name))
+    assert.equal(bytes.includes(signature), false, name)
+  }
 })
 
 test('a key is refused for another request, and belongs to one operator and one method', async (t) => {

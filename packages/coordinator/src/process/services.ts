@@ -110,10 +110,12 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       schedule: schedule.schedule,
       reschedule: schedule.reschedule,
 
-      createJoinToken: (request, context) =>
-        once(methods.createJoinToken, request, context, (claim) =>
+      createJoinToken: async (request, context) => {
+        const answer = await once(methods.createJoinToken, request, context, (claim) =>
           tokens.createJoinToken(request, claim),
-        ),
+        )
+        return tokens.withToken(create(methods.createJoinToken.output, answer))
+      },
       listJoinTokens: tokens.listJoinTokens,
       revokeJoinToken: tokens.revokeJoinToken,
 
