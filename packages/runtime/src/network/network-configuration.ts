@@ -24,6 +24,8 @@ export function bridgeConfiguration(options: {
     name: networkName,
     bridge: options.bridgeName,
     isGateway: true,
+    // A node that is removed and enrols again may be given another subnet, on a bridge that is still there.
+    forceAddress: true,
     // One rule for the whole subnet does this for all containers; the plugin would add rules for each.
     ipMasq: false,
     hairpinMode: true,
