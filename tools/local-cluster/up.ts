@@ -24,7 +24,7 @@ import { agentsOf, coordinatorOf, ctlOf, sampleManifest, type NodeView } from '.
 import { foreignRoute } from './foreign-route.ts'
 import type { Progress } from './progress.ts'
 import { applySample } from './sample.ts'
-import { cliConfigOf, type Settings } from './settings.ts'
+import { cliConfigOf, coordinatorDirectoryOf, type Settings } from './settings.ts'
 import { summarize } from './summary.ts'
 
 export async function bringUp(settings: Settings, progress: Progress): Promise<void> {
@@ -99,7 +99,8 @@ async function startCoordinator(
     )
   }
   const credentialsDirectory = join(settings.home, 'operator')
-  if (!isGoodForADay(join(credentialsDirectory, 'cert.pem'))) {
+  const authority = join(coordinatorDirectoryOf(settings), 'ca', 'ca.crt')
+  if (!isGoodForADay(join(credentialsDirectory, 'cert.pem'), authority)) {
     await coordinator.issueCredentials('admin', credentialsDirectory)
   }
   writeCliConfig(cliConfigOf(settings), {
@@ -109,10 +110,13 @@ async function startCoordinator(
   })
 }
 
-function isGoodForADay(certificateFile: string): boolean {
-  if (!existsSync(certificateFile)) return false
-  const { validToDate } = new X509Certificate(readFileSync(certificateFile))
-  return validToDate.getTime() - systemClock.wallMs() > 86_400_000
+/** Not when the coordinator's data, and with them its CA, are newer. */
+function isGoodForADay(certificateFile: string, authorityFile: string): boolean {
+  if (!existsSync(certificateFile) || !existsSync(authorityFile)) return false
+  const certificate = new X509Certificate(readFileSync(certificateFile))
+  const authority = new X509Certificate(readFileSync(authorityFile))
+  const lifeLeftMs = certificate.validToDate.getTime() - systemClock.wallMs()
+  return lifeLeftMs > 86_400_000 && certificate.verify(authority.publicKey)
 }
 
 async function startAgents(agents: readonly AgentOnHost[], ctl: Ctl): Promise<void> {
