@@ -69,6 +69,7 @@ export class ObservationWriter {
         for (const [id, reported] of batch) {
           if (!this.#waiting.has(id)) this.#waiting.set(id, reported)
         }
+        // Closing ends the wait, and the loop with it.
         await sleep(this.#deps.clock, retryDelayMs, this.#abort.signal).catch(() => undefined)
       }
     }

@@ -3,7 +3,7 @@
  *
  * Opened in the order in which each needs the one before, and closed in the opposite order.
  */
-import type { Clock } from '@cloudless/base'
+import { formatAddress, type Clock } from '@cloudless/base'
 import { createProfiler } from '@cloudless/observability'
 import { locateContainer } from '../api/locate-container.ts'
 import { isGone } from '../membership/is-gone.ts'
@@ -44,7 +44,7 @@ export async function startCoordinator(
   const foundation = await openFoundation(deps, settings, opened)
   const control = startControlPlane(foundation, options, opened)
   const server = await openDoors(foundation, control, options, opened)
-  const addresses = server.addresses.map(({ host, port }) => `${host}:${port}`)
+  const addresses = server.addresses.map(formatAddress)
   foundation.observed.serving(addresses)
   const all = opened.move()
   return {
