@@ -145,7 +145,8 @@ function exitCodeOf(end: MembershipEnd, say: (message: string) => void): number 
     return exitCodes.superseded
   }
   say(
-    `this node was removed from the cluster: ${end.message}. Its containers are stopped; ` +
+    `this node was removed from the cluster: ${end.message.replace(/\.$/, '')}. ` +
+      'Its containers are stopped; ' +
       'to join again, start it with a new --join-token',
   )
   return exitCodes.removed
