@@ -340,6 +340,16 @@ describe('told from outside', () => {
     assert.equal(observeReplica(replica.state).removed, true)
   })
 
+  it('a spec with no grace is stopped without any, one that says nothing has 30 s', () => {
+    const graceOf = (spec: { terminationGraceMs?: bigint }): ReplicaEffect | undefined => {
+      const assigned = create(AssignmentSchema, { replicaId: 'web-abcd2345', spec })
+      const replica = new Play(newReplica(assigned)).run()
+      return replica.send({ kind: 'stop', graceMs: undefined }).effects.at(-1)
+    }
+    assert.deepEqual(graceOf({ terminationGraceMs: 0n }), { kind: 'stop', graceMs: 0 })
+    assert.deepEqual(graceOf({}), { kind: 'stop', graceMs: 30_000 })
+  })
+
   it('a second stop with less grace ends the first sooner, one with more changes nothing', () => {
     const replica = play().run().send({ kind: 'stop', graceMs: 60_000 })
     replica.send({ kind: 'stop', graceMs: 90_000 }).send({ kind: 'stop', graceMs: 0 })

@@ -188,6 +188,6 @@ export function newReplica(assignment: Assignment): ReplicaMachine {
 /** Milliseconds between SIGTERM and SIGKILL: what the stop said, else the spec, else 30 s. */
 export function graceMsOf(state: ReplicaMachine): number {
   if (state.graceMs !== undefined) return state.graceMs
-  const graceMs = Number(state.assignment.spec?.terminationGraceMs ?? 0n)
-  return graceMs > 0 ? graceMs : graceMsDefault
+  const graceMs = state.assignment.spec?.terminationGraceMs
+  return graceMs === undefined ? graceMsDefault : Number(graceMs)
 }

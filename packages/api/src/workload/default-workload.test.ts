@@ -65,6 +65,7 @@ describe('the template of a spec', () => {
     ['does not depend on the rollout', { rollout: { maxSurge: 5, minAvailable: 2 } }, true],
     ['is the same for the image in full', { image: 'docker.io/library/nginx:1' }, true],
     ['is the same with a default written out', { terminationGraceMs: '30000' }, true],
+    ['tells no grace from the usual one', { terminationGraceMs: '0' }, false],
     ['depends on the image', { image: 'nginx:2' }, false],
     ['depends on the environment', { env: { A: 'b' } }, false],
     ['depends on placement', { placement: { zones: ['a'] } }, false],

@@ -38,7 +38,7 @@ export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
   const filled = clone(WorkloadSpecSchema, spec)
   filled.resources = defaultResources(filled.resources)
   filled.imagePullPolicy ||= pullPolicyOf(filled.image)
-  filled.terminationGraceMs ||= 30_000n
+  filled.terminationGraceMs ??= 30_000n
 
   filled.restartPolicy ??= create(RestartPolicySchema)
   filled.restartPolicy.policy ||= RestartPolicyKind.ALWAYS

@@ -95,7 +95,7 @@ function validateProcess(spec: WorkloadSpec, problems: ProblemList): void {
   if (spec.workingDir !== '') problems.at('workingDir').absolutePath(spec.workingDir)
   problems
     .at('terminationGraceMs')
-    .integer(spec.terminationGraceMs, { min: 0, max: terminationGraceMsMax })
+    .integer(spec.terminationGraceMs ?? 0n, { min: 0, max: terminationGraceMsMax })
 }
 
 const lists = ['command', 'args', 'volumes', 'ports', 'secretEnv', 'secretVolumes'] as const

@@ -119,7 +119,7 @@ function planDeletion(
 
 /** What its agent was told, or takes from the spec. */
 function graceMsOf(replica: ReplicaRecord): bigint {
-  return replica.stopGraceMs ?? (replica.spec!.terminationGraceMs || graceMsDefault)
+  return replica.stopGraceMs ?? replica.spec!.terminationGraceMs ?? graceMsDefault
 }
 
 function planScale(
