@@ -27,7 +27,7 @@ const run = await runCommand(
     '--test-reporter-destination=stdout',
     ...process.argv.slice(2),
   ],
-  { cwd: checkout, env: cleanEnvironment(), deadlineMs: 300_000 },
+  { cwd: checkout, env: cleanEnvironment(), deadlineMs: 600_000 },
 )
 process.stdout.write(run.code === 0 ? '' : run.stdout + run.stderr)
 
