@@ -74,10 +74,7 @@ function numberOf(record: string, key: string): number {
   return Number(new RegExp(`^${key}:(\\d+)$`, 'm').exec(record)?.[1] ?? 0)
 }
 
-function sum(
-  files: readonly FileCoverage[],
-  key: Exclude<keyof FileCoverage, 'path'>,
-): number {
+function sum(files: readonly FileCoverage[], key: Exclude<keyof FileCoverage, 'path'>): number {
   return files.reduce((total, file) => total + file[key], 0)
 }
 
