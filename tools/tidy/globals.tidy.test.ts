@@ -65,3 +65,16 @@ test('no line of code is longer than 100 columns, no file out of hand', () => {
   })
   assert.deepEqual(faults, [])
 })
+
+test('no hook of a test reaches beyond its file', () => {
+  // Unit tests share one process, in which a hook outside of every describe runs for every test of every file.
+  const faults = sourceFiles(/^packages\/(?!.*integration).*\.test\.ts$/).flatMap(
+    ({ path, text }) =>
+      codeLines(text).flatMap((line, index) =>
+        /^(before|after|beforeEach|afterEach)\(/.test(line)
+          ? [`${path}:${index + 1}: ${line}`]
+          : [],
+      ),
+  )
+  assert.deepEqual(faults, [])
+})

@@ -31,23 +31,25 @@ let logger: QuietLogger
 let capabilities: { current: NodeCapabilities }
 let running: { agent: Agent; ended: Promise<MembershipEnd> }[]
 
-beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'cloudless-agent-'))
-  coordinator = await FakeCoordinator.open(join(directory, 'ca'))
-  runtime = new FakeRuntime()
-  logger = new QuietLogger()
-  capabilities = { current: create(NodeCapabilitiesSchema, {}) }
-  running = []
-})
-
-afterEach(async () => {
-  for (const { agent, ended } of running) {
-    await agent.stop('test over')
-    await ended.catch(() => undefined) // The test has looked at it.
-  }
-  await coordinator.close()
-  rmSync(directory, { recursive: true, force: true })
-})
+/** A coordinator and a directory of its own for each test. */
+function withCoordinator(): void {
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'cloudless-agent-'))
+    coordinator = await FakeCoordinator.open(join(directory, 'ca'))
+    runtime = new FakeRuntime()
+    logger = new QuietLogger()
+    capabilities = { current: create(NodeCapabilitiesSchema, {}) }
+    running = []
+  })
+  afterEach(async () => {
+    for (const { agent, ended } of running) {
+      await agent.stop('test over')
+      await ended.catch(() => undefined) // The test has looked at it.
+    }
+    await coordinator.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+}
 
 function startAgent(options: Partial<AgentOptions> = {}) {
   const deps = {
@@ -112,6 +114,8 @@ const upsert = (replicaId: string, spec = {}) => ({
 })
 
 describe('enrolment', () => {
+  withCoordinator()
+
   it('makes it a member that has a session', async () => {
     const { agent, session } = await startMember()
     assert.equal(coordinator.enrolments[0]?.nodeName, 'n1')
@@ -170,6 +174,8 @@ describe('enrolment', () => {
 })
 
 describe('a session', () => {
+  withCoordinator()
+
   it('brings assignments down and their states up', async () => {
     const { session } = await startMember()
     session.send(upsert('web-1'))
@@ -269,6 +275,8 @@ describe('a session', () => {
 })
 
 describe('what the node says of itself', () => {
+  withCoordinator()
+
   it('has its capabilities again only when they have changed', async () => {
     const { session } = await startMember()
     assert.ok(session.of('hello')[0]?.capabilities)
@@ -300,6 +308,8 @@ describe('what the node says of itself', () => {
 })
 
 describe('certificates', () => {
+  withCoordinator()
+
   it('are renewed in time without a new session', async () => {
     coordinator.certificateLifetimeMs = 2_000
     const { session } = await startMember()
@@ -324,6 +334,8 @@ describe('certificates', () => {
 })
 
 describe('the reversed connection', () => {
+  withCoordinator()
+
   async function call(options: Partial<AgentOptions> = {}) {
     const member = await startMember(options)
     member.session.send({ case: 'dialBack', value: { connectionId: 'c-1' } })

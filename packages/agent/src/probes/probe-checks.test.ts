@@ -22,15 +22,17 @@ const server = createServer((request, response) => {
   response.writeHead(Number(request.url?.slice(1))).end()
 })
 
-before(async () => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  port = (server.address() as AddressInfo).port
-})
-
-after(() => {
-  server.closeAllConnections()
-  server.close()
-})
+/** One server for all tests of a kind. */
+function withServer(): void {
+  before(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    port = (server.address() as AddressInfo).port
+  })
+  after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+}
 
 function run(check: HealthCheck['check'], timeoutMs = 2_000) {
   return runCheck(runtime, target, check, AbortSignal.timeout(timeoutMs))
@@ -42,6 +44,8 @@ const http = (path: string): HealthCheck['check'] =>
   }).check
 
 describe('an HTTP check', () => {
+  withServer()
+
   for (const [path, passed] of [
     ['/200', true],
     ['/204', true],
@@ -77,6 +81,8 @@ describe('an HTTP check', () => {
 })
 
 describe('a TCP check', () => {
+  withServer()
+
   const tcp = (to: number): HealthCheck['check'] =>
     create(HealthCheckSchema, { check: { case: 'tcp', value: { port: to } } }).check
 
@@ -87,6 +93,8 @@ describe('a TCP check', () => {
 })
 
 describe('an exec check', () => {
+  withServer()
+
   const exec: HealthCheck['check'] = create(HealthCheckSchema, {
     check: { case: 'exec', value: { command: ['check', 'it'] } },
   }).check

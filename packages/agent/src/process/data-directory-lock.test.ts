@@ -7,13 +7,17 @@ import { lockDataDirectory } from './data-directory-lock.ts'
 
 let directory: string
 
-before(() => {
-  directory = mkdtempSync(join(tmpdir(), 'cloudless-lock-'))
-})
-
-after(() => rmSync(directory, { recursive: true, force: true }))
+/** One directory for all tests. */
+function withDirectory(): void {
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'cloudless-lock-'))
+  })
+  after(() => rmSync(directory, { recursive: true, force: true }))
+}
 
 describe('the lock on a data directory', () => {
+  withDirectory()
+
   it('is held by one, whatever path the other names, and free again afterwards', async () => {
     const data = join(directory, 'data')
     const lock = await lockDataDirectory(data)

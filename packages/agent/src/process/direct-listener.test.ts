@@ -44,43 +44,44 @@ async function nodeCredentials(): Promise<LoadedCredentials> {
   return loadCredentials(join(directory, 'identity'))!
 }
 
-before(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'cloudless-direct-'))
-  authority = await openTestCa(join(directory, 'ca'))
-  operator = await issueFor(authority, { type: 'operator', id: 'anna' })
-  shown = await nodeCredentials()
-  address = `127.0.0.1:${await freePort()}`
-  listener = await listenDirectly(
-    {
-      clock: systemClock,
-      credentials: () => shown,
-      handler: connectNodeAdapter({
-        routes: (router) => {
-          router.service(AgentService, {
-            reportResources: () => {
-              called++
-              return create(ReportResourcesResponseSchema, { capacity: { cpuMillicores: 7 } })
-            },
-          })
+/** One listener for all tests, which count their calls anew. */
+function withListener(): void {
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'cloudless-direct-'))
+    authority = await openTestCa(join(directory, 'ca'))
+    operator = await issueFor(authority, { type: 'operator', id: 'anna' })
+    shown = await nodeCredentials()
+    address = `127.0.0.1:${await freePort()}`
+    listener = await listenDirectly(
+      {
+        clock: systemClock,
+        credentials: () => shown,
+        handler: connectNodeAdapter({
+          routes: (router) => {
+            router.service(AgentService, {
+              reportResources: () => {
+                called++
+                return create(ReportResourcesResponseSchema, { capacity: { cpuMillicores: 7 } })
+              },
+            })
+          },
+        }),
+        endpoints: {
+          notReady: () => 'no session with a coordinator',
+          metrics: () => Promise.resolve({ contentType: 'text/plain', body: 'figures 1\n' }),
         },
-      }),
-      endpoints: {
-        notReady: () => 'no session with a coordinator',
-        metrics: () => Promise.resolve({ contentType: 'text/plain', body: 'figures 1\n' }),
       },
-    },
-    { address, trustDomain },
-  )
-})
-
-beforeEach(() => {
-  called = 0
-})
-
-after(() => {
-  listener?.close()
-  rmSync(directory, { recursive: true, force: true })
-})
+      { address, trustDomain },
+    )
+  })
+  beforeEach(() => {
+    called = 0
+  })
+  after(() => {
+    listener?.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+}
 
 function transportOf(kind: 'connect' | 'grpc', credentials: Credentials | undefined) {
   const options = {
@@ -112,6 +113,8 @@ async function get(path: string, credentials?: Credentials): Promise<[number, st
 }
 
 describe('AgentService on an address of its own', () => {
+  withListener()
+
   for (const kind of ['connect', 'grpc'] as const) {
     it(`answers operators and controllers over ${kind}`, async () => {
       const controller = await issueFor(authority, { type: 'controller', id: 'coordinator-1' })

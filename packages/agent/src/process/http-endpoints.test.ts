@@ -8,11 +8,14 @@ import { listenForEndpoints, type EndpointName } from './http-endpoints.ts'
 let open: Server[] = []
 let reason: string | undefined
 
-afterEach(() => {
-  for (const server of open) server.close()
-  open = []
-  reason = undefined
-})
+/** Each test closes what it opened. */
+function closingServers(): void {
+  afterEach(() => {
+    for (const server of open) server.close()
+    open = []
+    reason = undefined
+  })
+}
 
 async function listen(names: readonly EndpointName[]): Promise<string> {
   const address = `127.0.0.1:${await freePort()}`
@@ -27,6 +30,8 @@ async function get(address: string, path: string): Promise<[number, string]> {
 }
 
 describe('plain endpoints', () => {
+  closingServers()
+
   it('say health, and readiness with the reason when it is not', async () => {
     const address = await listen(['health'])
     for (const path of ['/healthz', '/health', '/readyz', '/ready', '/readyz?verbose']) {

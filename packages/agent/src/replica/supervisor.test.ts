@@ -27,18 +27,20 @@ let logger: QuietLogger
 let open: Supervisor[]
 let reported: ReplicaObservation[]
 
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'cloudless-supervisor-'))
-  runtime = new FakeRuntime()
-  logger = new QuietLogger()
-  open = []
-  reported = []
-})
-
-afterEach(async () => {
-  await Promise.all(open.map((supervisor) => supervisor.close()))
-  rmSync(directory, { recursive: true, force: true })
-})
+/** A runtime and a directory of its own for each test. */
+function withRuntime(): void {
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'cloudless-supervisor-'))
+    runtime = new FakeRuntime()
+    logger = new QuietLogger()
+    open = []
+    reported = []
+  })
+  afterEach(async () => {
+    await Promise.all(open.map((supervisor) => supervisor.close()))
+    rmSync(directory, { recursive: true, force: true })
+  })
+}
 
 async function startSupervisor(bootId = 'boot-1'): Promise<Supervisor> {
   const record = openAssignmentRecord(join(directory, 'assignments'))
@@ -74,6 +76,8 @@ async function running(supervisor: Supervisor, ...replicaIds: string[]): Promise
 }
 
 describe('assignments', () => {
+  withRuntime()
+
   it('are on disk before anything is started', async () => {
     const supervisor = await startSupervisor()
     await supervisor.apply(update({ full: true, upsert: [assign('web-1')] }))
@@ -138,6 +142,8 @@ describe('assignments', () => {
 })
 
 describe('an agent that comes back', () => {
+  withRuntime()
+
   async function leaveRunning(...replicaIds: string[]): Promise<void> {
     const supervisor = await startSupervisor()
     await supervisor.apply(update({ full: true, upsert: replicaIds.map((id) => assign(id)) }))
@@ -240,6 +246,8 @@ describe('an agent that comes back', () => {
 })
 
 describe('faults', () => {
+  withRuntime()
+
   it('an exit is followed by a restart of the same container id', async () => {
     const supervisor = await startSupervisor()
     const quick = { restartPolicy: { backoffMs: 1n } }
@@ -294,6 +302,8 @@ describe('faults', () => {
 })
 
 describe('containers run by hand', () => {
+  withRuntime()
+
   it('survive full updates and are no observation', async () => {
     const supervisor = await startSupervisor()
     await supervisor.runByHand(assign('run-shell'), 'key-1')
@@ -309,6 +319,8 @@ describe('containers run by hand', () => {
 })
 
 describe('probes', () => {
+  withRuntime()
+
   it('of liveness alone leave it ready from the start, and restart it when they fail', async () => {
     let exitCode = 0
     runtime.exec_ = () => oneShot('', exitCode)
