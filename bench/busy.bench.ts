@@ -34,6 +34,7 @@ try {
     },
   ])
 } finally {
-  for (const burner of burners) burner.kill('SIGKILL')
+  // Asked, not killed: timeout then ends the loop it started, which would otherwise go on without it.
+  for (const burner of burners) burner.kill('SIGTERM')
   await cluster.stop()
 }
