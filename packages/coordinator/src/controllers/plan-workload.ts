@@ -175,11 +175,11 @@ function planRolling(
   const ready = [...current, ...outdated].filter(isReady).length
   const idle = outdated.filter((r) => !isReady(r))
   const spare = Math.max(0, ready - floor)
-  const busy = outdated.filter(isReady).slice(-spare)
 
   const resumeAtMs = pausedUntilMs(current, Number(rollout?.pauseDurationMs ?? 0n))
   const paused = resumeAtMs > nowMs
-  const retiring = retire([...idle, ...(spare > 0 && !paused ? busy : [])], 'updated')
+  const busy = spare > 0 && !paused ? outdated.filter(isReady).slice(-spare) : []
+  const retiring = retire([...idle, ...busy], 'updated')
   const surplus = retire(current.slice(wanted), 'scaled')
   return {
     ...nothing,

@@ -7,7 +7,6 @@ import { every, type Clock } from '@cloudless/base'
 import type { Hello, HeartbeatRequest, NodeCondition, ResourceUsage } from '@cloudless/api'
 import {
   onTime,
-  silenceLimitMs,
   stepLiveness,
   type Liveness,
   type LivenessEvent,
@@ -25,9 +24,6 @@ export interface LiveNode {
   runtimeReady: boolean
   /** Agent's clock less ours, milliseconds. */
   clockSkewMs: number
-  roundTripMs: number
-  /** Monotonic milliseconds; 0 while not connected. */
-  connectedSinceMs: number
   /** What it last said of itself in this session; the node's record follows. */
   told: ToldFacts
 }
@@ -65,10 +61,6 @@ export class LiveNodes {
     return this.#options.heartbeatIntervalMs
   }
 
-  isConnected(nodeId: string): boolean {
-    return this.#nodes.get(nodeId)?.liveness.kind === 'connected'
-  }
-
   /** A member that was alive before this coordinator started: it has a while to return. */
   expect(nodeId: string): void {
     const deadlineMs = this.#deps.clock.monotonicMs() + this.#options.returnGraceMs
@@ -83,7 +75,6 @@ export class LiveNodes {
   connected(nodeId: string, hello: Hello): void {
     const node = this.#ensure(nodeId, { kind: 'lost', cause: 'absence', lateness: onTime })
     node.runtimeReady = hello.runtimeReady
-    node.connectedSinceMs = this.#deps.clock.monotonicMs()
     node.told = toldBy(hello)
     this.#heardWall(node, Number(hello.wallTimeMs))
     this.#step(node, { kind: 'session' })
@@ -103,7 +94,6 @@ export class LiveNodes {
     this.heard(nodeId)
     this.#heardWall(node, Number(heartbeat.wallTimeMs))
     node.usage = heartbeat.usage
-    node.roundTripMs = heartbeat.roundTripMs
     const runtimeReady = !heartbeat.conditions.some(
       (c) => c.type === 'RuntimeUnavailable' && c.status === 'True',
     )
@@ -134,11 +124,6 @@ export class LiveNodes {
 
   forget(nodeId: string): void {
     this.#nodes.delete(nodeId)
-  }
-
-  silenceLimitMs(nodeId: string): number {
-    const node = this.#nodes.get(nodeId)
-    return silenceLimitMs(node?.liveness.lateness ?? onTime, this.#options)
   }
 
   close(): void {
@@ -188,8 +173,6 @@ export class LiveNodes {
       conditions: [],
       runtimeReady: true,
       clockSkewMs: 0,
-      roundTripMs: 0,
-      connectedSinceMs: 0,
       told: {},
     }
     this.#nodes.set(nodeId, node)
