@@ -143,17 +143,17 @@ export class BlobFetcher {
     }
   }
 
+  /** Held first and looked for then: what is found unheld may be collected before it is used. */
   async #isPresent(blob: Descriptor, options: FetchOptions): Promise<boolean> {
     const { digest } = blob
-    const found = await callOrAbsent(`look for ${digest}`, () =>
-      this.#client.content.info({ digest }),
-    )
-    if (found === undefined) return false
     const resource = { id: digest, type: 'content' }
     await callContainerd(`hold ${digest}`, () =>
       this.#client.leases.addResource({ id: options.leaseId, resource }),
     )
-    return true
+    const found = await callOrAbsent(`look for ${digest}`, () =>
+      this.#client.content.info({ digest }),
+    )
+    return found !== undefined
   }
 
   /** What was written of it is of no use. */

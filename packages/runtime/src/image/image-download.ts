@@ -100,8 +100,8 @@ export class ImageDownload {
     layers: readonly Descriptor[],
   ): Promise<LocalImage> {
     const what = `configuration ${configDescriptor.digest}`
-    const bytes = await this.#parts.store.readContent(configDescriptor.digest)
-    const config = parseImageConfig(bytes ?? new Uint8Array(), what)
+    const bytes = await this.#parts.store.requiredContent(configDescriptor.digest)
+    const config = parseImageConfig(bytes, what)
     const { digest } = target.descriptor
     return { name: this.#image.name, digest, config, ...layersAndChain(layers, config, what) }
   }

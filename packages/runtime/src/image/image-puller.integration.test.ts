@@ -14,6 +14,7 @@ import {
   startRegistry,
   type LocalRegistry,
 } from '../../../../test/testkit/registry.ts'
+import { createContainerdClient } from '../containerd/client.ts'
 import type { PullOptions, PullProgress } from '../runtime.ts'
 import {
   createRuntimeFixture,
@@ -188,6 +189,28 @@ describe('pulling images', { timeout: 120_000 }, () => {
       await fixture.runtime.pull(`${proxy.name}/team/damaged:1`, policy()),
       damaged.digest,
     )
+  })
+
+  test('keeps what it finds of an image while that is being collected', async () => {
+    const { runtime } = fixture
+    const client = createContainerdClient({
+      socket: fixture.containerd.socket,
+      namespace: 'cloudless',
+    })
+    const image = buildImage({ name: 'collected', files: { '/x': { content: randomBytes(100) } } })
+    const name = await pushImage(registry, 'team/collected:1', image)
+    await runtime.pull(name, policy(ImagePullPolicy.ALWAYS))
+    for (let round = 0; round < 40; round++) {
+      await client.images.delete({ name })
+      const { lease } = await client.leases.create({ id: `collect-${round}` })
+      let collected: Promise<unknown> | undefined
+      const onProgress = ({ phase }: PullProgress): void => {
+        if (phase !== 'downloading') return
+        collected ??= client.leases.delete({ id: lease!.id, sync: true })
+      }
+      await runtime.pull(name, policy(ImagePullPolicy.ALWAYS, { onProgress }))
+      await collected
+    }
   })
 
   test('says that the disk is full, and pulls once there is room', async () => {

@@ -86,7 +86,16 @@ export class ImageStore {
     return snapshot !== undefined
   }
 
-  async readContent(digest: string): Promise<Uint8Array | undefined> {
+  /** Throws `not_found` when it is not on this node. */
+  async requiredContent(digest: string): Promise<Uint8Array> {
+    const bytes = await this.#readContent(digest)
+    if (bytes === undefined) {
+      throw new CloudlessError('not_found', `${digest} is not on this node.`)
+    }
+    return bytes
+  }
+
+  async #readContent(digest: string): Promise<Uint8Array | undefined> {
     return callOrAbsent(`read ${digest}`, async () => {
       const parts: Uint8Array[] = []
       let bytes = 0
@@ -125,27 +134,19 @@ export class ImageStore {
       ? await this.#selectFromIndex(target)
       : target
     const manifest = parseManifest(
-      await this.#required(manifestDescriptor.digest),
+      await this.requiredContent(manifestDescriptor.digest),
       `manifest ${manifestDescriptor.digest}`,
     )
     const what = `configuration ${manifest.config.digest}`
-    const config = parseImageConfig(await this.#required(manifest.config.digest), what)
+    const config = parseImageConfig(await this.requiredContent(manifest.config.digest), what)
     return { digest: target.digest, config, ...layersAndChain(manifest.layers, config, what) }
   }
 
   async #selectFromIndex(target: Descriptor): Promise<Descriptor> {
-    const entries = parseIndex(await this.#required(target.digest), `index ${target.digest}`)
+    const entries = parseIndex(await this.requiredContent(target.digest), `index ${target.digest}`)
     const selected = selectPlatform(entries, hostPlatform())
     if (selected === undefined) throw noPlatform(target.digest)
     return selected
-  }
-
-  async #required(digest: string): Promise<Uint8Array> {
-    const bytes = await this.readContent(digest)
-    if (bytes === undefined) {
-      throw new CloudlessError('not_found', `${digest} is not on this node.`)
-    }
-    return bytes
   }
 
   async #unpackLayer(
@@ -155,8 +156,11 @@ export class ImageStore {
   ): Promise<void> {
     const { chainId, parent, leaseId } = snapshot
     const lease = underLease(leaseId)
-    const { snapshots, diff } = this.#client
+    const { snapshots, diff, leases } = this.#client
     const attempt = `unpack layer ${layer.digest} of ${image.name}`
+    // Held first and looked for then: what is found unheld may be collected before it is used.
+    const resource = { id: chainId, type: `snapshots/${snapshotter}` }
+    await callContainerd(attempt, () => leases.addResource({ id: leaseId, resource }))
     const present = await callOrAbsent(attempt, () => snapshots.stat({ snapshotter, key: chainId }))
     if (present !== undefined) return
     // The lease's id makes the key one of this attempt alone.
