@@ -1,8 +1,12 @@
 /**
  * What the scheduler sees and says. Plain values in plain units; the coordinator's driver makes them from its records.
+ *
+ * Vocabulary: a *kind* is what the replicas of one workload and revision have in common, and the only thing a decision
+ * depends on beside the cluster; a *place* is the set of nodes with the same value of a topology key; a replica *holds*
+ * its node's capacity, is *leaving* while it is being stopped, and is *nominated* while room is being made for it.
  */
 
-/** CPU in thousandths of a core, sizes in bytes, bandwidth in bits per second. */
+/** CPU in thousandths of a core, sizes in bytes, bandwidth in bits per second. Whole numbers below 2^53. */
 export interface Resources {
   readonly cpuMillis: number
   readonly memoryBytes: number
@@ -44,14 +48,28 @@ export interface SelectorRequirement {
   readonly values: readonly string[]
 }
 
+export type Labels = Readonly<Record<string, string>>
+
 export interface Affinity {
   readonly subject: 'node' | 'workload'
-  readonly matchLabels: Readonly<Record<string, string>>
+  readonly matchLabels: Labels
   /** Nodes with the same value of this label are one place; "node", "zone" and "region" are understood on every node. */
   readonly topologyKey: string
   readonly required: boolean
   /** 1 to 100; only for wishes. */
   readonly weight: number
+}
+
+/** How unevenly replicas may be spread over places. */
+export interface TopologySpread {
+  readonly topologyKey: string
+  /** At least 1. */
+  readonly maxSkew: number
+  /** With fewer places that could take it, the fewest replicas in a place counts as 0. */
+  readonly minDomains: number
+  readonly required: boolean
+  /** Which replicas are counted; empty: those of the same workload. */
+  readonly matchLabels: Labels
 }
 
 /** Only `ready` takes new replicas; the others are there to be counted and named in reasons. */
@@ -64,17 +82,17 @@ export type NodePhase =
   | 'offline'
   | 'failed'
 
+/** What a node is. What is on it is a matter of the replicas. */
 export interface NodeView {
   readonly id: string
   readonly name: string
   readonly region: string
   readonly zone: string
   readonly phase: NodePhase
-  readonly labels: Readonly<Record<string, string>>
+  readonly labels: Labels
   readonly taints: readonly Taint[]
+  /** With the configured overcommitment, where there is one. */
   readonly allocatable: Resources
-  /** Sum of the fragments on it. */
-  readonly reserved: Resources
   readonly gpuModels: readonly string[]
   readonly iopsClass: string
   readonly architecture: string
@@ -84,47 +102,78 @@ export interface NodeView {
   readonly memoryPressure: boolean
   readonly diskPressure: boolean
   readonly networkUnavailable: boolean
-  /** "80/TCP" for each host port taken by a replica on it. */
-  readonly hostPorts: ReadonlySet<string>
-  /** Replicas on it: for workload affinity and spread. */
-  readonly replicas: readonly PlacedReplica[]
+  /** Such as "ipv6". */
+  readonly networkFeatures: readonly string[]
+  readonly hasPublicAddress: boolean
+  readonly onBattery: boolean
+  /** 0 to 100; -1 without a battery. */
+  readonly batteryPercent: number
+  readonly isMetered: boolean
+  /** Full names of the images on it. */
+  readonly images: ReadonlySet<string>
 }
 
-export interface PlacedReplica {
-  readonly id: string
-  readonly workloadId: string
-  readonly labels: Readonly<Record<string, string>>
-}
+export type SpreadTopology = '' | 'node' | 'zone' | 'region'
 
-export interface PendingReplica {
-  readonly id: string
+/** How to choose among nodes that are about as good. */
+export type Packing = 'binpack' | 'best_fit' | 'spread'
+
+/** What replicas of one workload and revision have in common. The same object for all of them: it is known by identity. */
+export interface ReplicaKind {
   readonly workloadId: string
   readonly namespace: string
   /** Labels of its workload. */
-  readonly labels: Readonly<Record<string, string>>
+  readonly labels: Labels
   readonly requests: Resources
   /** Empty: any model. */
   readonly gpuModels: readonly string[]
   /** Lowest acceptable class; empty: any. */
   readonly iopsClass: string
+  /** "80/TCP". */
   readonly hostPorts: readonly string[]
   /** Higher is placed first. */
   readonly priority: number
   readonly regions: readonly string[]
   readonly zones: readonly string[]
-  readonly nodeSelector: Readonly<Record<string, string>>
+  readonly nodeSelector: Labels
   readonly nodeRequirements: readonly SelectorRequirement[]
   readonly affinity: readonly Affinity[]
   readonly antiAffinity: readonly Affinity[]
   readonly tolerations: readonly Toleration[]
-  readonly spreadTopology: '' | 'node' | 'zone' | 'region'
-  /** OCI names of the processors its image is made for; not known when absent or empty. */
-  readonly architectures?: readonly string[]
+  readonly topologySpread: readonly TopologySpread[]
+  /** Kept apart over these as far as there is room: stronger than the score, weaker than every filter. */
+  readonly spreadTopology: SpreadTopology
+  readonly packing: Packing
+  /** Undefined: the cluster's. */
+  readonly weights: ScoreWeights | undefined
+  /** Full name of its image. */
+  readonly image: string
+  /** What its image is made for, such as "linux/arm64"; empty: not known. */
+  readonly platforms: readonly string[]
+  /** Wished for, of the node's network: each one missing costs. */
+  readonly networkFeatures: readonly string[]
+  readonly wantsPublicAddress: boolean
+}
+
+export interface PendingReplica {
+  readonly id: string
+  readonly kind: ReplicaKind
   /** Nodes it must not go to: the one being drained, or lost. */
   readonly excludedNodeIds: readonly string[]
 }
 
-/** Any positive numbers: they are normalised to a sum of 1. Defaults 0.30, 0.25, 0.15, 0.20, 0.10. */
+export type Holding = 'holding' | 'leaving' | 'nominated'
+
+/** A replica that takes a node's capacity. */
+export interface PlacedReplica {
+  readonly id: string
+  readonly nodeId: string
+  readonly kind: ReplicaKind
+  /** Only what is `holding` counts for affinity and spread; all count for capacity. */
+  readonly holding: Holding
+}
+
+/** Any numbers that are not negative: they are normalised to a sum of 1. Defaults 0.30, 0.25, 0.15, 0.20, 0.10. */
 export interface ScoreWeights {
   readonly locality: number
   readonly reliability: number
@@ -133,15 +182,25 @@ export interface ScoreWeights {
   readonly networkPenalty: number
 }
 
-/** Each term 0 to 1. */
-export interface ScoreTerms {
-  readonly locality: number
-  readonly reliability: number
-  readonly cost: number
-  readonly utilization: number
-  readonly networkPenalty: number
-  /** Wishes, spread and preferred taints: added to the sum, -1 to 1. */
-  readonly preference: number
+export type TermName =
+  | 'locality'
+  | 'reliability'
+  | 'cost'
+  | 'utilization'
+  | 'network_penalty'
+  | 'affinity'
+  | 'image'
+  | 'device'
+
+/** One part of a score. */
+export interface ScoreTerm {
+  readonly name: TermName
+  /** On the term's own scale, 0 to 100; affinity and device -100 to 100. */
+  readonly value: number
+  /** What a full value adds to the score; negative for what takes away. */
+  readonly weight: number
+  /** `value / 100 * weight`: what it adds to the score. */
+  readonly contribution: number
 }
 
 /** "2 of 3 nodes: not enough memory". */
@@ -150,19 +209,51 @@ export interface RejectionCount {
   readonly nodeCount: number
 }
 
-export type Placement =
+export type Placement = Placed | Unplaceable
+
+export interface Placed {
+  readonly kind: 'placed'
+  readonly replicaId: string
+  readonly nodeId: string
+  /** 0 to 1. */
+  readonly score: number
+}
+
+export interface Unplaceable {
+  readonly kind: 'unplaceable'
+  readonly replicaId: string
+  readonly nodeCount: number
+  /** Most common first; the numbers sum to `nodeCount`. */
+  readonly rejections: readonly RejectionCount[]
+}
+
+/** What the scheduler thinks of one node for one replica. */
+export type Verdict =
   | {
-      readonly kind: 'placed'
-      readonly replicaId: string
+      readonly kind: 'rejected'
+      readonly nodeId: string
+      readonly filter: string
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'feasible'
       readonly nodeId: string
       /** 0 to 1. */
       readonly score: number
-      readonly terms: ScoreTerms
+      readonly terms: readonly ScoreTerm[]
+      /** Replicas of the workload in the node's place, for its spread topology. */
+      readonly replicasInPlace: number
     }
-  | {
-      readonly kind: 'unplaceable'
-      readonly replicaId: string
-      readonly nodeCount: number
-      /** Most common first. */
-      readonly rejections: readonly RejectionCount[]
-    }
+
+/** What stopping some replicas would make possible. */
+export interface Preemption {
+  readonly nodeId: string
+  /** Lowest priority first. */
+  readonly victimIds: readonly string[]
+}
+
+/** What would become of one replica. */
+export interface SimulatedMove {
+  readonly replica: PlacedReplica
+  readonly placement: Placement
+}

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cloudless/v1/node.proto.
  */
 export const file_cloudless_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbG91ZGxlc3MvdjEvbm9kZS5wcm90bxIQY2xvdWRsZXNzLmFwaS52MSL2BQoETm9kZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRIMCgR6b25lGAQgASgJEjgKDGNhcGFiaWxpdGllcxgFIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZUNhcGFiaWxpdGllcxI0CghjYXBhY2l0eRgGIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRI3CgthbGxvY2F0YWJsZRgHIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIuCgV1c2FnZRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VVc2FnZRIsCgZzdGF0dXMYCSABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVTdGF0dXMSGQoRcmVsaWFiaWxpdHlfc2NvcmUYCiABKAESFAoMbGFzdF9zZWVuX21zGAsgASgDEjIKBmxhYmVscxgMIAMoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZS5MYWJlbHNFbnRyeRInCgZ0YWludHMYDSADKAsyFy5jbG91ZGxlc3MuYXBpLnYxLlRhaW50EhAKCHBvZF9jaWRyGA4gASgJEhEKCWFkZHJlc3NlcxgPIAMoCRIVCg1hZ2VudF92ZXJzaW9uGBAgASgJEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFQoNdW5zY2hlZHVsYWJsZRgSIAEoCBIYChByZXNvdXJjZV92ZXJzaW9uGBMgASgDEjQKCHJlc2VydmVkGBQgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZUNhcGFjaXR5EhUKDXJlcGxpY2FfY291bnQYFSABKAUSIQoZY2VydGlmaWNhdGVfZXhwaXJlc19hdF9tcxgWIAEoAxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsQCChBOb2RlQ2FwYWJpbGl0aWVzEhoKEmNvbnRhaW5lcl9ydW50aW1lcxgBIAMoCRIUCgxzdXBwb3J0c19ncHUYAiABKAgSFAoMc3VwcG9ydHNfYXJtGAMgASgIEhQKDHN1cHBvcnRzX3g4NhgEIAEoCBIYChBuZXR3b3JrX2ZlYXR1cmVzGAUgAygJEhcKD3N0b3JhZ2VfY2xhc3NlcxgGIAMoCRIUCgxhcmNoaXRlY3R1cmUYByABKAkSCgoCb3MYCCABKAkSFgoOa2VybmVsX3ZlcnNpb24YCSABKAkSFwoPcnVudGltZV92ZXJzaW9uGAogASgJEjMKDHBvd2VyX3NvdXJjZRgLIAEoDjIdLmNsb3VkbGVzcy5hcGkudjEuUG93ZXJTb3VyY2USFwoPYmF0dGVyeV9wZXJjZW50GAwgASgFIpoBCgpOb2RlU3RhdHVzEioKBXBoYXNlGAEgASgOMhsuY2xvdWRsZXNzLmFwaS52MS5Ob2RlUGhhc2USDwoHbWVzc2FnZRgCIAEoCRIaChJsYXN0X3RyYW5zaXRpb25fbXMYAyABKAMSMwoKY29uZGl0aW9ucxgEIAMoCzIfLmNsb3VkbGVzcy5hcGkudjEuTm9kZUNvbmRpdGlvbiJqCg1Ob2RlQ29uZGl0aW9uEgwKBHR5cGUYASABKAkSDgoGc3RhdHVzGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhoKEmxhc3RfdHJhbnNpdGlvbl9tcxgFIAEoAyIzCgVUYWludBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkSDgoGZWZmZWN0GAMgASgJKl0KC1Bvd2VyU291cmNlEhwKGFBPV0VSX1NPVVJDRV9VTlNQRUNJRklFRBAAEhYKElBPV0VSX1NPVVJDRV9NQUlOUxABEhgKFFBPV0VSX1NPVVJDRV9CQVRURVJZEAIqtAEKCU5vZGVQaGFzZRIWChJOT0RFX1BIQVNFX1VOS05PV04QABIYChROT0RFX1BIQVNFX0VOUk9MTElORxABEhQKEE5PREVfUEhBU0VfUkVBRFkQAhIXChNOT0RFX1BIQVNFX0RSQUlOSU5HEAMSFwoTTk9ERV9QSEFTRV9DT1JET05FRBAEEhYKEk5PREVfUEhBU0VfT0ZGTElORRAFEhUKEU5PREVfUEhBU0VfRkFJTEVEEAZiBnByb3RvMw", [file_cloudless_v1_resources]);
+  fileDesc("ChdjbG91ZGxlc3MvdjEvbm9kZS5wcm90bxIQY2xvdWRsZXNzLmFwaS52MSL2BQoETm9kZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRIMCgR6b25lGAQgASgJEjgKDGNhcGFiaWxpdGllcxgFIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZUNhcGFiaWxpdGllcxI0CghjYXBhY2l0eRgGIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRI3CgthbGxvY2F0YWJsZRgHIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIuCgV1c2FnZRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VVc2FnZRIsCgZzdGF0dXMYCSABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVTdGF0dXMSGQoRcmVsaWFiaWxpdHlfc2NvcmUYCiABKAESFAoMbGFzdF9zZWVuX21zGAsgASgDEjIKBmxhYmVscxgMIAMoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZS5MYWJlbHNFbnRyeRInCgZ0YWludHMYDSADKAsyFy5jbG91ZGxlc3MuYXBpLnYxLlRhaW50EhAKCHBvZF9jaWRyGA4gASgJEhEKCWFkZHJlc3NlcxgPIAMoCRIVCg1hZ2VudF92ZXJzaW9uGBAgASgJEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFQoNdW5zY2hlZHVsYWJsZRgSIAEoCBIYChByZXNvdXJjZV92ZXJzaW9uGBMgASgDEjQKCHJlc2VydmVkGBQgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZUNhcGFjaXR5EhUKDXJlcGxpY2FfY291bnQYFSABKAUSIQoZY2VydGlmaWNhdGVfZXhwaXJlc19hdF9tcxgWIAEoAxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItoCChBOb2RlQ2FwYWJpbGl0aWVzEhoKEmNvbnRhaW5lcl9ydW50aW1lcxgBIAMoCRIUCgxzdXBwb3J0c19ncHUYAiABKAgSFAoMc3VwcG9ydHNfYXJtGAMgASgIEhQKDHN1cHBvcnRzX3g4NhgEIAEoCBIYChBuZXR3b3JrX2ZlYXR1cmVzGAUgAygJEhcKD3N0b3JhZ2VfY2xhc3NlcxgGIAMoCRIUCgxhcmNoaXRlY3R1cmUYByABKAkSCgoCb3MYCCABKAkSFgoOa2VybmVsX3ZlcnNpb24YCSABKAkSFwoPcnVudGltZV92ZXJzaW9uGAogASgJEjMKDHBvd2VyX3NvdXJjZRgLIAEoDjIdLmNsb3VkbGVzcy5hcGkudjEuUG93ZXJTb3VyY2USFwoPYmF0dGVyeV9wZXJjZW50GAwgASgFEhQKDG1ldGVyZWRfbGluaxgNIAEoCCJQCglOb2RlSW1hZ2USDAoEbmFtZRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoAxIRCglwbGF0Zm9ybXMYBCADKAkiOQoKTm9kZUltYWdlcxIrCgZpbWFnZXMYASADKAsyGy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVJbWFnZSKaAQoKTm9kZVN0YXR1cxIqCgVwaGFzZRgBIAEoDjIbLmNsb3VkbGVzcy5hcGkudjEuTm9kZVBoYXNlEg8KB21lc3NhZ2UYAiABKAkSGgoSbGFzdF90cmFuc2l0aW9uX21zGAMgASgDEjMKCmNvbmRpdGlvbnMYBCADKAsyHy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVDb25kaXRpb24iagoNTm9kZUNvbmRpdGlvbhIMCgR0eXBlGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIaChJsYXN0X3RyYW5zaXRpb25fbXMYBSABKAMiMwoFVGFpbnQSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBmVmZmVjdBgDIAEoCSpdCgtQb3dlclNvdXJjZRIcChhQT1dFUl9TT1VSQ0VfVU5TUEVDSUZJRUQQABIWChJQT1dFUl9TT1VSQ0VfTUFJTlMQARIYChRQT1dFUl9TT1VSQ0VfQkFUVEVSWRACKrQBCglOb2RlUGhhc2USFgoSTk9ERV9QSEFTRV9VTktOT1dOEAASGAoUTk9ERV9QSEFTRV9FTlJPTExJTkcQARIUChBOT0RFX1BIQVNFX1JFQURZEAISFwoTTk9ERV9QSEFTRV9EUkFJTklORxADEhcKE05PREVfUEhBU0VfQ09SRE9ORUQQBBIWChJOT0RFX1BIQVNFX09GRkxJTkUQBRIVChFOT0RFX1BIQVNFX0ZBSUxFRBAGYgZwcm90bzM", [file_cloudless_v1_resources]);
 
 /**
  * A device that has joined the cluster.
@@ -249,6 +249,13 @@ export type NodeCapabilities = Message<"cloudless.api.v1.NodeCapabilities"> & {
    * @generated from field: int32 battery_percent = 12;
    */
   batteryPercent: number;
+
+  /**
+   * What goes over its link is paid by volume: a phone's, or one its owner says so of.
+   *
+   * @generated from field: bool metered_link = 13;
+   */
+  meteredLink: boolean;
 };
 
 /**
@@ -257,6 +264,65 @@ export type NodeCapabilities = Message<"cloudless.api.v1.NodeCapabilities"> & {
  */
 export const NodeCapabilitiesSchema: GenMessage<NodeCapabilities> = /*@__PURE__*/
   messageDesc(file_cloudless_v1_node, 1);
+
+/**
+ * An image that is on a node.
+ *
+ * @generated from message cloudless.api.v1.NodeImage
+ */
+export type NodeImage = Message<"cloudless.api.v1.NodeImage"> & {
+  /**
+   * In full: "docker.io/library/nginx:1.25".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * Bytes of its layers as stored.
+   *
+   * @generated from field: int64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * What the image is made for, such as "linux/arm64"; all its registry offers, as far as the node has seen.
+   *
+   * @generated from field: repeated string platforms = 4;
+   */
+  platforms: string[];
+};
+
+/**
+ * Describes the message cloudless.api.v1.NodeImage.
+ * Use `create(NodeImageSchema)` to create a new message.
+ */
+export const NodeImageSchema: GenMessage<NodeImage> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_node, 2);
+
+/**
+ * The images of a node, newest first; at most 500.
+ *
+ * @generated from message cloudless.api.v1.NodeImages
+ */
+export type NodeImages = Message<"cloudless.api.v1.NodeImages"> & {
+  /**
+   * @generated from field: repeated cloudless.api.v1.NodeImage images = 1;
+   */
+  images: NodeImage[];
+};
+
+/**
+ * Describes the message cloudless.api.v1.NodeImages.
+ * Use `create(NodeImagesSchema)` to create a new message.
+ */
+export const NodeImagesSchema: GenMessage<NodeImages> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_node, 3);
 
 /**
  * @generated from message cloudless.api.v1.NodeStatus
@@ -292,7 +358,7 @@ export type NodeStatus = Message<"cloudless.api.v1.NodeStatus"> & {
  * Use `create(NodeStatusSchema)` to create a new message.
  */
 export const NodeStatusSchema: GenMessage<NodeStatus> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 2);
+  messageDesc(file_cloudless_v1_node, 4);
 
 /**
  * @generated from message cloudless.api.v1.NodeCondition
@@ -339,7 +405,7 @@ export type NodeCondition = Message<"cloudless.api.v1.NodeCondition"> & {
  * Use `create(NodeConditionSchema)` to create a new message.
  */
 export const NodeConditionSchema: GenMessage<NodeCondition> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 3);
+  messageDesc(file_cloudless_v1_node, 5);
 
 /**
  * @generated from message cloudless.api.v1.Taint
@@ -368,7 +434,7 @@ export type Taint = Message<"cloudless.api.v1.Taint"> & {
  * Use `create(TaintSchema)` to create a new message.
  */
 export const TaintSchema: GenMessage<Taint> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 4);
+  messageDesc(file_cloudless_v1_node, 6);
 
 /**
  * @generated from enum cloudless.api.v1.PowerSource

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cloudless/v1/resources.proto.
  */
 export const file_cloudless_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("ChxjbG91ZGxlc3MvdjEvcmVzb3VyY2VzLnByb3RvEhBjbG91ZGxlc3MuYXBpLnYxIqkBChBSZXNvdXJjZUNhcGFjaXR5EhYKDmNwdV9taWxsaWNvcmVzGAEgASgFEhQKDG1lbW9yeV9ieXRlcxgCIAEoAxIVCg1zdG9yYWdlX2J5dGVzGAMgASgDEhUKDWJhbmR3aWR0aF9icHMYBCABKAMSEQoJZ3B1X2NvdW50GAUgASgFEhIKCmlvcHNfY2xhc3MYBiABKAkSEgoKZ3B1X21vZGVscxgHIAMoCSJ+Cg1SZXNvdXJjZVVzYWdlEhYKDmNwdV9taWxsaWNvcmVzGAEgASgFEhQKDG1lbW9yeV9ieXRlcxgCIAEoAxIVCg1zdG9yYWdlX2J5dGVzGAMgASgDEhUKDWJhbmR3aWR0aF9icHMYBCABKAMSEQoJZ3B1X2NvdW50GAUgASgFIpQBChRSZXNvdXJjZVJlcXVpcmVtZW50cxI0CghyZXF1ZXN0cxgBIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIyCgZsaW1pdHMYAiABKAsyIi5jbG91ZGxlc3MuYXBpLnYxLlJlc291cmNlQ2FwYWNpdHkSEgoKcGlkc19saW1pdBgDIAEoBSLQAQoIRnJhZ21lbnQSCgoCaWQYASABKAkSDwoHbm9kZV9pZBgCIAEoCRI1CglyZXNvdXJjZXMYAyABKAsyIi5jbG91ZGxlc3MuYXBpLnYxLlJlc291cmNlQ2FwYWNpdHkSEwoLd29ya2xvYWRfaWQYBCABKAkSEgoKcmVwbGljYV9pZBgFIAEoCRIwCgZzdGF0dXMYBiABKA4yIC5jbG91ZGxlc3MuYXBpLnYxLkZyYWdtZW50U3RhdHVzEhUKDWNyZWF0ZWRfYXRfbXMYByABKAMqrAEKDkZyYWdtZW50U3RhdHVzEh8KG0ZSQUdNRU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGUZSQUdNRU5UX1NUQVRVU19BVkFJTEFCTEUQARIcChhGUkFHTUVOVF9TVEFUVVNfUkVTRVJWRUQQAhIdChlGUkFHTUVOVF9TVEFUVVNfQUxMT0NBVEVEEAMSHQoZRlJBR01FTlRfU1RBVFVTX1JFTEVBU0lORxAEYgZwcm90bzM");
+  fileDesc("ChxjbG91ZGxlc3MvdjEvcmVzb3VyY2VzLnByb3RvEhBjbG91ZGxlc3MuYXBpLnYxIqkBChBSZXNvdXJjZUNhcGFjaXR5EhYKDmNwdV9taWxsaWNvcmVzGAEgASgFEhQKDG1lbW9yeV9ieXRlcxgCIAEoAxIVCg1zdG9yYWdlX2J5dGVzGAMgASgDEhUKDWJhbmR3aWR0aF9icHMYBCABKAMSEQoJZ3B1X2NvdW50GAUgASgFEhIKCmlvcHNfY2xhc3MYBiABKAkSEgoKZ3B1X21vZGVscxgHIAMoCSJ+Cg1SZXNvdXJjZVVzYWdlEhYKDmNwdV9taWxsaWNvcmVzGAEgASgFEhQKDG1lbW9yeV9ieXRlcxgCIAEoAxIVCg1zdG9yYWdlX2J5dGVzGAMgASgDEhUKDWJhbmR3aWR0aF9icHMYBCABKAMSEQoJZ3B1X2NvdW50GAUgASgFIpQBChRSZXNvdXJjZVJlcXVpcmVtZW50cxI0CghyZXF1ZXN0cxgBIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIyCgZsaW1pdHMYAiABKAsyIi5jbG91ZGxlc3MuYXBpLnYxLlJlc291cmNlQ2FwYWNpdHkSEgoKcGlkc19saW1pdBgDIAEoBSKlAgoIRnJhZ21lbnQSCgoCaWQYASABKAkSDwoHbm9kZV9pZBgCIAEoCRI1CglyZXNvdXJjZXMYAyABKAsyIi5jbG91ZGxlc3MuYXBpLnYxLlJlc291cmNlQ2FwYWNpdHkSEwoLd29ya2xvYWRfaWQYBCABKAkSEgoKcmVwbGljYV9pZBgFIAEoCRIwCgZzdGF0dXMYBiABKA4yIC5jbG91ZGxlc3MuYXBpLnYxLkZyYWdtZW50U3RhdHVzEhUKDWNyZWF0ZWRfYXRfbXMYByABKAMSEQoJbm9kZV9uYW1lGAggASgJEhUKDXdvcmtsb2FkX25hbWUYCSABKAkSEQoJbmFtZXNwYWNlGAogASgJEhYKDnJlbGVhc2VkX2F0X21zGAsgASgDKsoBCg5GcmFnbWVudFN0YXR1cxIfChtGUkFHTUVOVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIdChlGUkFHTUVOVF9TVEFUVVNfQVZBSUxBQkxFEAESHAoYRlJBR01FTlRfU1RBVFVTX1JFU0VSVkVEEAISHQoZRlJBR01FTlRfU1RBVFVTX0FMTE9DQVRFRBADEh0KGUZSQUdNRU5UX1NUQVRVU19SRUxFQVNJTkcQBBIcChhGUkFHTUVOVF9TVEFUVVNfUkVMRUFTRUQQBWIGcHJvdG8z");
 
 /**
  * What a node has, or what a replica asks for. Zero means "none" in a capacity and "not asked for" in a request.
@@ -193,6 +193,28 @@ export type Fragment = Message<"cloudless.api.v1.Fragment"> & {
    * @generated from field: int64 created_at_ms = 7;
    */
   createdAtMs: bigint;
+
+  /**
+   * @generated from field: string node_name = 8;
+   */
+  nodeName: string;
+
+  /**
+   * @generated from field: string workload_name = 9;
+   */
+  workloadName: string;
+
+  /**
+   * @generated from field: string namespace = 10;
+   */
+  namespace: string;
+
+  /**
+   * Unix milliseconds; 0 unless released.
+   *
+   * @generated from field: int64 released_at_ms = 11;
+   */
+  releasedAtMs: bigint;
 };
 
 /**
@@ -240,6 +262,13 @@ export const FragmentStatus = {
    * @generated from enum value: FRAGMENT_STATUS_RELEASING = 4;
    */
   RELEASING: 4,
+
+  /**
+   * Given back: the replica is gone. Only the newest such are remembered.
+   *
+   * @generated from enum value: FRAGMENT_STATUS_RELEASED = 5;
+   */
+  RELEASED: 5,
 } as const;
 
 /**

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cloudless/v1/workload.proto.
  */
 export const file_cloudless_v1_workload: GenFile = /*@__PURE__*/
-  fileDesc("ChtjbG91ZGxlc3MvdjEvd29ya2xvYWQucHJvdG8SEGNsb3VkbGVzcy5hcGkudjEizgMKCFdvcmtsb2FkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEiwKBHNwZWMYBCABKAsyHi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3BlYxIwCgZzdGF0dXMYBSABKAsyIC5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3RhdHVzEhUKDWNyZWF0ZWRfYXRfbXMYBiABKAMSFQoNdXBkYXRlZF9hdF9tcxgHIAEoAxI2CgZsYWJlbHMYCCADKAsyJi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkLkxhYmVsc0VudHJ5EkAKC2Fubm90YXRpb25zGAkgAygLMisuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZC5Bbm5vdGF0aW9uc0VudHJ5EhAKCHJldmlzaW9uGAogASgDEhgKEHJlc291cmNlX3ZlcnNpb24YCyABKAMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9AcKDFdvcmtsb2FkU3BlYxINCgVpbWFnZRgBIAEoCRIPCgdjb21tYW5kGAIgAygJEgwKBGFyZ3MYAyADKAkSNAoDZW52GAQgAygLMicuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZFNwZWMuRW52RW50cnkSOQoJcmVzb3VyY2VzGAUgASgLMiYuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZVJlcXVpcmVtZW50cxIQCghyZXBsaWNhcxgGIAEoBRI0CglwbGFjZW1lbnQYByABKAsyIS5jbG91ZGxlc3MuYXBpLnYxLlBsYWNlbWVudFBvbGljeRI3Cg5yZXN0YXJ0X3BvbGljeRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzdGFydFBvbGljeRIyCgdyb2xsb3V0GAkgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5Sb2xsb3V0U3RyYXRlZ3kSKQoHdm9sdW1lcxgKIAMoCzIYLmNsb3VkbGVzcy5hcGkudjEuVm9sdW1lEiUKBXBvcnRzGAsgAygLMhYuY2xvdWRsZXNzLmFwaS52MS5Qb3J0EjUKDmxpdmVuZXNzX3Byb2JlGAwgASgLMh0uY2xvdWRsZXNzLmFwaS52MS5IZWFsdGhDaGVjaxI2Cg9yZWFkaW5lc3NfcHJvYmUYDSABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEjQKDXN0YXJ0dXBfcHJvYmUYDiABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEhoKEmltYWdlX3B1bGxfc2VjcmV0cxgPIAMoCRI7ChBzZWN1cml0eV9jb250ZXh0GBAgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eUNvbnRleHQSNQoKc2VjcmV0X2VudhgRIAMoCzIhLmNsb3VkbGVzcy5hcGkudjEuU2VjcmV0RW52U291cmNlEjwKDnNlY3JldF92b2x1bWVzGBIgAygLMiQuY2xvdWRsZXNzLmFwaS52MS5TZWNyZXRWb2x1bWVTb3VyY2USPAoRaW1hZ2VfcHVsbF9wb2xpY3kYEyABKA4yIS5jbG91ZGxlc3MuYXBpLnYxLkltYWdlUHVsbFBvbGljeRITCgt3b3JraW5nX2RpchgUIAEoCRIhChR0ZXJtaW5hdGlvbl9ncmFjZV9tcxgVIAEoA0gAiAEBEhAKCHByaW9yaXR5GBYgASgFGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFwoVX3Rlcm1pbmF0aW9uX2dyYWNlX21zIqEDCg9QbGFjZW1lbnRQb2xpY3kSDwoHcmVnaW9ucxgBIAMoCRINCgV6b25lcxgCIAMoCRJKCg1ub2RlX3NlbGVjdG9yGAMgAygLMjMuY2xvdWRsZXNzLmFwaS52MS5QbGFjZW1lbnRQb2xpY3kuTm9kZVNlbGVjdG9yRW50cnkSLAoIYWZmaW5pdHkYBCADKAsyGi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5EjEKDWFudGlfYWZmaW5pdHkYBSADKAsyGi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5EjEKC3RvbGVyYXRpb25zGAYgAygLMhwuY2xvdWRsZXNzLmFwaS52MS5Ub2xlcmF0aW9uEhcKD3NwcmVhZF90b3BvbG9neRgHIAEoCRJAChFub2RlX3JlcXVpcmVtZW50cxgIIAMoCzIlLmNsb3VkbGVzcy5hcGkudjEuU2VsZWN0b3JSZXF1aXJlbWVudBozChFOb2RlU2VsZWN0b3JFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKE1NlbGVjdG9yUmVxdWlyZW1lbnQSCwoDa2V5GAEgASgJEhAKCG9wZXJhdG9yGAIgASgJEg4KBnZhbHVlcxgDIAMoCSLnAQoIQWZmaW5pdHkSLAoEdHlwZRgBIAEoDjIeLmNsb3VkbGVzcy5hcGkudjEuQWZmaW5pdHlUeXBlEkEKDG1hdGNoX2xhYmVscxgCIAMoCzIrLmNsb3VkbGVzcy5hcGkudjEuQWZmaW5pdHkuTWF0Y2hMYWJlbHNFbnRyeRIUCgx0b3BvbG9neV9rZXkYAyABKAkSEAoIcmVxdWlyZWQYBCABKAgSDgoGd2VpZ2h0GAUgASgFGjIKEE1hdGNoTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKCgpUb2xlcmF0aW9uEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCRIQCghvcGVyYXRvchgDIAEoCRIOCgZlZmZlY3QYBCABKAkibQoNUmVzdGFydFBvbGljeRIzCgZwb2xpY3kYASABKA4yIy5jbG91ZGxlc3MuYXBpLnYxLlJlc3RhcnRQb2xpY3lLaW5kEhMKC21heF9yZXRyaWVzGAIgASgFEhIKCmJhY2tvZmZfbXMYAyABKAMivwEKD1JvbGxvdXRTdHJhdGVneRI3CghzdHJhdGVneRgBIAEoDjIlLmNsb3VkbGVzcy5hcGkudjEuUm9sbG91dFN0cmF0ZWd5S2luZBIRCgltYXhfc3VyZ2UYAiABKAUSFwoPbWF4X3VuYXZhaWxhYmxlGAMgASgFEhoKDW1pbl9hdmFpbGFibGUYBCABKAVIAIgBARIZChFwYXVzZV9kdXJhdGlvbl9tcxgFIAEoA0IQCg5fbWluX2F2YWlsYWJsZSK1AQoGVm9sdW1lEgwKBG5hbWUYASABKAkSDgoGc291cmNlGAIgASgJEhIKCm1vdW50X3BhdGgYAyABKAkSEQoJcmVhZF9vbmx5GAQgASgIEjYKB29wdGlvbnMYBSADKAsyJS5jbG91ZGxlc3MuYXBpLnYxLlZvbHVtZS5PcHRpb25zRW50cnkaLgoMT3B0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUQoEUG9ydBIMCgRuYW1lGAEgASgJEhYKDmNvbnRhaW5lcl9wb3J0GAIgASgFEhEKCWhvc3RfcG9ydBgDIAEoBRIQCghwcm90b2NvbBgEIAEoCSKsAgoLSGVhbHRoQ2hlY2sSKwoEZXhlYxgBIAEoCzIbLmNsb3VkbGVzcy5hcGkudjEuRXhlY0NoZWNrSAASKwoEaHR0cBgCIAEoCzIbLmNsb3VkbGVzcy5hcGkudjEuSHR0cENoZWNrSAASKQoDdGNwGAMgASgLMhouY2xvdWRsZXNzLmFwaS52MS5UY3BDaGVja0gAEh0KEGluaXRpYWxfZGVsYXlfbXMYBCABKANIAYgBARIRCglwZXJpb2RfbXMYBSABKAMSEgoKdGltZW91dF9tcxgGIAEoAxIZChFzdWNjZXNzX3RocmVzaG9sZBgHIAEoBRIZChFmYWlsdXJlX3RocmVzaG9sZBgIIAEoBUIHCgVjaGVja0ITChFfaW5pdGlhbF9kZWxheV9tcyIcCglFeGVjQ2hlY2sSDwoHY29tbWFuZBgBIAMoCSJmCglIdHRwQ2hlY2sSDAoEcGF0aBgBIAEoCRIMCgRwb3J0GAIgASgFEg4KBnNjaGVtZRgDIAEoCRItCgdoZWFkZXJzGAQgAygLMhwuY2xvdWRsZXNzLmFwaS52MS5IdHRwSGVhZGVyIikKCkh0dHBIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSIYCghUY3BDaGVjaxIMCgRwb3J0GAEgASgFIvICCg9TZWN1cml0eUNvbnRleHQSLgoFbGludXgYASABKAsyHy5jbG91ZGxlc3MuYXBpLnYxLkxpbnV4U2VjdXJpdHkSEgoKcHJpdmlsZWdlZBgCIAEoCBIUCgxob3N0X25ldHdvcmsYAyABKAgSEAoIaG9zdF9waWQYBCABKAgSEAoIaG9zdF9pcGMYBSABKAgSGAoLcnVuX2FzX3VzZXIYBiABKANIAIgBARIZCgxydW5fYXNfZ3JvdXAYByABKANIAYgBARIXCg9ydW5fYXNfbm9uX3Jvb3QYCCABKAgSIQoZcmVhZF9vbmx5X3Jvb3RfZmlsZXN5c3RlbRgJIAEoCBIYChBjYXBhYmlsaXRpZXNfYWRkGAogAygJEhkKEWNhcGFiaWxpdGllc19kcm9wGAsgAygJEhoKEnJ1bnRpbWVfY2xhc3NfbmFtZRgMIAEoCUIOCgxfcnVuX2FzX3VzZXJCDwoNX3J1bl9hc19ncm91cCLzAgoNTGludXhTZWN1cml0eRI6Cg9zZWNjb21wX3Byb2ZpbGUYASABKAsyIS5jbG91ZGxlc3MuYXBpLnYxLlNlY3VyaXR5UHJvZmlsZRI7ChBhcHBhcm1vcl9wcm9maWxlGAIgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eVByb2ZpbGUSOQoPc2VsaW51eF9vcHRpb25zGAMgASgLMiAuY2xvdWRsZXNzLmFwaS52MS5TZUxpbnV4T3B0aW9ucxIbChNzdXBwbGVtZW50YWxfZ3JvdXBzGAQgAygDEhUKCGZzX2dyb3VwGAUgASgDSACIAQESPQoHc3lzY3RscxgGIAMoCzIsLmNsb3VkbGVzcy5hcGkudjEuTGludXhTZWN1cml0eS5TeXNjdGxzRW50cnkaLgoMU3lzY3Rsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX2ZzX2dyb3VwImEKD1NlY3VyaXR5UHJvZmlsZRIzCgR0eXBlGAEgASgOMiUuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eVByb2ZpbGVUeXBlEhkKEWxvY2FsaG9zdF9wcm9maWxlGAIgASgJIkkKDlNlTGludXhPcHRpb25zEgwKBHVzZXIYASABKAkSDAoEcm9sZRgCIAEoCRIMCgR0eXBlGAMgASgJEg0KBWxldmVsGAQgASgJIsEBCg9TZWNyZXRFbnZTb3VyY2USEwoLc2VjcmV0X25hbWUYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhAKCGF1ZGllbmNlGAMgASgJEkMKCmtleV90b19lbnYYBCADKAsyLy5jbG91ZGxlc3MuYXBpLnYxLlNlY3JldEVudlNvdXJjZS5LZXlUb0VudkVudHJ5Gi8KDUtleVRvRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLsAQoSU2VjcmV0Vm9sdW1lU291cmNlEhMKC3NlY3JldF9uYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIQCghhdWRpZW5jZRgDIAEoCRISCgptb3VudF9wYXRoGAQgASgJEkgKC2tleV90b19maWxlGAUgAygLMjMuY2xvdWRsZXNzLmFwaS52MS5TZWNyZXRWb2x1bWVTb3VyY2UuS2V5VG9GaWxlRW50cnkSDAoEbW9kZRgGIAEoBRowCg5LZXlUb0ZpbGVFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoYCCg5Xb3JrbG9hZFN0YXR1cxIuCgVwaGFzZRgBIAEoDjIfLmNsb3VkbGVzcy5hcGkudjEuV29ya2xvYWRQaGFzZRIPCgdtZXNzYWdlGAIgASgJEhYKDnJlYWR5X3JlcGxpY2FzGAMgASgFEhgKEGN1cnJlbnRfcmVwbGljYXMYBCABKAUSGAoQZGVzaXJlZF9yZXBsaWNhcxgFIAEoBRIYChB1cGRhdGVkX3JlcGxpY2FzGAYgASgFEjEKCHJlcGxpY2FzGAcgAygLMh8uY2xvdWRsZXNzLmFwaS52MS5SZXBsaWNhU3RhdHVzEhoKEmxhc3RfdHJhbnNpdGlvbl9tcxgIIAEoAyLvBAoNUmVwbGljYVN0YXR1cxIKCgJpZBgBIAEoCRITCgt3b3JrbG9hZF9pZBgCIAEoCRIVCg13b3JrbG9hZF9uYW1lGAMgASgJEhEKCW5hbWVzcGFjZRgEIAEoCRIQCghyZXZpc2lvbhgFIAEoAxIPCgdub2RlX2lkGAYgASgJEhEKCW5vZGVfbmFtZRgHIAEoCRITCgtmcmFnbWVudF9pZBgIIAEoCRIUCgxjb250YWluZXJfaWQYCSABKAkSLQoFc3RhdGUYCiABKA4yHi5jbG91ZGxlc3MuYXBpLnYxLlJlcGxpY2FTdGF0ZRINCgVyZWFkeRgLIAEoCBIOCgZyZWFzb24YDCABKAkSDwoHbWVzc2FnZRgNIAEoCRIPCgdhZGRyZXNzGA4gASgJEhUKDXJlc3RhcnRfY291bnQYDyABKAUSFgoObGFzdF9leGl0X2NvZGUYECABKAUSFQoNY3JlYXRlZF9hdF9tcxgRIAEoAxIXCg9zY2hlZHVsZWRfYXRfbXMYEiABKAMSFQoNc3RhcnRlZF9hdF9tcxgTIAEoAxITCgtyZWFkeV9hdF9tcxgUIAEoAxI4Cg9wZW5kaW5nX3JlYXNvbnMYFSADKAsyHy5jbG91ZGxlc3MuYXBpLnYxLlBlbmRpbmdSZWFzb24SDQoFc2NvcmUYFiABKAESEAoIcmVwbGFjZXMYFyABKAkSNQoJcmVzb3VyY2VzGBggASgLMiIuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZUNhcGFjaXR5EiUKBXBvcnRzGBkgAygLMhYuY2xvdWRsZXNzLmFwaS52MS5Qb3J0IjMKDVBlbmRpbmdSZWFzb24SDgoGcmVhc29uGAEgASgJEhIKCm5vZGVfY291bnQYAiABKAUqlQEKD0ltYWdlUHVsbFBvbGljeRIhCh1JTUFHRV9QVUxMX1BPTElDWV9VTlNQRUNJRklFRBAAEhwKGElNQUdFX1BVTExfUE9MSUNZX0FMV0FZUxABEiQKIElNQUdFX1BVTExfUE9MSUNZX0lGX05PVF9QUkVTRU5UEAISGwoXSU1BR0VfUFVMTF9QT0xJQ1lfTkVWRVIQAyphCgxBZmZpbml0eVR5cGUSHQoZQUZGSU5JVFlfVFlQRV9VTlNQRUNJRklFRBAAEhYKEkFGRklOSVRZX1RZUEVfTk9ERRABEhoKFkFGRklOSVRZX1RZUEVfV09SS0xPQUQQAiqbAQoRUmVzdGFydFBvbGljeUtpbmQSIwofUkVTVEFSVF9QT0xJQ1lfS0lORF9VTlNQRUNJRklFRBAAEh4KGlJFU1RBUlRfUE9MSUNZX0tJTkRfQUxXQVlTEAESIgoeUkVTVEFSVF9QT0xJQ1lfS0lORF9PTl9GQUlMVVJFEAISHQoZUkVTVEFSVF9QT0xJQ1lfS0lORF9ORVZFUhADKrABChNSb2xsb3V0U3RyYXRlZ3lLaW5kEiUKIVJPTExPVVRfU1RSQVRFR1lfS0lORF9VTlNQRUNJRklFRBAAEigKJFJPTExPVVRfU1RSQVRFR1lfS0lORF9ST0xMSU5HX1VQREFURRABEiIKHlJPTExPVVRfU1RSQVRFR1lfS0lORF9SRUNSRUFURRACEiQKIFJPTExPVVRfU1RSQVRFR1lfS0lORF9CTFVFX0dSRUVOEAMqsgEKE1NlY3VyaXR5UHJvZmlsZVR5cGUSJQohU0VDVVJJVFlfUFJPRklMRV9UWVBFX1VOU1BFQ0lGSUVEEAASJAogU0VDVVJJVFlfUFJPRklMRV9UWVBFX1VOQ09ORklORUQQARIpCiVTRUNVUklUWV9QUk9GSUxFX1RZUEVfUlVOVElNRV9ERUZBVUxUEAISIwofU0VDVVJJVFlfUFJPRklMRV9UWVBFX0xPQ0FMSE9TVBADKvgBCg1Xb3JrbG9hZFBoYXNlEhoKFldPUktMT0FEX1BIQVNFX1VOS05PV04QABIaChZXT1JLTE9BRF9QSEFTRV9QRU5ESU5HEAESHQoZV09SS0xPQURfUEhBU0VfU0NIRURVTElORxACEhoKFldPUktMT0FEX1BIQVNFX1JVTk5JTkcQAxIbChdXT1JLTE9BRF9QSEFTRV9VUERBVElORxAEEhkKFVdPUktMT0FEX1BIQVNFX0ZBSUxFRBAFEhwKGFdPUktMT0FEX1BIQVNFX1NVQ0NFRURFRBAGEh4KGldPUktMT0FEX1BIQVNFX1RFUk1JTkFUSU5HEAcqgQIKDFJlcGxpY2FTdGF0ZRIZChVSRVBMSUNBX1NUQVRFX1VOS05PV04QABIZChVSRVBMSUNBX1NUQVRFX1BFTkRJTkcQARIbChdSRVBMSUNBX1NUQVRFX1NDSEVEVUxFRBACEhoKFlJFUExJQ0FfU1RBVEVfU1RBUlRJTkcQAxIZChVSRVBMSUNBX1NUQVRFX1JVTk5JTkcQBBIaChZSRVBMSUNBX1NUQVRFX1NUT1BQSU5HEAUSGQoVUkVQTElDQV9TVEFURV9TVE9QUEVEEAYSGAoUUkVQTElDQV9TVEFURV9GQUlMRUQQBxIWChJSRVBMSUNBX1NUQVRFX0xPU1QQCGIGcHJvdG8z", [file_cloudless_v1_resources]);
+  fileDesc("ChtjbG91ZGxlc3MvdjEvd29ya2xvYWQucHJvdG8SEGNsb3VkbGVzcy5hcGkudjEizgMKCFdvcmtsb2FkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEiwKBHNwZWMYBCABKAsyHi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3BlYxIwCgZzdGF0dXMYBSABKAsyIC5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3RhdHVzEhUKDWNyZWF0ZWRfYXRfbXMYBiABKAMSFQoNdXBkYXRlZF9hdF9tcxgHIAEoAxI2CgZsYWJlbHMYCCADKAsyJi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkLkxhYmVsc0VudHJ5EkAKC2Fubm90YXRpb25zGAkgAygLMisuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZC5Bbm5vdGF0aW9uc0VudHJ5EhAKCHJldmlzaW9uGAogASgDEhgKEHJlc291cmNlX3ZlcnNpb24YCyABKAMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9AcKDFdvcmtsb2FkU3BlYxINCgVpbWFnZRgBIAEoCRIPCgdjb21tYW5kGAIgAygJEgwKBGFyZ3MYAyADKAkSNAoDZW52GAQgAygLMicuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZFNwZWMuRW52RW50cnkSOQoJcmVzb3VyY2VzGAUgASgLMiYuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZVJlcXVpcmVtZW50cxIQCghyZXBsaWNhcxgGIAEoBRI0CglwbGFjZW1lbnQYByABKAsyIS5jbG91ZGxlc3MuYXBpLnYxLlBsYWNlbWVudFBvbGljeRI3Cg5yZXN0YXJ0X3BvbGljeRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzdGFydFBvbGljeRIyCgdyb2xsb3V0GAkgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5Sb2xsb3V0U3RyYXRlZ3kSKQoHdm9sdW1lcxgKIAMoCzIYLmNsb3VkbGVzcy5hcGkudjEuVm9sdW1lEiUKBXBvcnRzGAsgAygLMhYuY2xvdWRsZXNzLmFwaS52MS5Qb3J0EjUKDmxpdmVuZXNzX3Byb2JlGAwgASgLMh0uY2xvdWRsZXNzLmFwaS52MS5IZWFsdGhDaGVjaxI2Cg9yZWFkaW5lc3NfcHJvYmUYDSABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEjQKDXN0YXJ0dXBfcHJvYmUYDiABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEhoKEmltYWdlX3B1bGxfc2VjcmV0cxgPIAMoCRI7ChBzZWN1cml0eV9jb250ZXh0GBAgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eUNvbnRleHQSNQoKc2VjcmV0X2VudhgRIAMoCzIhLmNsb3VkbGVzcy5hcGkudjEuU2VjcmV0RW52U291cmNlEjwKDnNlY3JldF92b2x1bWVzGBIgAygLMiQuY2xvdWRsZXNzLmFwaS52MS5TZWNyZXRWb2x1bWVTb3VyY2USPAoRaW1hZ2VfcHVsbF9wb2xpY3kYEyABKA4yIS5jbG91ZGxlc3MuYXBpLnYxLkltYWdlUHVsbFBvbGljeRITCgt3b3JraW5nX2RpchgUIAEoCRIhChR0ZXJtaW5hdGlvbl9ncmFjZV9tcxgVIAEoA0gAiAEBEhAKCHByaW9yaXR5GBYgASgFGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFwoVX3Rlcm1pbmF0aW9uX2dyYWNlX21zIqQECg9QbGFjZW1lbnRQb2xpY3kSDwoHcmVnaW9ucxgBIAMoCRINCgV6b25lcxgCIAMoCRJKCg1ub2RlX3NlbGVjdG9yGAMgAygLMjMuY2xvdWRsZXNzLmFwaS52MS5QbGFjZW1lbnRQb2xpY3kuTm9kZVNlbGVjdG9yRW50cnkSLAoIYWZmaW5pdHkYBCADKAsyGi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5EjEKDWFudGlfYWZmaW5pdHkYBSADKAsyGi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5EjEKC3RvbGVyYXRpb25zGAYgAygLMhwuY2xvdWRsZXNzLmFwaS52MS5Ub2xlcmF0aW9uEhcKD3NwcmVhZF90b3BvbG9neRgHIAEoCRJAChFub2RlX3JlcXVpcmVtZW50cxgIIAMoCzIlLmNsb3VkbGVzcy5hcGkudjEuU2VsZWN0b3JSZXF1aXJlbWVudBIPCgdwYWNraW5nGAkgASgJEjkKD3RvcG9sb2d5X3NwcmVhZBgKIAMoCzIgLmNsb3VkbGVzcy5hcGkudjEuVG9wb2xvZ3lTcHJlYWQSNQoNc2NvcmVfd2VpZ2h0cxgLIAEoCzIeLmNsb3VkbGVzcy5hcGkudjEuU2NvcmVXZWlnaHRzGjMKEU5vZGVTZWxlY3RvckVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi3AEKDlRvcG9sb2d5U3ByZWFkEhQKDHRvcG9sb2d5X2tleRgBIAEoCRIQCghtYXhfc2tldxgCIAEoBRITCgttaW5fZG9tYWlucxgDIAEoBRIQCghyZXF1aXJlZBgEIAEoCBJHCgxtYXRjaF9sYWJlbHMYBSADKAsyMS5jbG91ZGxlc3MuYXBpLnYxLlRvcG9sb2d5U3ByZWFkLk1hdGNoTGFiZWxzRW50cnkaMgoQTWF0Y2hMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInEKDFNjb3JlV2VpZ2h0cxIQCghsb2NhbGl0eRgBIAEoARITCgtyZWxpYWJpbGl0eRgCIAEoARIMCgRjb3N0GAMgASgBEhMKC3V0aWxpemF0aW9uGAQgASgBEhcKD25ldHdvcmtfcGVuYWx0eRgFIAEoASJEChNTZWxlY3RvclJlcXVpcmVtZW50EgsKA2tleRgBIAEoCRIQCghvcGVyYXRvchgCIAEoCRIOCgZ2YWx1ZXMYAyADKAki5wEKCEFmZmluaXR5EiwKBHR5cGUYASABKA4yHi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5VHlwZRJBCgxtYXRjaF9sYWJlbHMYAiADKAsyKy5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5Lk1hdGNoTGFiZWxzRW50cnkSFAoMdG9wb2xvZ3lfa2V5GAMgASgJEhAKCHJlcXVpcmVkGAQgASgIEg4KBndlaWdodBgFIAEoBRoyChBNYXRjaExhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSgoKVG9sZXJhdGlvbhILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkSEAoIb3BlcmF0b3IYAyABKAkSDgoGZWZmZWN0GAQgASgJIm0KDVJlc3RhcnRQb2xpY3kSMwoGcG9saWN5GAEgASgOMiMuY2xvdWRsZXNzLmFwaS52MS5SZXN0YXJ0UG9saWN5S2luZBITCgttYXhfcmV0cmllcxgCIAEoBRISCgpiYWNrb2ZmX21zGAMgASgDIr8BCg9Sb2xsb3V0U3RyYXRlZ3kSNwoIc3RyYXRlZ3kYASABKA4yJS5jbG91ZGxlc3MuYXBpLnYxLlJvbGxvdXRTdHJhdGVneUtpbmQSEQoJbWF4X3N1cmdlGAIgASgFEhcKD21heF91bmF2YWlsYWJsZRgDIAEoBRIaCg1taW5fYXZhaWxhYmxlGAQgASgFSACIAQESGQoRcGF1c2VfZHVyYXRpb25fbXMYBSABKANCEAoOX21pbl9hdmFpbGFibGUitQEKBlZvbHVtZRIMCgRuYW1lGAEgASgJEg4KBnNvdXJjZRgCIAEoCRISCgptb3VudF9wYXRoGAMgASgJEhEKCXJlYWRfb25seRgEIAEoCBI2CgdvcHRpb25zGAUgAygLMiUuY2xvdWRsZXNzLmFwaS52MS5Wb2x1bWUuT3B0aW9uc0VudHJ5Gi4KDE9wdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlEKBFBvcnQSDAoEbmFtZRgBIAEoCRIWCg5jb250YWluZXJfcG9ydBgCIAEoBRIRCglob3N0X3BvcnQYAyABKAUSEAoIcHJvdG9jb2wYBCABKAkirAIKC0hlYWx0aENoZWNrEisKBGV4ZWMYASABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkV4ZWNDaGVja0gAEisKBGh0dHAYAiABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkh0dHBDaGVja0gAEikKA3RjcBgDIAEoCzIaLmNsb3VkbGVzcy5hcGkudjEuVGNwQ2hlY2tIABIdChBpbml0aWFsX2RlbGF5X21zGAQgASgDSAGIAQESEQoJcGVyaW9kX21zGAUgASgDEhIKCnRpbWVvdXRfbXMYBiABKAMSGQoRc3VjY2Vzc190aHJlc2hvbGQYByABKAUSGQoRZmFpbHVyZV90aHJlc2hvbGQYCCABKAVCBwoFY2hlY2tCEwoRX2luaXRpYWxfZGVsYXlfbXMiHAoJRXhlY0NoZWNrEg8KB2NvbW1hbmQYASADKAkiZgoJSHR0cENoZWNrEgwKBHBhdGgYASABKAkSDAoEcG9ydBgCIAEoBRIOCgZzY2hlbWUYAyABKAkSLQoHaGVhZGVycxgEIAMoCzIcLmNsb3VkbGVzcy5hcGkudjEuSHR0cEhlYWRlciIpCgpIdHRwSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiGAoIVGNwQ2hlY2sSDAoEcG9ydBgBIAEoBSLyAgoPU2VjdXJpdHlDb250ZXh0Ei4KBWxpbnV4GAEgASgLMh8uY2xvdWRsZXNzLmFwaS52MS5MaW51eFNlY3VyaXR5EhIKCnByaXZpbGVnZWQYAiABKAgSFAoMaG9zdF9uZXR3b3JrGAMgASgIEhAKCGhvc3RfcGlkGAQgASgIEhAKCGhvc3RfaXBjGAUgASgIEhgKC3J1bl9hc191c2VyGAYgASgDSACIAQESGQoMcnVuX2FzX2dyb3VwGAcgASgDSAGIAQESFwoPcnVuX2FzX25vbl9yb290GAggASgIEiEKGXJlYWRfb25seV9yb290X2ZpbGVzeXN0ZW0YCSABKAgSGAoQY2FwYWJpbGl0aWVzX2FkZBgKIAMoCRIZChFjYXBhYmlsaXRpZXNfZHJvcBgLIAMoCRIaChJydW50aW1lX2NsYXNzX25hbWUYDCABKAlCDgoMX3J1bl9hc191c2VyQg8KDV9ydW5fYXNfZ3JvdXAi8wIKDUxpbnV4U2VjdXJpdHkSOgoPc2VjY29tcF9wcm9maWxlGAEgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eVByb2ZpbGUSOwoQYXBwYXJtb3JfcHJvZmlsZRgCIAEoCzIhLmNsb3VkbGVzcy5hcGkudjEuU2VjdXJpdHlQcm9maWxlEjkKD3NlbGludXhfb3B0aW9ucxgDIAEoCzIgLmNsb3VkbGVzcy5hcGkudjEuU2VMaW51eE9wdGlvbnMSGwoTc3VwcGxlbWVudGFsX2dyb3VwcxgEIAMoAxIVCghmc19ncm91cBgFIAEoA0gAiAEBEj0KB3N5c2N0bHMYBiADKAsyLC5jbG91ZGxlc3MuYXBpLnYxLkxpbnV4U2VjdXJpdHkuU3lzY3Rsc0VudHJ5Gi4KDFN5c2N0bHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9mc19ncm91cCJhCg9TZWN1cml0eVByb2ZpbGUSMwoEdHlwZRgBIAEoDjIlLmNsb3VkbGVzcy5hcGkudjEuU2VjdXJpdHlQcm9maWxlVHlwZRIZChFsb2NhbGhvc3RfcHJvZmlsZRgCIAEoCSJJCg5TZUxpbnV4T3B0aW9ucxIMCgR1c2VyGAEgASgJEgwKBHJvbGUYAiABKAkSDAoEdHlwZRgDIAEoCRINCgVsZXZlbBgEIAEoCSLBAQoPU2VjcmV0RW52U291cmNlEhMKC3NlY3JldF9uYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIQCghhdWRpZW5jZRgDIAEoCRJDCgprZXlfdG9fZW52GAQgAygLMi8uY2xvdWRsZXNzLmFwaS52MS5TZWNyZXRFbnZTb3VyY2UuS2V5VG9FbnZFbnRyeRovCg1LZXlUb0VudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7AEKElNlY3JldFZvbHVtZVNvdXJjZRITCgtzZWNyZXRfbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEAoIYXVkaWVuY2UYAyABKAkSEgoKbW91bnRfcGF0aBgEIAEoCRJICgtrZXlfdG9fZmlsZRgFIAMoCzIzLmNsb3VkbGVzcy5hcGkudjEuU2VjcmV0Vm9sdW1lU291cmNlLktleVRvRmlsZUVudHJ5EgwKBG1vZGUYBiABKAUaMAoOS2V5VG9GaWxlRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKGAgoOV29ya2xvYWRTdGF0dXMSLgoFcGhhc2UYASABKA4yHy5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkUGhhc2USDwoHbWVzc2FnZRgCIAEoCRIWCg5yZWFkeV9yZXBsaWNhcxgDIAEoBRIYChBjdXJyZW50X3JlcGxpY2FzGAQgASgFEhgKEGRlc2lyZWRfcmVwbGljYXMYBSABKAUSGAoQdXBkYXRlZF9yZXBsaWNhcxgGIAEoBRIxCghyZXBsaWNhcxgHIAMoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVwbGljYVN0YXR1cxIaChJsYXN0X3RyYW5zaXRpb25fbXMYCCABKAMiigUKDVJlcGxpY2FTdGF0dXMSCgoCaWQYASABKAkSEwoLd29ya2xvYWRfaWQYAiABKAkSFQoNd29ya2xvYWRfbmFtZRgDIAEoCRIRCgluYW1lc3BhY2UYBCABKAkSEAoIcmV2aXNpb24YBSABKAMSDwoHbm9kZV9pZBgGIAEoCRIRCglub2RlX25hbWUYByABKAkSEwoLZnJhZ21lbnRfaWQYCCABKAkSFAoMY29udGFpbmVyX2lkGAkgASgJEi0KBXN0YXRlGAogASgOMh4uY2xvdWRsZXNzLmFwaS52MS5SZXBsaWNhU3RhdGUSDQoFcmVhZHkYCyABKAgSDgoGcmVhc29uGAwgASgJEg8KB21lc3NhZ2UYDSABKAkSDwoHYWRkcmVzcxgOIAEoCRIVCg1yZXN0YXJ0X2NvdW50GA8gASgFEhYKDmxhc3RfZXhpdF9jb2RlGBAgASgFEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFwoPc2NoZWR1bGVkX2F0X21zGBIgASgDEhUKDXN0YXJ0ZWRfYXRfbXMYEyABKAMSEwoLcmVhZHlfYXRfbXMYFCABKAMSOAoPcGVuZGluZ19yZWFzb25zGBUgAygLMh8uY2xvdWRsZXNzLmFwaS52MS5QZW5kaW5nUmVhc29uEg0KBXNjb3JlGBYgASgBEhAKCHJlcGxhY2VzGBcgASgJEjUKCXJlc291cmNlcxgYIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIlCgVwb3J0cxgZIAMoCzIWLmNsb3VkbGVzcy5hcGkudjEuUG9ydBIZChFub21pbmF0ZWRfbm9kZV9pZBgaIAEoCSIzCg1QZW5kaW5nUmVhc29uEg4KBnJlYXNvbhgBIAEoCRISCgpub2RlX2NvdW50GAIgASgFKpUBCg9JbWFnZVB1bGxQb2xpY3kSIQodSU1BR0VfUFVMTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIcChhJTUFHRV9QVUxMX1BPTElDWV9BTFdBWVMQARIkCiBJTUFHRV9QVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBACEhsKF0lNQUdFX1BVTExfUE9MSUNZX05FVkVSEAMqYQoMQWZmaW5pdHlUeXBlEh0KGUFGRklOSVRZX1RZUEVfVU5TUEVDSUZJRUQQABIWChJBRkZJTklUWV9UWVBFX05PREUQARIaChZBRkZJTklUWV9UWVBFX1dPUktMT0FEEAIqmwEKEVJlc3RhcnRQb2xpY3lLaW5kEiMKH1JFU1RBUlRfUE9MSUNZX0tJTkRfVU5TUEVDSUZJRUQQABIeChpSRVNUQVJUX1BPTElDWV9LSU5EX0FMV0FZUxABEiIKHlJFU1RBUlRfUE9MSUNZX0tJTkRfT05fRkFJTFVSRRACEh0KGVJFU1RBUlRfUE9MSUNZX0tJTkRfTkVWRVIQAyqwAQoTUm9sbG91dFN0cmF0ZWd5S2luZBIlCiFST0xMT1VUX1NUUkFURUdZX0tJTkRfVU5TUEVDSUZJRUQQABIoCiRST0xMT1VUX1NUUkFURUdZX0tJTkRfUk9MTElOR19VUERBVEUQARIiCh5ST0xMT1VUX1NUUkFURUdZX0tJTkRfUkVDUkVBVEUQAhIkCiBST0xMT1VUX1NUUkFURUdZX0tJTkRfQkxVRV9HUkVFThADKrIBChNTZWN1cml0eVByb2ZpbGVUeXBlEiUKIVNFQ1VSSVRZX1BST0ZJTEVfVFlQRV9VTlNQRUNJRklFRBAAEiQKIFNFQ1VSSVRZX1BST0ZJTEVfVFlQRV9VTkNPTkZJTkVEEAESKQolU0VDVVJJVFlfUFJPRklMRV9UWVBFX1JVTlRJTUVfREVGQVVMVBACEiMKH1NFQ1VSSVRZX1BST0ZJTEVfVFlQRV9MT0NBTEhPU1QQAyr4AQoNV29ya2xvYWRQaGFzZRIaChZXT1JLTE9BRF9QSEFTRV9VTktOT1dOEAASGgoWV09SS0xPQURfUEhBU0VfUEVORElORxABEh0KGVdPUktMT0FEX1BIQVNFX1NDSEVEVUxJTkcQAhIaChZXT1JLTE9BRF9QSEFTRV9SVU5OSU5HEAMSGwoXV09SS0xPQURfUEhBU0VfVVBEQVRJTkcQBBIZChVXT1JLTE9BRF9QSEFTRV9GQUlMRUQQBRIcChhXT1JLTE9BRF9QSEFTRV9TVUNDRUVERUQQBhIeChpXT1JLTE9BRF9QSEFTRV9URVJNSU5BVElORxAHKoECCgxSZXBsaWNhU3RhdGUSGQoVUkVQTElDQV9TVEFURV9VTktOT1dOEAASGQoVUkVQTElDQV9TVEFURV9QRU5ESU5HEAESGwoXUkVQTElDQV9TVEFURV9TQ0hFRFVMRUQQAhIaChZSRVBMSUNBX1NUQVRFX1NUQVJUSU5HEAMSGQoVUkVQTElDQV9TVEFURV9SVU5OSU5HEAQSGgoWUkVQTElDQV9TVEFURV9TVE9QUElORxAFEhkKFVJFUExJQ0FfU1RBVEVfU1RPUFBFRBAGEhgKFFJFUExJQ0FfU1RBVEVfRkFJTEVEEAcSFgoSUkVQTElDQV9TVEFURV9MT1NUEAhiBnByb3RvMw", [file_cloudless_v1_resources]);
 
 /**
  * A set of equal replicas of one container, kept running.
@@ -282,7 +282,8 @@ export type PlacementPolicy = Message<"cloudless.api.v1.PlacementPolicy"> & {
   tolerations: Toleration[];
 
   /**
-   * "zone", "region" or "node": replicas are spread over these; "none": packed. Empty: "zone".
+   * "zone", "region" or "node": replicas are kept apart over these as far as there is room; "none": they are not. Empty:
+   * the cluster's.
    *
    * @generated from field: string spread_topology = 7;
    */
@@ -294,6 +295,28 @@ export type PlacementPolicy = Message<"cloudless.api.v1.PlacementPolicy"> & {
    * @generated from field: repeated cloudless.api.v1.SelectorRequirement node_requirements = 8;
    */
   nodeRequirements: SelectorRequirement[];
+
+  /**
+   * How to choose among the nodes that are about as good: "binpack" fills the fullest, "best_fit" does so whatever the
+   * scores, "spread" takes the emptiest. Empty: the cluster's.
+   *
+   * @generated from field: string packing = 9;
+   */
+  packing: string;
+
+  /**
+   * How unevenly replicas may be spread.
+   *
+   * @generated from field: repeated cloudless.api.v1.TopologySpread topology_spread = 10;
+   */
+  topologySpread: TopologySpread[];
+
+  /**
+   * Of the score's terms, for this workload. Unset: the cluster's.
+   *
+   * @generated from field: cloudless.api.v1.ScoreWeights score_weights = 11;
+   */
+  scoreWeights?: ScoreWeights | undefined;
 };
 
 /**
@@ -302,6 +325,104 @@ export type PlacementPolicy = Message<"cloudless.api.v1.PlacementPolicy"> & {
  */
 export const PlacementPolicySchema: GenMessage<PlacementPolicy> = /*@__PURE__*/
   messageDesc(file_cloudless_v1_workload, 2);
+
+/**
+ * How unevenly replicas may be spread over the places a label makes.
+ *
+ * @generated from message cloudless.api.v1.TopologySpread
+ */
+export type TopologySpread = Message<"cloudless.api.v1.TopologySpread"> & {
+  /**
+   * "node", "zone", "region" or a label of nodes: nodes with the same value are one place.
+   *
+   * @generated from field: string topology_key = 1;
+   */
+  topologyKey: string;
+
+  /**
+   * How many more replicas a place may have than the place with the fewest; 1 when 0.
+   *
+   * @generated from field: int32 max_skew = 2;
+   */
+  maxSkew: number;
+
+  /**
+   * With fewer places than this that could take a replica, the fewest counts as 0. No demand when 0.
+   *
+   * @generated from field: int32 min_domains = 3;
+   */
+  minDomains: number;
+
+  /**
+   * true: a condition; false: a wish.
+   *
+   * @generated from field: bool required = 4;
+   */
+  required: boolean;
+
+  /**
+   * Which replicas are counted, by the labels of their workload; empty: those of this workload.
+   *
+   * @generated from field: map<string, string> match_labels = 5;
+   */
+  matchLabels: { [key: string]: string };
+};
+
+/**
+ * Describes the message cloudless.api.v1.TopologySpread.
+ * Use `create(TopologySpreadSchema)` to create a new message.
+ */
+export const TopologySpreadSchema: GenMessage<TopologySpread> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 3);
+
+/**
+ * How much each term of a node's score counts. Only the proportions matter; none is negative and not all are 0.
+ *
+ * @generated from message cloudless.api.v1.ScoreWeights
+ */
+export type ScoreWeights = Message<"cloudless.api.v1.ScoreWeights"> & {
+  /**
+   * 0.30 by default.
+   *
+   * @generated from field: double locality = 1;
+   */
+  locality: number;
+
+  /**
+   * 0.25 by default.
+   *
+   * @generated from field: double reliability = 2;
+   */
+  reliability: number;
+
+  /**
+   * 0.15 by default.
+   *
+   * @generated from field: double cost = 3;
+   */
+  cost: number;
+
+  /**
+   * 0.20 by default.
+   *
+   * @generated from field: double utilization = 4;
+   */
+  utilization: number;
+
+  /**
+   * 0.10 by default.
+   *
+   * @generated from field: double network_penalty = 5;
+   */
+  networkPenalty: number;
+};
+
+/**
+ * Describes the message cloudless.api.v1.ScoreWeights.
+ * Use `create(ScoreWeightsSchema)` to create a new message.
+ */
+export const ScoreWeightsSchema: GenMessage<ScoreWeights> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 4);
 
 /**
  * One condition on a label.
@@ -334,7 +455,7 @@ export type SelectorRequirement = Message<"cloudless.api.v1.SelectorRequirement"
  * Use `create(SelectorRequirementSchema)` to create a new message.
  */
 export const SelectorRequirementSchema: GenMessage<SelectorRequirement> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 3);
+  messageDesc(file_cloudless_v1_workload, 5);
 
 /**
  * @generated from message cloudless.api.v1.Affinity
@@ -377,7 +498,7 @@ export type Affinity = Message<"cloudless.api.v1.Affinity"> & {
  * Use `create(AffinitySchema)` to create a new message.
  */
 export const AffinitySchema: GenMessage<Affinity> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 4);
+  messageDesc(file_cloudless_v1_workload, 6);
 
 /**
  * @generated from message cloudless.api.v1.Toleration
@@ -415,7 +536,7 @@ export type Toleration = Message<"cloudless.api.v1.Toleration"> & {
  * Use `create(TolerationSchema)` to create a new message.
  */
 export const TolerationSchema: GenMessage<Toleration> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 5);
+  messageDesc(file_cloudless_v1_workload, 7);
 
 /**
  * @generated from message cloudless.api.v1.RestartPolicy
@@ -448,7 +569,7 @@ export type RestartPolicy = Message<"cloudless.api.v1.RestartPolicy"> & {
  * Use `create(RestartPolicySchema)` to create a new message.
  */
 export const RestartPolicySchema: GenMessage<RestartPolicy> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 6);
+  messageDesc(file_cloudless_v1_workload, 8);
 
 /**
  * @generated from message cloudless.api.v1.RolloutStrategy
@@ -495,7 +616,7 @@ export type RolloutStrategy = Message<"cloudless.api.v1.RolloutStrategy"> & {
  * Use `create(RolloutStrategySchema)` to create a new message.
  */
 export const RolloutStrategySchema: GenMessage<RolloutStrategy> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 7);
+  messageDesc(file_cloudless_v1_workload, 9);
 
 /**
  * @generated from message cloudless.api.v1.Volume
@@ -542,7 +663,7 @@ export type Volume = Message<"cloudless.api.v1.Volume"> & {
  * Use `create(VolumeSchema)` to create a new message.
  */
 export const VolumeSchema: GenMessage<Volume> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 8);
+  messageDesc(file_cloudless_v1_workload, 10);
 
 /**
  * @generated from message cloudless.api.v1.Port
@@ -582,7 +703,7 @@ export type Port = Message<"cloudless.api.v1.Port"> & {
  * Use `create(PortSchema)` to create a new message.
  */
 export const PortSchema: GenMessage<Port> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 9);
+  messageDesc(file_cloudless_v1_workload, 11);
 
 /**
  * @generated from message cloudless.api.v1.HealthCheck
@@ -652,7 +773,7 @@ export type HealthCheck = Message<"cloudless.api.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 10);
+  messageDesc(file_cloudless_v1_workload, 12);
 
 /**
  * @generated from message cloudless.api.v1.ExecCheck
@@ -671,7 +792,7 @@ export type ExecCheck = Message<"cloudless.api.v1.ExecCheck"> & {
  * Use `create(ExecCheckSchema)` to create a new message.
  */
 export const ExecCheckSchema: GenMessage<ExecCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 11);
+  messageDesc(file_cloudless_v1_workload, 13);
 
 /**
  * @generated from message cloudless.api.v1.HttpCheck
@@ -707,7 +828,7 @@ export type HttpCheck = Message<"cloudless.api.v1.HttpCheck"> & {
  * Use `create(HttpCheckSchema)` to create a new message.
  */
 export const HttpCheckSchema: GenMessage<HttpCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 12);
+  messageDesc(file_cloudless_v1_workload, 14);
 
 /**
  * @generated from message cloudless.api.v1.HttpHeader
@@ -729,7 +850,7 @@ export type HttpHeader = Message<"cloudless.api.v1.HttpHeader"> & {
  * Use `create(HttpHeaderSchema)` to create a new message.
  */
 export const HttpHeaderSchema: GenMessage<HttpHeader> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 13);
+  messageDesc(file_cloudless_v1_workload, 15);
 
 /**
  * @generated from message cloudless.api.v1.TcpCheck
@@ -746,7 +867,7 @@ export type TcpCheck = Message<"cloudless.api.v1.TcpCheck"> & {
  * Use `create(TcpCheckSchema)` to create a new message.
  */
 export const TcpCheckSchema: GenMessage<TcpCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 14);
+  messageDesc(file_cloudless_v1_workload, 16);
 
 /**
  * @generated from message cloudless.api.v1.SecurityContext
@@ -826,7 +947,7 @@ export type SecurityContext = Message<"cloudless.api.v1.SecurityContext"> & {
  * Use `create(SecurityContextSchema)` to create a new message.
  */
 export const SecurityContextSchema: GenMessage<SecurityContext> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 15);
+  messageDesc(file_cloudless_v1_workload, 17);
 
 /**
  * @generated from message cloudless.api.v1.LinuxSecurity
@@ -874,7 +995,7 @@ export type LinuxSecurity = Message<"cloudless.api.v1.LinuxSecurity"> & {
  * Use `create(LinuxSecuritySchema)` to create a new message.
  */
 export const LinuxSecuritySchema: GenMessage<LinuxSecurity> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 16);
+  messageDesc(file_cloudless_v1_workload, 18);
 
 /**
  * @generated from message cloudless.api.v1.SecurityProfile
@@ -896,7 +1017,7 @@ export type SecurityProfile = Message<"cloudless.api.v1.SecurityProfile"> & {
  * Use `create(SecurityProfileSchema)` to create a new message.
  */
 export const SecurityProfileSchema: GenMessage<SecurityProfile> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 17);
+  messageDesc(file_cloudless_v1_workload, 19);
 
 /**
  * Empty fields: system_u, system_r, container_t, s0.
@@ -930,7 +1051,7 @@ export type SeLinuxOptions = Message<"cloudless.api.v1.SeLinuxOptions"> & {
  * Use `create(SeLinuxOptionsSchema)` to create a new message.
  */
 export const SeLinuxOptionsSchema: GenMessage<SeLinuxOptions> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 18);
+  messageDesc(file_cloudless_v1_workload, 20);
 
 /**
  * @generated from message cloudless.api.v1.SecretEnvSource
@@ -964,7 +1085,7 @@ export type SecretEnvSource = Message<"cloudless.api.v1.SecretEnvSource"> & {
  * Use `create(SecretEnvSourceSchema)` to create a new message.
  */
 export const SecretEnvSourceSchema: GenMessage<SecretEnvSource> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 19);
+  messageDesc(file_cloudless_v1_workload, 21);
 
 /**
  * @generated from message cloudless.api.v1.SecretVolumeSource
@@ -1010,7 +1131,7 @@ export type SecretVolumeSource = Message<"cloudless.api.v1.SecretVolumeSource"> 
  * Use `create(SecretVolumeSourceSchema)` to create a new message.
  */
 export const SecretVolumeSourceSchema: GenMessage<SecretVolumeSource> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 20);
+  messageDesc(file_cloudless_v1_workload, 22);
 
 /**
  * @generated from message cloudless.api.v1.WorkloadStatus
@@ -1070,7 +1191,7 @@ export type WorkloadStatus = Message<"cloudless.api.v1.WorkloadStatus"> & {
  * Use `create(WorkloadStatusSchema)` to create a new message.
  */
 export const WorkloadStatusSchema: GenMessage<WorkloadStatus> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 21);
+  messageDesc(file_cloudless_v1_workload, 23);
 
 /**
  * One replica, as the coordinator last heard of it.
@@ -1232,6 +1353,13 @@ export type ReplicaStatus = Message<"cloudless.api.v1.ReplicaStatus"> & {
    * @generated from field: repeated cloudless.api.v1.Port ports = 25;
    */
   ports: Port[];
+
+  /**
+   * While it waits: the node where replicas of lower priority are stopped to make room for it. Empty: none.
+   *
+   * @generated from field: string nominated_node_id = 26;
+   */
+  nominatedNodeId: string;
 };
 
 /**
@@ -1239,7 +1367,7 @@ export type ReplicaStatus = Message<"cloudless.api.v1.ReplicaStatus"> & {
  * Use `create(ReplicaStatusSchema)` to create a new message.
  */
 export const ReplicaStatusSchema: GenMessage<ReplicaStatus> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 22);
+  messageDesc(file_cloudless_v1_workload, 24);
 
 /**
  * "2 of 3 nodes: not enough memory".
@@ -1263,7 +1391,7 @@ export type PendingReason = Message<"cloudless.api.v1.PendingReason"> & {
  * Use `create(PendingReasonSchema)` to create a new message.
  */
 export const PendingReasonSchema: GenMessage<PendingReason> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 23);
+  messageDesc(file_cloudless_v1_workload, 25);
 
 /**
  * @generated from enum cloudless.api.v1.ImagePullPolicy
