@@ -27,7 +27,13 @@ export {
   selectorOperators,
   validateLabels,
 } from './workload/labels.ts'
-export { taintEffects } from './workload/placement.ts'
+export {
+  networkFeaturePrefix,
+  packings,
+  publicAddressAnnotation,
+  spreadTopologies,
+  taintEffects,
+} from './workload/placement.ts'
 export { podTemplateOf, sameTemplate } from './workload/pod-template.ts'
 export {
   errorOfProblems,
@@ -37,4 +43,5 @@ export {
   type FieldProblem,
 } from './workload/problem.ts'
 export { iopsClasses } from './workload/resources.ts'
+export { validateSchedulerConfiguration } from './workload/scheduler-configuration.ts'
 export { validateWorkload, validateWorkloadSpec } from './workload/validate-workload.ts'

@@ -71,6 +71,24 @@ describe('a manifest', () => {
     assert.ok(equals(WorkloadSchema, snake, json))
   })
 
+  it('says how replicas are placed, in either spelling', () => {
+    const snake = workloadOf(
+      `${head}spec: {image: a, placement: {packing: best_fit, score_weights: {reliability: 2, network_penalty: 0.5}, ` +
+        'topology_spread: [{topology_key: zone, max_skew: 2, min_domains: 3, required: true}]}}',
+    )
+    const camel = workloadOf(
+      `${head}spec: {image: a, placement: {packing: best_fit, scoreWeights: {reliability: 2, networkPenalty: 0.5}, ` +
+        'topologySpread: [{topologyKey: zone, maxSkew: 2, minDomains: 3, required: true}]}}',
+    )
+    assert.ok(equals(WorkloadSchema, snake, camel))
+    const { placement } = snake.spec!
+    assert.equal(placement?.packing, 'best_fit')
+    assert.equal(placement.scoreWeights?.networkPenalty, 0.5)
+    assert.equal(placement.topologySpread[0]?.minDomains, 3)
+    const again = workloadOf(stringify(formatManifest(snake)))
+    assert.ok(equals(WorkloadSchema, again, snake))
+  })
+
   it('keeps the keys and the text of maps as they are written', () => {
     const { spec } = workloadOf(
       `${head}spec:\n  image: a\n  env: {camelKey: 1.10, B: 0x10, C: yes}\n`,

@@ -96,6 +96,27 @@ const affinity = z.strictObject({
 
 const toleration = z.strictObject({ key: text, value: text, operator: text, effect: text })
 
+const topologySpread = z.strictObject({
+  topology_key: text.describe('"node", "zone", "region" or a label of nodes'),
+  max_skew: count.describe('1 when absent'),
+  min_domains: count,
+  required: flag,
+  match_labels: textMap.describe('Which replicas are counted; those of this workload when absent'),
+})
+
+const weight = z.number().min(0)
+
+const scoreWeights = z
+  .strictObject({
+    locality: weight,
+    reliability: weight,
+    cost: weight,
+    utilization: weight,
+    network_penalty: weight,
+  })
+  .partial()
+  .describe('Only their proportions matter; what is absent counts for nothing')
+
 const placement = z.strictObject({
   regions: texts,
   zones: texts,
@@ -103,8 +124,11 @@ const placement = z.strictObject({
   affinity: z.array(affinity.partial()),
   anti_affinity: z.array(affinity.partial()),
   tolerations: z.array(toleration.partial()),
-  spread_topology: text.describe('"zone" (when not given), "region", "node", or "none": packed'),
+  spread_topology: text.describe('"zone", "region", "node" or "none"; the cluster\'s when absent'),
   node_requirements: z.array(requirement.partial()),
+  packing: text.describe('"binpack", "best_fit" or "spread"; the cluster\'s when absent'),
+  topology_spread: z.array(topologySpread.partial()),
+  score_weights: scoreWeights,
 })
 
 const restartPolicy = z.strictObject({

@@ -19,7 +19,10 @@ const full = {
   resources: { limits: { cpuMillicores: 100, memoryBytes: '33554432' } },
   ports: [{ containerPort: 80 }],
   livenessProbe: { http: { port: 80 } },
-  placement: { affinity: [{ type: 'AFFINITY_TYPE_NODE', matchLabels: { a: 'b' } }] },
+  placement: {
+    affinity: [{ type: 'AFFINITY_TYPE_NODE', matchLabels: { a: 'b' } }],
+    topologySpread: [{ topologyKey: 'zone' }],
+  },
 }
 
 describe('defaults', () => {
@@ -40,6 +43,7 @@ describe('defaults', () => {
     assert.equal(filled.livenessProbe?.initialDelayMs, 10_000n)
     assert.equal(filled.livenessProbe.failureThreshold, 3)
     assert.equal(filled.placement?.affinity[0]?.topologyKey, 'node')
+    assert.equal(filled.placement.topologySpread[0]?.maxSkew, 1)
     assert.deepEqual(validateWorkload(workload), [])
   })
 

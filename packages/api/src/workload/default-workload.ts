@@ -97,4 +97,5 @@ function fillPlacement(placement: PlacementPolicy): void {
     if (!affinity.required) affinity.weight ||= 1
   }
   for (const toleration of placement.tolerations) toleration.operator ||= 'Equal'
+  for (const spread of placement.topologySpread) spread.maxSkew ||= 1
 }

@@ -6,13 +6,21 @@ import {
   type PlacementPolicy,
   type RestartPolicy,
   type RolloutStrategy,
+  type ScoreWeights,
   type Toleration,
+  type TopologySpread,
 } from '../gen/cloudless/v1/workload_pb.ts'
 import { problemWithLabelKey, validateLabels, validateRequirement } from './labels.ts'
 import type { ProblemList } from './problem.ts'
 
 export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] as const
 export const spreadTopologies = ['zone', 'region', 'node', 'none'] as const
+export const packings = ['binpack', 'best_fit', 'spread'] as const
+
+/** In a node selector: "network.feature/ipv6: required" is a wish, not a label a node must have. */
+export const networkFeaturePrefix = 'network.feature/'
+/** An annotation: "true" wishes for a node with a public address. */
+export const publicAddressAnnotation = 'network.requirePublicIP'
 
 const dayMs = 86_400_000
 const replicasMax = 100_000
@@ -25,12 +33,53 @@ export function validatePlacement(placement: PlacementPolicy, problems: ProblemL
     at.unique(placement[name], (one) => one, 'name')
   }
   validateLabels(placement.nodeSelector, problems.at('nodeSelector'))
+  validateNetworkWishes(placement.nodeSelector, problems.at('nodeSelector'))
   for (const name of ['affinity', 'antiAffinity'] as const) {
     limited(placement[name], problems.at(name), validateAffinity)
   }
   limited(placement.tolerations, problems.at('tolerations'), validateToleration)
   limited(placement.nodeRequirements, problems.at('nodeRequirements'), validateRequirement)
   problems.at('spreadTopology').oneOf(placement.spreadTopology, ['', ...spreadTopologies])
+  problems.at('packing').oneOf(placement.packing, ['', ...packings])
+  limited(placement.topologySpread, problems.at('topologySpread'), validateTopologySpread)
+  if (placement.scoreWeights !== undefined) {
+    validateScoreWeights(placement.scoreWeights, problems.at('scoreWeights'))
+  }
+}
+
+function validateNetworkWishes(
+  nodeSelector: Readonly<Record<string, string>>,
+  problems: ProblemList,
+): void {
+  for (const [key, value] of Object.entries(nodeSelector)) {
+    if (!key.startsWith(networkFeaturePrefix) || value === 'required') continue
+    problems.at(key).add(`must be "required", not ${JSON.stringify(value)}`)
+  }
+}
+
+function validateTopologySpread(spread: TopologySpread, problems: ProblemList): void {
+  const key = problems.at('topologyKey')
+  if (spread.topologyKey === '') key.add('must be "node", "zone", "region" or a label of nodes')
+  else key.addIf(problemWithLabelKey(spread.topologyKey))
+  problems.at('maxSkew').integer(spread.maxSkew, { min: 0, max: replicasMax })
+  problems.at('minDomains').integer(spread.minDomains, { min: 0, max: replicasMax })
+  if (spread.minDomains > 0 && !spread.required) {
+    problems.at('minDomains').add('needs required: true; a wish has no least number of places')
+  }
+  validateLabels(spread.matchLabels, problems.at('matchLabels'))
+}
+
+const weightNames = ['locality', 'reliability', 'cost', 'utilization', 'networkPenalty'] as const
+const weightMax = 1_000_000
+
+/** Only their proportions matter, so any numbers will do that are not negative, unless all are 0. */
+export function validateScoreWeights(weights: ScoreWeights, problems: ProblemList): void {
+  for (const name of weightNames) {
+    const value = weights[name]
+    if (value >= 0 && value <= weightMax) continue
+    problems.at(name).add(`must be from 0 to ${weightMax}, not ${value}`)
+  }
+  if (weightNames.every((name) => weights[name] === 0)) problems.add('must not all be 0')
 }
 
 function validateAffinity(affinity: Affinity, problems: ProblemList): void {

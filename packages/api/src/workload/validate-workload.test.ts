@@ -85,6 +85,45 @@ describe('a workload', () => {
       { placement: { spreadTopology: 'rack' } },
       'spec.placement.spreadTopology',
     ],
+    ['packs in a known way', { placement: { packing: 'tight' } }, 'spec.placement.packing'],
+    ['may pack by best fit', { placement: { packing: 'best_fit' } }],
+    [
+      'spreads over a label, with a skew and a number of places that make sense',
+      {
+        placement: {
+          topologySpread: [
+            { topologyKey: 'zone', maxSkew: 1, minDomains: 3, required: true },
+            { topologyKey: '', maxSkew: -1 },
+            { topologyKey: 'rack', minDomains: 2, matchLabels: { app: 'no good' } },
+          ],
+        },
+      },
+      'spec.placement.topologySpread[1].topologyKey',
+      'spec.placement.topologySpread[1].maxSkew',
+      'spec.placement.topologySpread[2].minDomains',
+      'spec.placement.topologySpread[2].matchLabels.app',
+    ],
+    [
+      'weighs the terms of the score with what is not negative',
+      { placement: { scoreWeights: { locality: -0.1, cost: 'Infinity', utilization: 1 } } },
+      'spec.placement.scoreWeights.locality',
+      'spec.placement.scoreWeights.cost',
+    ],
+    [
+      'weighs at least one term',
+      { placement: { scoreWeights: { reliability: 0 } } },
+      'spec.placement.scoreWeights',
+    ],
+    ['may weigh one term alone', { placement: { scoreWeights: { reliability: 7 } } }],
+    [
+      'wishes for features of the network by requiring them',
+      {
+        placement: {
+          nodeSelector: { 'network.feature/ipv6': 'required', 'network.feature/x': '' },
+        },
+      },
+      'spec.placement.nodeSelector["network.feature/x"]',
+    ],
     [
       'has affinities of a type, with labels and a weight to 100',
       { placement: { affinity: [{ weight: 101 }] } },

@@ -1,4 +1,6 @@
 /** What each part of the coordinator is told, from the settings an operator writes. */
+import type { Packing } from '@cloudless/scheduler'
+import { spreadTopologyOf, type SchedulerSettings } from '../controllers/scheduler-configuration.ts'
 import type { ApiServerOptions } from '../server/api-server.ts'
 import { advertisedAddresses, certificateNames, requireAddress } from './addresses.ts'
 import type { CoordinatorSettings } from './settings.ts'
@@ -25,13 +27,7 @@ export function optionsOf(settings: CoordinatorSettings) {
         nodePrefixLength: settings['network.node_prefix_length'],
       },
     },
-    weights: {
-      locality: settings['scheduler.scoring.locality_weight'],
-      reliability: settings['scheduler.scoring.reliability_weight'],
-      cost: settings['scheduler.scoring.cost_weight'],
-      utilization: settings['scheduler.scoring.utilization_weight'],
-      networkPenalty: settings['scheduler.scoring.network_penalty_weight'],
-    },
+    scheduler: schedulerSettingsOf(settings),
     admission: {
       hostPathPrefixes: settings['policy.host_path_prefixes'],
       allowPrivileged: settings['policy.allow_privileged'],
@@ -39,6 +35,24 @@ export function optionsOf(settings: CoordinatorSettings) {
     },
     profiling: settings['profiling.enabled'],
     server: serverOptionsOf(settings),
+  }
+}
+
+/** What holds until an operator changes it while the cluster runs. */
+function schedulerSettingsOf(settings: CoordinatorSettings): SchedulerSettings {
+  return {
+    weights: {
+      locality: settings['scheduler.scoring.locality_weight'],
+      reliability: settings['scheduler.scoring.reliability_weight'],
+      cost: settings['scheduler.scoring.cost_weight'],
+      utilization: settings['scheduler.scoring.utilization_weight'],
+      networkPenalty: settings['scheduler.scoring.network_penalty_weight'],
+    },
+    packing: settings['scheduler.packing'] as Packing,
+    spreadTopology: spreadTopologyOf(settings['scheduler.spread_topology']),
+    cpuOvercommit: settings['scheduler.cpu_overcommit'],
+    memoryOvercommit: settings['scheduler.memory_overcommit'],
+    preemptionPriorityAbove: settings['scheduler.preemption_priority_above'],
   }
 }
 
