@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { HeartbeatRequestSchema, HelloSchema } from '@cloudless/api'
+import { HeartbeatRequestSchema, HelloSchema, NodeImagesSchema } from '@cloudless/api'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { LiveNodes } from './live-nodes.ts'
 import { livenessDefaults } from './liveness.ts'
@@ -11,11 +11,16 @@ const hello = create(HelloSchema, { nodeId: 'node-a', runtimeReady: true })
 function open() {
   const clock = new FakeClock()
   const changed: string[] = []
+  const platforms: string[] = []
   const nodes = new LiveNodes(
-    { clock, onChange: (nodeId) => changed.push(nodeId) },
+    {
+      clock,
+      onChange: (nodeId) => changed.push(nodeId),
+      onPlatforms: (images) => platforms.push(...images),
+    },
     livenessDefaults,
   )
-  return { clock, nodes, changed, kind: () => nodes.get('node-a')?.liveness.kind }
+  return { clock, nodes, changed, platforms, kind: () => nodes.get('node-a')?.liveness.kind }
 }
 
 test('a silent node is lost soon after the limit, and said to be', () => {
@@ -108,4 +113,27 @@ test('after close nothing is left running', () => {
   nodes.close()
   clock.advance(10_000)
   assert.equal(clock.timerCount, 0)
+})
+
+test('images are told of once, outlive a session, and go with the node', () => {
+  const { nodes, changed, platforms } = open()
+  const one = { name: 'docker.io/library/app:1', digest: 'sha256:1', platforms: ['linux/amd64'] }
+  const images = create(NodeImagesSchema, { images: [one] })
+  nodes.connected('node-a', { ...hello, images })
+  assert.deepEqual(platforms, ['docker.io/library/app:1'])
+  assert.deepEqual([...nodes.imagesOf('node-a')], [one.name])
+  changed.length = 0
+  const heartbeat = create(HeartbeatRequestSchema, { nodeId: 'node-a' })
+  nodes.heartbeat('node-a', heartbeat)
+  nodes.heartbeat('node-a', { ...heartbeat, images })
+  assert.deepEqual(changed, [])
+  nodes.heartbeat('node-a', { ...heartbeat, images: create(NodeImagesSchema) })
+  assert.deepEqual(changed, ['node-a'])
+  assert.deepEqual(nodes.platformsOf(one.name), [])
+  nodes.heartbeat('node-a', { ...heartbeat, images })
+  nodes.connected('node-a', hello)
+  assert.deepEqual(nodes.platformsOf(one.name), ['linux/amd64'])
+  nodes.forget('node-a')
+  assert.deepEqual(nodes.platformsOf(one.name), [])
+  assert.equal(nodes.imagesOf('node-a').size, 0)
 })

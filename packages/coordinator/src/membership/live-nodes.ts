@@ -4,7 +4,14 @@
  * Lives in memory and is made anew by every start of the coordinator; the agents fill it within a second or two.
  */
 import { every, type Clock } from '@cloudless/base'
-import type { Hello, HeartbeatRequest, NodeCondition, ResourceUsage } from '@cloudless/api'
+import type {
+  Hello,
+  HeartbeatRequest,
+  NodeCondition,
+  NodeImages,
+  ResourceUsage,
+} from '@cloudless/api'
+import { ImageCatalog } from './image-catalog.ts'
 import {
   onTime,
   stepLiveness,
@@ -30,8 +37,10 @@ export interface LiveNode {
 
 export interface LiveNodesDeps {
   readonly clock: Clock
-  /** Called after a node's liveness changed its kind, or its runtime, its pressure or what it says of itself did. */
+  /** Called after a node's liveness changed its kind, or its runtime, its pressure, its images or what it says of itself did. */
   readonly onChange: (nodeId: string) => void
+  /** Called with the full names of images that are now known to be made for other platforms than before. */
+  readonly onPlatforms?: (images: readonly string[]) => void
 }
 
 /** How often silence is looked for. Bounds the lateness of a verdict. */
@@ -43,6 +52,7 @@ export class LiveNodes {
   readonly #deps: LiveNodesDeps
   readonly #options: LivenessOptions
   readonly #nodes = new Map<string, LiveNode>()
+  readonly #images = new ImageCatalog()
   readonly #stop: () => void
   #tickDueMs: number
 
@@ -55,6 +65,16 @@ export class LiveNodes {
 
   get(nodeId: string): LiveNode | undefined {
     return this.#nodes.get(nodeId)
+  }
+
+  /** Full names of the images on the node, as it told last; another set only when they have changed. */
+  imagesOf(nodeId: string): ReadonlySet<string> {
+    return this.#images.imagesOf(nodeId)
+  }
+
+  /** What the image of this full name is made for, such as "linux/arm64"; empty when no node has told. */
+  platformsOf(image: string): readonly string[] {
+    return this.#images.platformsOf(image)
   }
 
   get heartbeatIntervalMs(): number {
@@ -76,6 +96,7 @@ export class LiveNodes {
     const node = this.#ensure(nodeId, { kind: 'lost', cause: 'absence', lateness: onTime })
     node.runtimeReady = hello.runtimeReady
     node.told = toldBy(hello)
+    this.#toldImages(nodeId, hello.images)
     this.#heardWall(node, Number(hello.wallTimeMs))
     this.#step(node, { kind: 'session' })
     this.#deps.onChange(nodeId)
@@ -99,6 +120,7 @@ export class LiveNodes {
     )
     const told = toldBy(heartbeat, node.told)
     const changed =
+      this.#toldImages(nodeId, heartbeat.images) ||
       runtimeReady !== node.runtimeReady ||
       told !== node.told ||
       !sameConditions(node.conditions, heartbeat.conditions)
@@ -124,6 +146,7 @@ export class LiveNodes {
 
   forget(nodeId: string): void {
     this.#nodes.delete(nodeId)
+    this.#tellPlatforms(this.#images.forget(nodeId).platformsChanged)
   }
 
   close(): void {
@@ -154,6 +177,18 @@ export class LiveNodes {
     const nowMs = this.#deps.clock.monotonicMs()
     node.liveness = stepLiveness(before, event, nowMs, this.#options)
     if (before.kind !== node.liveness.kind) this.#deps.onChange(node.nodeId)
+  }
+
+  /** Whether there are others on it now. What was not told is as it was: images outlive a session. */
+  #toldImages(nodeId: string, images: NodeImages | undefined): boolean {
+    if (images === undefined) return false
+    const { nodeChanged, platformsChanged } = this.#images.tell(nodeId, images)
+    this.#tellPlatforms(platformsChanged)
+    return nodeChanged
+  }
+
+  #tellPlatforms(images: readonly string[]): void {
+    if (images.length > 0) this.#deps.onPlatforms?.(images)
   }
 
   #heardWall(node: LiveNode, agentWallMs: number): void {
