@@ -73,7 +73,8 @@ test('takes no more from a node than it has room for, and no nonsense', () => {
   assert.equal(catalog.platformsOf('app:0').length, 32)
   const odd = ['', 'n'.repeat(513)].map((name) => ({ name, digest: 'd', platforms: [amd64] }))
   const words = { name: 'app', digest: 'd', platforms: ['linux', 'a b/c', 'LINUX/amd64', arm64] }
-  catalog.tell('a', create(NodeImagesSchema, { images: [...odd, words] }))
+  const older = { ...words, platforms: [amd64] }
+  catalog.tell('a', create(NodeImagesSchema, { images: [...odd, words, older] }))
   assert.deepEqual([...catalog.imagesOf('a')], ['app'])
   assert.deepEqual(catalog.platformsOf('app'), [arm64])
   assert.equal(catalog.size, 1)
