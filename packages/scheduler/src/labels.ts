@@ -1,5 +1,5 @@
 /** Labels of nodes: their own, those every node has by nature, and the places they make. */
-import type { NodeView, SelectorRequirement } from './model.ts'
+import type { Labels, NodeView, SelectorRequirement } from './model.ts'
 
 /** A node's own label, or one of those derived from what it is. */
 export function labelOf(node: NodeView, key: string): string | undefined {
@@ -36,17 +36,19 @@ export function placeOf(node: NodeView, topologyKey: string): string | undefined
   }
 }
 
-export function hasLabels(
-  labels: Readonly<Record<string, string>>,
-  wanted: Readonly<Record<string, string>>,
-): boolean {
+export function hasLabels(labels: Labels, wanted: Labels): boolean {
   for (const key in wanted) if (labels[key] !== wanted[key]) return false
   return true
 }
 
-export function nodeHasLabels(node: NodeView, wanted: Readonly<Record<string, string>>): boolean {
+export function nodeHasLabels(node: NodeView, wanted: Labels): boolean {
   for (const key in wanted) if (labelOf(node, key) !== wanted[key]) return false
   return true
+}
+
+/** The same for the same labels, whatever their order. */
+export function keyOfLabels(labels: Labels): string {
+  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** A node without the label meets NotIn and DoesNotExist, and nothing else. */

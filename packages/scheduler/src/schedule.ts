@@ -1,210 +1,133 @@
 /**
  * The scheduler: gives each pending replica a node, or says why none will do.
  *
- * Pure: the same input always gives the same output, and no view is changed.
+ * Pure in what matters: the same table and the same replicas always give the same answer, and the table is left as it was.
  *
  * Invariants
  *   1. A placement fits beside everything reserved and everything placed before it in the same batch.
  *   2. Replicas are placed by priority, the larger of equals first (first fit, decreasing), then in the order given.
  *   3. An unplaced replica's rejections count every node exactly once.
- *
- * The choice among feasible nodes: with a spread topology the place with the fewest replicas of the workload, then the
- * node with the fewest, then the best score; without, the best score, then the node with the fewest. Last the node's name.
  */
-import { findAffinityTerms, type AffinityTerms } from './affinity.ts'
-import { Board } from './board.ts'
-import { countRejections, rejectionOf } from './filter.ts'
-import { placeOf } from './labels.ts'
-import type { NodeView, PendingReplica, Placement, ScoreTerms, ScoreWeights } from './model.ts'
-import { defaultWeights, normaliseWeights, scoreNode, scoreTermsOf } from './score.ts'
-
-export type SchedulePhase = 'filter' | 'score'
+import { choicesOf, type Choices } from './choices.ts'
+import type { Choice } from './choice.ts'
+import type {
+  PendingReplica,
+  PlacedReplica,
+  Placement,
+  RejectionCount,
+  ScoreWeights,
+} from './model.ts'
+import { countRejections, noNode } from './rejections.ts'
+import { defaultWeights } from './scores/weights.ts'
+import type { ClusterTable } from './table/cluster-table.ts'
 
 export interface ScheduleOptions {
-  /** `defaultWeights` when not given. */
+  /** `defaultWeights` when not given; a kind's own weigh more. */
   readonly weights?: ScoreWeights
-  /** Does each piece of the work, for whoever times it; called many times in one batch. Only does it when not given. */
-  readonly around?: <Result>(phase: SchedulePhase, work: () => Result) => Result
 }
 
 /** One placement per pending replica, in the order they were decided. */
 export function schedule(
-  nodes: readonly NodeView[],
+  table: ClusterTable,
   pending: readonly PendingReplica[],
-  options: ScheduleOptions = {},
+  { weights = defaultWeights }: ScheduleOptions = {},
 ): Placement[] {
-  const weights = normaliseWeights(options.weights ?? defaultWeights)
-  const board = new Board(nodes)
-  const around: Around = options.around ?? ((_, work) => work())
-  let survey: Survey | undefined
-  return inOrderOfPlacement(pending).map((replica) => {
-    if (survey === undefined || !survey.serves(replica)) {
-      survey = new Survey(board, replica, { weights, around })
-    }
-    return survey.place(replica)
-  })
+  table.tidy()
+  const attempt = new Attempt(table)
+  const choices = choicesOf(table)
+  try {
+    return inOrderOfPlacement(pending).map((replica) => place(attempt, choices, replica, weights))
+  } finally {
+    attempt.undo()
+  }
 }
 
-type Around = NonNullable<ScheduleOptions['around']>
-
-export type Explanation =
-  | { readonly kind: 'rejected'; readonly nodeId: string; readonly reason: string }
-  | {
-      readonly kind: 'feasible'
-      readonly nodeId: string
-      /** 0 to 1. */
-      readonly score: number
-      readonly terms: ScoreTerms
-    }
-
-/** What the scheduler thinks of each node for the replica, in the order of the nodes. */
-export function explain(
-  nodes: readonly NodeView[],
-  replica: PendingReplica,
-  options: ScheduleOptions = {},
-): Explanation[] {
-  const weights = normaliseWeights(options.weights ?? defaultWeights)
-  const affinity = findAffinityTerms(replica, nodes)
-  return nodes.map((node) => {
-    const reason = rejectionOf(replica, node, affinity)
-    if (reason !== undefined) return { kind: 'rejected', nodeId: node.id, reason }
-    const score = scoreNode(replica, node, affinity, weights)
-    const terms = scoreTermsOf(replica, node, affinity)
-    return { kind: 'feasible', nodeId: node.id, score, terms }
-  })
-}
-
-function inOrderOfPlacement(pending: readonly PendingReplica[]): PendingReplica[] {
-  return pending.toSorted((a, b) => b.priority - a.priority || sizeOf(b) - sizeOf(a))
+/** Of a batch: the higher priority first, then the larger. */
+export function inOrderOfPlacement(pending: readonly PendingReplica[]): PendingReplica[] {
+  if (pending.every(({ kind }) => kind === pending[0]!.kind)) return [...pending]
+  return pending.toSorted((a, b) => b.kind.priority - a.kind.priority || sizeOf(b) - sizeOf(a))
 }
 
 /** Thousandths of a core, MiB of memory and GiB of disk, added: only for comparing. */
-function sizeOf({ requests }: PendingReplica): number {
+function sizeOf({ kind: { requests } }: PendingReplica): number {
   return requests.cpuMillis + requests.memoryBytes / 2 ** 20 + requests.storageBytes / 2 ** 30
 }
 
-/**
- * Every node's verdict on one kind of replica. Replicas of a workload come in numbers and differ only in their id, so the
- * verdicts are kept from one to the next; only the node that was given one is looked at again.
- */
-class Survey {
-  readonly #board: Board
-  readonly #kind: string
-  readonly #weights: ScoreWeights
-  readonly #around: Around
-  #affinity: AffinityTerms
-  /** By node: the reason why not, or the score. */
-  #verdicts: (string | number)[]
-
-  constructor(
-    board: Board,
-    replica: PendingReplica,
-    { weights, around }: { readonly weights: ScoreWeights; readonly around: Around },
-  ) {
-    this.#board = board
-    this.#kind = kindOf(replica)
-    this.#weights = weights
-    this.#around = around
-    this.#affinity = findAffinityTerms(replica, board.nodes)
-    this.#verdicts = this.#verdictsOn(replica, board.nodes)
-  }
-
-  serves(replica: PendingReplica): boolean {
-    return kindOf(replica) === this.#kind
-  }
-
-  place(replica: PendingReplica): Placement {
-    const index = this.#around('score', () => this.#best(replica))
-    const node = this.#board.nodes[index]
-    if (node === undefined) {
-      const rejections = countRejections(this.#verdicts as string[])
-      const nodeCount = this.#verdicts.length
-      return { kind: 'unplaceable', replicaId: replica.id, nodeCount, rejections }
-    }
+function place(
+  attempt: Attempt,
+  choices: Choices,
+  replica: PendingReplica,
+  weights: ScoreWeights,
+): Placement {
+  const { table } = attempt
+  const { id, kind } = replica
+  const before = attempt.take(id)
+  const choice = choices.of(kind, weights)
+  const row = choice.choose(replica)
+  if (row < 0) {
+    const { nodeCount } = table
     const placement: Placement = {
-      kind: 'placed',
-      replicaId: replica.id,
-      nodeId: node.id,
-      score: this.#verdicts[index] as number,
-      terms: scoreTermsOf(replica, node, this.#affinity),
+      kind: 'unplaceable',
+      replicaId: id,
+      nodeCount,
+      rejections: rejectionsOf(table, choice),
     }
-    this.#board.place(replica, index)
-    this.#lookAgain(replica, index)
+    if (before !== undefined) attempt.put(before)
     return placement
   }
+  const nodeId = table.nodeAt(row)!.id
+  const placement: Placement = { kind: 'placed', replicaId: id, nodeId, score: choice.scoreAt(row) }
+  attempt.put({ id, nodeId, kind, holding: 'holding' })
+  return placement
+}
 
-  #verdictsOn(replica: PendingReplica, nodes: readonly NodeView[]): (string | number)[] {
-    const rejections = this.#around('filter', () =>
-      nodes.map((node) => rejectionOf(replica, node, this.#affinity)),
-    )
-    return this.#around('score', () =>
-      nodes.map(
-        (node, n) => rejections[n] ?? scoreNode(replica, node, this.#affinity, this.#weights),
-      ),
-    )
+function rejectionsOf(table: ClusterTable, choice: Choice): readonly RejectionCount[] {
+  const counts = new Map<number, number>()
+  for (let row = 0; row < table.rowCount; row++) {
+    const code = choice.verdictAt(row)
+    if (code !== noNode) counts.set(code, (counts.get(code) ?? 0) + 1)
+  }
+  const byReason = new Map<string, number>()
+  for (const [code, count] of counts) {
+    const { reason } = table.codes.rejectionOf(code)
+    byReason.set(reason, (byReason.get(reason) ?? 0) + count)
+  }
+  return countRejections(byReason)
+}
+
+/** Changes to a table that are taken back. */
+export class Attempt {
+  readonly table: ClusterTable
+  /** What each replica that was touched was before. */
+  readonly #before = new Map<string, PlacedReplica | undefined>()
+
+  constructor(table: ClusterTable) {
+    this.table = table
   }
 
-  /** A replica placed may make a place wanted or shunned, and then concerns every node. */
-  #lookAgain(replica: PendingReplica, index: number): void {
-    const { nodes } = this.#board
-    const terms = [...replica.affinity, ...replica.antiAffinity]
-    if (terms.some(({ subject }) => subject === 'workload')) {
-      this.#affinity = findAffinityTerms(replica, nodes)
-      this.#verdicts = this.#verdictsOn(replica, nodes)
-    } else {
-      this.#verdicts[index] = this.#verdictsOn(replica, [nodes[index]!])[0]!
+  put(replica: PlacedReplica): void {
+    this.#remember(replica.id)
+    this.table.putReplica(replica)
+  }
+
+  /** Takes it off the table. Undefined when it was not on it. */
+  take(replicaId: string): PlacedReplica | undefined {
+    const replica = this.table.replica(replicaId)
+    if (replica === undefined) return undefined
+    this.#remember(replicaId)
+    this.table.removeReplica(replicaId)
+    return replica
+  }
+
+  undo(): void {
+    for (const [replicaId, before] of this.#before) {
+      if (before === undefined) this.table.removeReplica(replicaId)
+      else this.table.putReplica(before)
     }
+    this.#before.clear()
   }
 
-  /** Index of the node to take; -1 when every node was rejected. */
-  #best({ workloadId, spreadTopology }: PendingReplica): number {
-    const { nodes } = this.#board
-    const spread = spreadTopology !== ''
-    const byPlace = spread ? this.#board.replicasByPlace(workloadId, spreadTopology) : undefined
-    let best = -1
-    let bestRank: Rank | undefined
-    for (let index = 0; index < nodes.length; index++) {
-      const score = this.#verdicts[index]!
-      if (typeof score === 'string') continue
-      const node = nodes[index]!
-      const inPlace = byPlace?.get(placeOf(node, spreadTopology) ?? '') ?? 0
-      const onNode = this.#board.replicasOn(workloadId, node.id)
-      if (bestRank === undefined || isBefore(spread, score, inPlace, onNode, node.name, bestRank)) {
-        best = index
-        bestRank = { score, inPlace, onNode, name: node.name }
-      }
-    }
-    return best
+  #remember(replicaId: string): void {
+    if (!this.#before.has(replicaId)) this.#before.set(replicaId, this.table.replica(replicaId))
   }
-}
-
-interface Rank {
-  readonly score: number
-  readonly inPlace: number
-  readonly onNode: number
-  readonly name: string
-}
-
-/** Scores nearer to each other than this are equal: the rest is the noise of adding fractions. */
-const scoreResolution = 1e-6
-
-function isBefore(
-  spread: boolean,
-  score: number,
-  inPlace: number,
-  onNode: number,
-  name: string,
-  best: Rank,
-): boolean {
-  if (spread && inPlace !== best.inPlace) return inPlace < best.inPlace
-  if (spread && onNode !== best.onNode) return onNode < best.onNode
-  const step = Math.round(score / scoreResolution) - Math.round(best.score / scoreResolution)
-  if (step !== 0) return step > 0
-  if (onNode !== best.onNode) return onNode < best.onNode
-  return name < best.name
-}
-
-/** Equal for replicas that differ in nothing but their id. */
-function kindOf(replica: PendingReplica): string {
-  return JSON.stringify({ ...replica, id: '' })
 }

@@ -1,5 +1,12 @@
-/** Views for tests: a plain node and a plain replica, to be varied. */
-import { noResources, type NodeView, type PendingReplica } from './model.ts'
+/** Views for tests: a plain node and a plain replica, to be varied, and tables of them. */
+import {
+  noResources,
+  type NodeView,
+  type PendingReplica,
+  type PlacedReplica,
+  type ReplicaKind,
+} from './model.ts'
+import { ClusterTable } from './table/cluster-table.ts'
 
 export const gibibyte = 2 ** 30
 
@@ -19,7 +26,6 @@ export function aNode(name: string, changes: Partial<NodeView> = {}): NodeView {
       bandwidthBps: 1e8,
       gpuCount: 0,
     },
-    reserved: noResources,
     gpuModels: [],
     iopsClass: 'medium',
     architecture: 'amd64',
@@ -28,15 +34,18 @@ export function aNode(name: string, changes: Partial<NodeView> = {}): NodeView {
     memoryPressure: false,
     diskPressure: false,
     networkUnavailable: false,
-    hostPorts: new Set(),
-    replicas: [],
+    networkFeatures: [],
+    hasPublicAddress: false,
+    onBattery: false,
+    batteryPercent: -1,
+    isMetered: false,
+    images: new Set(),
     ...changes,
   }
 }
 
-export function aReplica(id: string, changes: Partial<PendingReplica> = {}): PendingReplica {
+export function aKind(changes: Partial<ReplicaKind> = {}): ReplicaKind {
   return {
-    id,
     workloadId: 'default-web',
     namespace: 'default',
     labels: { app: 'web' },
@@ -52,13 +61,53 @@ export function aReplica(id: string, changes: Partial<PendingReplica> = {}): Pen
     affinity: [],
     antiAffinity: [],
     tolerations: [],
+    topologySpread: [],
     spreadTopology: '',
-    excludedNodeIds: [],
+    packing: 'binpack',
+    weights: undefined,
+    image: 'docker.io/library/web:1',
+    platforms: [],
+    networkFeatures: [],
+    wantsPublicAddress: false,
     ...changes,
   }
 }
 
-/** `count` replicas that differ in their id alone. */
-export function replicas(count: number, changes: Partial<PendingReplica> = {}): PendingReplica[] {
-  return Array.from({ length: count }, (_, n) => aReplica(`web-${n}`, changes))
+export function pendingOf(
+  id: string,
+  kind: ReplicaKind,
+  excludedNodeIds: readonly string[] = [],
+): PendingReplica {
+  return { id, kind, excludedNodeIds }
+}
+
+/** One of a kind of its own. */
+export function aReplica(id: string, changes: Partial<ReplicaKind> = {}): PendingReplica {
+  return pendingOf(id, aKind(changes))
+}
+
+/** `count` replicas of one kind. */
+export function replicas(count: number, changes: Partial<ReplicaKind> = {}): PendingReplica[] {
+  const kind = aKind(changes)
+  return Array.from({ length: count }, (_, n) => pendingOf(`web-${n}`, kind))
+}
+
+/** On the node of that name. */
+export function placed(
+  id: string,
+  nodeName: string,
+  changes: Partial<ReplicaKind> = {},
+  holding: PlacedReplica['holding'] = 'holding',
+): PlacedReplica {
+  return { id, nodeId: `node-${nodeName}`, kind: aKind(changes), holding }
+}
+
+export function tableOf(
+  nodes: readonly NodeView[],
+  replicasOnThem: readonly PlacedReplica[] = [],
+): ClusterTable {
+  const table = new ClusterTable()
+  for (const node of nodes) table.putNode(node)
+  for (const replica of replicasOnThem) table.putReplica(replica)
+  return table
 }

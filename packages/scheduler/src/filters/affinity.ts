@@ -1,20 +1,25 @@
-/** The node is where a required affinity wants the replica, and not where a required anti-affinity forbids it. */
-import { isAmong } from '../affinity.ts'
-import type { Filter } from './filter.ts'
+/** The node is where a required affinity wants the replica. */
+import { affinityPlaces } from '../affinity-places.ts'
+import type { PlaceFilter } from './filter.ts'
 
-export const affinityFilter: Filter = {
+export const affinityFilter: PlaceFilter = {
   name: 'affinity',
 
-  reject(_replica, node, { wanted, shunned }) {
-    for (const term of wanted) {
-      if (!term.affinity.required || term.isFirstOfItsKind || isAmong(term, node)) continue
-      return `${term.affinity.subject} affinity not met`
+  check(kind, table) {
+    const wanted = kind.affinity
+      .filter(({ required }) => required)
+      .map((affinity) => ({
+        reason: `${affinity.subject} affinity not met`,
+        places: affinityPlaces(affinity, kind, table),
+      }))
+    if (wanted.length === 0) return undefined
+    return {
+      reject(row) {
+        for (const { reason, places } of wanted) {
+          if (!places.isAmong(row) && !places.isFirstOfItsKind()) return reason
+        }
+        return undefined
+      },
     }
-    for (const term of shunned) {
-      if (term.affinity.required && isAmong(term, node)) {
-        return `${term.affinity.subject} anti-affinity`
-      }
-    }
-    return undefined
   },
 }

@@ -1,12 +1,20 @@
 /** The node has a GPU of one of the models, where any are named. */
-import type { Filter } from './filter.ts'
+import { gpuFacet } from '../table/facet.ts'
+import type { FactFilter } from './filter.ts'
 
-export const gpuModelFilter: Filter = {
+export const gpuModelFilter: FactFilter = {
   name: 'gpu-model',
 
-  reject({ gpuModels }, node) {
-    if (gpuModels.length === 0) return undefined
-    if (gpuModels.some((model) => node.gpuModels.includes(model))) return undefined
-    return 'no GPU of a wanted model'
+  checks({ gpuModels }) {
+    if (gpuModels.length === 0) return []
+    return [
+      {
+        facet: gpuFacet,
+        reject: (node) =>
+          gpuModels.some((model) => node.gpuModels.includes(model))
+            ? undefined
+            : 'no GPU of a wanted model',
+      },
+    ]
   },
 }

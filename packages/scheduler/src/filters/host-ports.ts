@@ -1,13 +1,16 @@
 /** A port of the node serves one replica. */
-import type { Filter } from './filter.ts'
+import type { RoomFilter } from './filter.ts'
 
-export const hostPortsFilter: Filter = {
+export const hostPortsFilter: RoomFilter = {
   name: 'host-ports',
 
-  reject({ hostPorts }, node) {
-    for (const port of hostPorts) {
-      if (node.hostPorts.has(port)) return `host port ${port} taken`
+  check({ hostPorts }, table) {
+    if (hostPorts.length === 0) return undefined
+    return (row) => {
+      for (const port of hostPorts) {
+        if (table.isPortTaken(row, port)) return `host port ${port} taken`
+      }
+      return undefined
     }
-    return undefined
   },
 }

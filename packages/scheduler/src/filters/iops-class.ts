@@ -1,13 +1,21 @@
 /** The node's disk is at least as fast as asked for. */
-import type { Filter } from './filter.ts'
+import { iopsFacet } from '../table/facet.ts'
+import type { FactFilter } from './filter.ts'
 
 const rankByClass: Readonly<Record<string, number>> = { low: 1, medium: 2, high: 3, premium: 4 }
 
-export const iopsClassFilter: Filter = {
+export const iopsClassFilter: FactFilter = {
   name: 'iops-class',
 
-  reject({ iopsClass }, node) {
-    const wanted = rankByClass[iopsClass] ?? 0
-    return (rankByClass[node.iopsClass] ?? 0) < wanted ? 'disk too slow' : undefined
+  checks(kind) {
+    const wanted = rankByClass[kind.iopsClass] ?? 0
+    if (wanted === 0) return []
+    return [
+      {
+        facet: iopsFacet,
+        reject: ({ iopsClass }) =>
+          (rankByClass[iopsClass] ?? 0) < wanted ? 'disk too slow' : undefined,
+      },
+    ]
   },
 }

@@ -1,11 +1,17 @@
 /** Only a node that is ready takes new replicas. */
-import type { Filter } from './filter.ts'
+import { phaseFacet } from '../table/facet.ts'
+import type { FactFilter } from './filter.ts'
 
-export const phaseFilter: Filter = {
+export const phaseFilter: FactFilter = {
   name: 'phase',
 
-  reject(_replica, { phase }) {
-    if (phase === 'ready') return undefined
-    return phase === 'unknown' ? 'not heard from' : phase
-  },
+  checks: () => [
+    {
+      facet: phaseFacet,
+      reject({ phase }) {
+        if (phase === 'ready') return undefined
+        return phase === 'unknown' ? 'not heard from' : phase
+      },
+    },
+  ],
 }

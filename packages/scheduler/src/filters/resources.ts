@@ -1,11 +1,29 @@
-/** Rejects nodes whose unreserved capacity cannot hold the replica. */
-import { lackingResource } from '../capacity.ts'
-import type { Filter } from './filter.ts'
+/** The node has what is asked for, beside what is reserved on it. */
+import type { Resources } from '../model.ts'
+import { resourceNames } from '../table/resource-columns.ts'
+import type { RoomFilter } from './filter.ts'
 
-export const resourcesFilter: Filter = {
+const reasons: Readonly<Record<keyof Resources, string>> = {
+  cpuMillis: 'not enough CPU',
+  memoryBytes: 'not enough memory',
+  storageBytes: 'not enough storage',
+  bandwidthBps: 'not enough bandwidth',
+  gpuCount: 'not enough GPUs',
+}
+
+export const resourcesFilter: RoomFilter = {
   name: 'resources',
 
-  reject({ requests }, { allocatable, reserved }) {
-    return lackingResource(allocatable, reserved, requests)
+  check({ requests }, { resources }) {
+    // What is not asked for is not looked at: a node may have been given less than is reserved on it.
+    const asked = resourceNames.filter((name) => requests[name] > 0)
+    if (asked.length === 0) return undefined
+    const { allocatable, reserved } = resources
+    return (row) => {
+      for (const name of asked) {
+        if (reserved[name][row]! + requests[name] > allocatable[name][row]!) return reasons[name]
+      }
+      return undefined
+    }
   },
 }

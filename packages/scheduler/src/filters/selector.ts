@@ -1,17 +1,24 @@
 /** The node has every label asked for, and meets every condition on labels. */
-import type { Filter } from './filter.ts'
-import { meetsRequirement, nodeHasLabels } from '../labels.ts'
+import { labelOf, meetsRequirement } from '../labels.ts'
+import { labelFacet } from '../table/facet.ts'
+import type { FactCheck, FactFilter } from './filter.ts'
 
-export const selectorFilter: Filter = {
+export const selectorFilter: FactFilter = {
   name: 'selector',
 
-  reject({ nodeSelector, nodeRequirements }, node) {
-    if (!nodeHasLabels(node, nodeSelector)) return 'labels do not match the node selector'
-    for (const requirement of nodeRequirements) {
-      if (!meetsRequirement(node, requirement)) {
-        return `label ${requirement.key} does not meet ${requirement.operator}`
-      }
-    }
-    return undefined
+  checks({ nodeSelector, nodeRequirements }) {
+    const selected = Object.entries(nodeSelector).map(([key, value]): FactCheck => ({
+      facet: labelFacet(key),
+      reject: (node) =>
+        labelOf(node, key) === value ? undefined : 'labels do not match the node selector',
+    }))
+    const required = nodeRequirements.map((requirement): FactCheck => ({
+      facet: labelFacet(requirement.key),
+      reject: (node) =>
+        meetsRequirement(node, requirement)
+          ? undefined
+          : `label ${requirement.key} does not meet ${requirement.operator}`,
+    }))
+    return [...selected, ...required]
   },
 }

@@ -1,10 +1,17 @@
 /** A node whose disk runs full takes nothing that asks for disk, whatever its reservations say. */
-import type { Filter } from './filter.ts'
+import { diskFacet } from '../table/facet.ts'
+import type { FactFilter } from './filter.ts'
 
-export const storageFilter: Filter = {
+export const storageFilter: FactFilter = {
   name: 'storage',
 
-  reject({ requests }, { diskPressure }) {
-    return diskPressure && requests.storageBytes > 0 ? 'disk nearly full' : undefined
+  checks({ requests }) {
+    if (requests.storageBytes <= 0) return []
+    return [
+      {
+        facet: diskFacet,
+        reject: ({ diskPressure }) => (diskPressure ? 'disk nearly full' : undefined),
+      },
+    ]
   },
 }

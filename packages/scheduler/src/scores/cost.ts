@@ -1,15 +1,18 @@
 /** How well the size of the replica suits the size of the node: neither a crumb on a giant nor a giant on a crumb. */
-import type { NodeView, PendingReplica } from '../model.ts'
 import { clamp } from './clamp.ts'
 
-export function costScore({ requests }: PendingReplica, { allocatable }: NodeView): number {
-  if (allocatable.cpuMillis <= 0 || allocatable.memoryBytes <= 0) return 0
-  const share =
-    (requests.cpuMillis / allocatable.cpuMillis + requests.memoryBytes / allocatable.memoryBytes) /
-    2
+/** CPU and memory as asked for, and as the node has them, in the same units. */
+export function costScore(
+  cpu: number,
+  memory: number,
+  nodeCpu: number,
+  nodeMemory: number,
+  wastesGpu: boolean,
+): number {
+  if (nodeCpu <= 0 || nodeMemory <= 0) return 0
+  const share = (cpu / nodeCpu + memory / nodeMemory) / 2
   // A GPU that is not used is an expensive place to be.
-  const wasted = allocatable.gpuCount > 0 && requests.gpuCount === 0 ? 0.3 : 0
-  return clamp(scoreOfShare(share) - wasted)
+  return clamp(scoreOfShare(share) - (wastesGpu ? 0.3 : 0))
 }
 
 function scoreOfShare(share: number): number {

@@ -1,0 +1,230 @@
+/**
+ * Choosing a node for one replica: among those that pass every filter, the place with the fewest replicas of its
+ * workload (where it is to be spread), then the best score, then the best fit, then the name.
+ *
+ * Scores nearer to the best than `scoreTolerance` are as good: among such nodes the packing decides. `binpack` takes the
+ * one it fills most, so that large holes stay for large replicas; `best_fit` does so whatever the scores; `spread` takes
+ * the emptiest. Replicas that use GPUs go where the fewest are left over, and those that use none stay off free GPUs.
+ */
+import { excludedRejection, placeFilters } from './filters/index.ts'
+import type { PlaceCheck } from './filters/filter.ts'
+import type { PendingReplica, ReplicaKind, ScoreWeights } from './model.ts'
+import { preferencesOf } from './preferences.ts'
+import { accepted } from './rejections.ts'
+import { clamp } from './scores/clamp.ts'
+import { Survey } from './survey.ts'
+import type { ClusterTable } from './table/cluster-table.ts'
+import type { PlaceCounts } from './table/replica-counts.ts'
+
+export const scoreTolerance = 0.05
+/** Scores nearer to each other than this are equal: the rest is the noise of adding fractions. */
+const noise = 1e-9
+
+const mebibyte = 2 ** 20
+const gibibyte = 2 ** 30
+
+interface NamedCheck extends PlaceCheck {
+  readonly filter: string
+}
+
+/** One kind's view of the table, ready for decisions as long as it is refreshed before each. */
+export class Choice {
+  readonly #table: ClusterTable
+  readonly #kind: ReplicaKind
+  readonly #survey: Survey
+  /** What the checks below were made for. */
+  #factsEpoch = -1
+  #countsEpoch = -1
+  #checks: readonly NamedCheck[] = []
+  #preferences: ((row: number) => number) | undefined
+  /** The workload's replicas by place and by node, where they are to be spread. */
+  #spread: { readonly places: PlaceCounts; readonly nodes: PlaceCounts } | undefined
+  /** By row, where feasible: the score with everything. */
+  #scores = new Float64Array(0)
+  /** By row: the verdict with everything. */
+  #verdicts = new Uint16Array(0)
+  #scoreMax = 0
+  #fewestInPlace = 0
+  #fewestOnNode = 0
+
+  constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights) {
+    this.#table = table
+    this.#kind = kind
+    this.#survey = new Survey(table, kind, weights)
+  }
+
+  /** The row of the node to take; -1 when none will do. What was thought of each row can be asked until the next call. */
+  choose({ excludedNodeIds }: PendingReplica): number {
+    this.#refresh()
+    this.#judge(excludedNodeIds)
+    return this.#pick()
+  }
+
+  /** A code of the table's rejections. */
+  verdictAt(row: number): number {
+    return this.#verdicts[row]!
+  }
+
+  /** 0 to 1, of a row that was accepted. */
+  scoreAt(row: number): number {
+    return this.#scores[row]!
+  }
+
+  /** -1 to 1. */
+  preferenceAt(row: number): number {
+    return this.#preferences?.(row) ?? 0
+  }
+
+  /** Replicas of the workload in the row's place, for its spread topology. */
+  replicasInPlaceAt(row: number): number {
+    return this.#spread === undefined ? 0 : countAt(this.#spread.places, row)
+  }
+
+  #refresh(): void {
+    const { factsEpoch, counts, rowCount } = this.#table
+    this.#survey.refresh()
+    if (this.#factsEpoch !== factsEpoch || this.#countsEpoch !== counts.epoch) this.#prepare()
+    if (this.#verdicts.length < rowCount) {
+      this.#verdicts = new Uint16Array(this.#survey.verdicts.length)
+      this.#scores = new Float64Array(this.#survey.verdicts.length)
+    }
+    for (const check of this.#checks) check.begin?.()
+  }
+
+  #prepare(): void {
+    const { spreadTopology, workloadId } = this.#kind
+    this.#checks = placeFilters.flatMap(({ name, check }) => {
+      const asked = check(this.#kind, this.#table)
+      return asked === undefined ? [] : [{ filter: name, ...asked }]
+    })
+    this.#preferences = preferencesOf(this.#kind, this.#table)
+    const { counts } = this.#table
+    this.#spread =
+      spreadTopology === ''
+        ? undefined
+        : {
+            nodes: counts.countsOf({ workloadId }, 'node'),
+            places: counts.countsOf({ workloadId }, spreadTopology),
+          }
+    // Asking may have made new columns and counts; what was just asked for follows them.
+    this.#factsEpoch = this.#table.factsEpoch
+    this.#countsEpoch = this.#table.counts.epoch
+  }
+
+  /** Fills in the verdicts and scores, and notes the best of each measure. */
+  #judge(excludedNodeIds: readonly string[]): void {
+    const { rowCount } = this.#table
+    const { verdicts: surveyed, scores: base } = this.#survey
+    const verdicts = this.#verdicts
+    const scores = this.#scores
+    const preferences = this.#preferences
+    const spread = this.#spread
+    verdicts.set(surveyed.subarray(0, rowCount))
+    this.#exclude(excludedNodeIds)
+    this.#applyPlaceChecks()
+    let fewestInPlace = Infinity
+    let fewestOnNode = Infinity
+    let scoreMax = 0
+    for (let row = 0; row < rowCount; row++) {
+      if (verdicts[row] !== accepted) continue
+      const wishes = preferences === undefined ? 0 : preferences(row)
+      const score = clamp(base[row]! + wishes)
+      scores[row] = score
+      if (spread !== undefined) {
+        const inPlace = countAt(spread.places, row)
+        if (inPlace > fewestInPlace) continue
+        const onNode = countAt(spread.nodes, row)
+        if (inPlace === fewestInPlace && onNode > fewestOnNode) continue
+        if (inPlace < fewestInPlace || onNode < fewestOnNode) {
+          fewestInPlace = inPlace
+          fewestOnNode = onNode
+          scoreMax = 0
+        }
+      }
+      if (score > scoreMax) scoreMax = score
+    }
+    this.#fewestInPlace = fewestInPlace
+    this.#fewestOnNode = fewestOnNode
+    this.#scoreMax = scoreMax
+  }
+
+  #exclude(nodeIds: readonly string[]): void {
+    for (const nodeId of nodeIds) {
+      const row = this.#table.rowOf(nodeId)
+      if (row === undefined || this.#verdicts[row] !== accepted) continue
+      this.#verdicts[row] = this.#table.codes.codeOf(
+        excludedRejection.filter,
+        excludedRejection.reason,
+      )
+    }
+  }
+
+  #applyPlaceChecks(): void {
+    const { rowCount, codes } = this.#table
+    const verdicts = this.#verdicts
+    for (const { filter, reject } of this.#checks) {
+      for (let row = 0; row < rowCount; row++) {
+        if (verdicts[row] !== accepted) continue
+        const reason = reject(row)
+        if (reason !== undefined) verdicts[row] = codes.codeOf(filter, reason)
+      }
+    }
+  }
+
+  #pick(): number {
+    const { rowCount } = this.#table
+    const names = this.#table.nameRanks()
+    const verdicts = this.#verdicts
+    const spread = this.#spread
+    const leastScore = this.#leastScore()
+    let best = -1
+    let bestGpus = 0
+    let bestFit = 0
+    for (let row = 0; row < rowCount; row++) {
+      if (verdicts[row] !== accepted || this.#scores[row]! < leastScore) continue
+      if (spread !== undefined) {
+        if (countAt(spread.places, row) !== this.#fewestInPlace) continue
+        if (countAt(spread.nodes, row) !== this.#fewestOnNode) continue
+      }
+      const gpus = this.#strandedGpus(row)
+      const fit = this.#misfit(row)
+      if (best >= 0) {
+        if (gpus > bestGpus) continue
+        if (gpus === bestGpus) {
+          if (fit > bestFit + noise) continue
+          if (fit >= bestFit - noise && names[row]! > names[best]!) continue
+        }
+      }
+      best = row
+      bestGpus = gpus
+      bestFit = fit
+    }
+    return best
+  }
+
+  #leastScore(): number {
+    return this.#kind.packing === 'best_fit' ? 0 : this.#scoreMax - scoreTolerance - noise
+  }
+
+  /** GPUs that would be left over beside it, or that it would keep from those who need them. */
+  #strandedGpus(row: number): number {
+    const { allocatable, reserved } = this.#table.resources
+    const gpus = allocatable.gpuCount[row]!
+    return gpus === 0 ? 0 : gpus - reserved.gpuCount[row]! - this.#kind.requests.gpuCount
+  }
+
+  /** What would be left of the node, added up only for comparing; the least is taken. */
+  #misfit(row: number): number {
+    const { allocatable, reserved } = this.#table.resources
+    const left =
+      allocatable.cpuMillis[row]! -
+      reserved.cpuMillis[row]! +
+      (allocatable.memoryBytes[row]! - reserved.memoryBytes[row]!) / mebibyte +
+      (allocatable.storageBytes[row]! - reserved.storageBytes[row]!) / gibibyte
+    return this.#kind.packing === 'spread' ? -left : left
+  }
+}
+
+function countAt({ counts, column }: PlaceCounts, row: number): number {
+  return counts[column.ids[row]!] ?? 0
+}

@@ -1,0 +1,55 @@
+/** The kinds decided for lately, each with what is known of every node for it. */
+import { Choice } from './choice.ts'
+import type { ReplicaKind, ScoreWeights } from './model.ts'
+import { defaultWeights, normaliseWeights } from './scores/weights.ts'
+import type { ClusterTable } from './table/cluster-table.ts'
+
+/** Ten bytes a node each, twice. */
+const choicesMax = 64
+
+export class Choices {
+  readonly #table: ClusterTable
+  /** Least recently used first. */
+  readonly #byKind = new Map<ReplicaKind, Choice>()
+  #weights: ScoreWeights = defaultWeights
+  #columnsEpoch = -1
+
+  constructor(table: ClusterTable) {
+    this.#table = table
+  }
+
+  of(kind: ReplicaKind, clusterWeights: ScoreWeights): Choice {
+    const isStale =
+      this.#columnsEpoch !== this.#table.columnsEpoch || !sameWeights(this.#weights, clusterWeights)
+    if (isStale) {
+      this.#byKind.clear()
+      this.#columnsEpoch = this.#table.columnsEpoch
+      this.#weights = clusterWeights
+    }
+    let choice = this.#byKind.get(kind)
+    if (choice === undefined) {
+      choice = new Choice(this.#table, kind, normaliseWeights(kind.weights ?? clusterWeights))
+      if (this.#byKind.size >= choicesMax) this.#byKind.delete(this.#byKind.keys().next().value!)
+    } else {
+      this.#byKind.delete(kind)
+    }
+    this.#byKind.set(kind, choice)
+    return choice
+  }
+}
+
+/** Those that go with the table. */
+export function choicesOf(table: ClusterTable): Choices {
+  return table.keep(() => new Choices(table))
+}
+
+function sameWeights(one: ScoreWeights, other: ScoreWeights): boolean {
+  return (
+    one === other ||
+    (one.locality === other.locality &&
+      one.reliability === other.reliability &&
+      one.cost === other.cost &&
+      one.utilization === other.utilization &&
+      one.networkPenalty === other.networkPenalty)
+  )
+}

@@ -1,0 +1,14 @@
+/** Taints that only discourage: each one that is not tolerated takes a fifth off. */
+import type { NodeView, ReplicaKind } from '../model.ts'
+import { tolerates } from '../tolerations.ts'
+
+const malus = 0.2
+
+/** 0 or less. */
+export function discouragement({ tolerations }: ReplicaKind, { taints }: NodeView): number {
+  let score = 0
+  for (const taint of taints) {
+    if (taint.effect === 'PreferNoSchedule' && !tolerates(tolerations, taint)) score -= malus
+  }
+  return score
+}

@@ -1,0 +1,160 @@
+/**
+ * What one kind of replica finds on every node: the reason why not, or the score, as far as they depend on the node alone
+ * and what is reserved there.
+ *
+ * It is kept from one decision to the next, and only the rows that changed since are looked at again. What depends on
+ * replicas elsewhere is not in it: see choice.ts.
+ */
+import { FactVerdicts } from './fact-verdicts.ts'
+import { roomFilters } from './filters/index.ts'
+import type { Reason } from './filters/filter.ts'
+import type { NodeView, ReplicaKind, ScoreWeights } from './model.ts'
+import { accepted, noNode } from './rejections.ts'
+import { clamp } from './scores/clamp.ts'
+import { costScore } from './scores/cost.ts'
+import { discouragement } from './scores/discouragement.ts'
+import { regionScore, zoneBonus } from './scores/locality.ts'
+import { bandwidthShortage, networkShortcomings } from './scores/network-penalty.ts'
+import { utilizationScore } from './scores/utilization.ts'
+import { deviceWeight, imageWeight } from './scores/weights.ts'
+import type { ClusterTable } from './table/cluster-table.ts'
+import {
+  networkFacet,
+  regionFacet,
+  taintsFacet,
+  zoneFacet,
+  type Facet,
+  type FacetColumn,
+} from './table/facet.ts'
+
+export class Survey {
+  readonly #table: ClusterTable
+  readonly #kind: ReplicaKind
+  readonly #weights: ScoreWeights
+  readonly #facts: FactVerdicts
+  readonly #room: readonly { readonly filter: string; readonly check: (row: number) => Reason }[]
+  readonly #region: ScoreLookup
+  readonly #zone: ScoreLookup
+  readonly #network: ScoreLookup
+  readonly #discouragement: ScoreLookup
+  /** Changes seen so far; -1: none, everything is to be looked at. */
+  #position = -1
+  #rows = 0
+  /** By row: a code of the table's rejections. */
+  verdicts = new Uint16Array(0)
+  /** By row, where accepted: the score but for affinity, not cut to 0 to 1. */
+  scores = new Float64Array(0)
+
+  /** `weights` are normalised. */
+  constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights) {
+    this.#table = table
+    this.#kind = kind
+    this.#weights = weights
+    this.#facts = new FactVerdicts(kind, table)
+    this.#room = roomFilters.flatMap(({ name, check }) => {
+      const asked = check(kind, table)
+      return asked === undefined ? [] : [{ filter: name, check: asked }]
+    })
+    const lookup = (facet: Facet, of: (node: NodeView) => number): ScoreLookup =>
+      new ScoreLookup(table.column(facet), of)
+    this.#region = lookup(regionFacet, ({ region }) => regionScore(kind.regions, region))
+    this.#zone = lookup(zoneFacet, ({ zone }) => zoneBonus(kind.zones, zone))
+    this.#network = lookup(networkFacet, (node) => networkShortcomings(kind, node))
+    this.#discouragement = lookup(taintsFacet, (node) => discouragement(kind, node))
+  }
+
+  /** Brings the verdicts and scores up to the table as it is now. */
+  refresh(): void {
+    const { journal, rowCount } = this.#table
+    if (journal.position === this.#position) return
+    this.#facts.refresh()
+    const look = (row: number): void => this.#look(row, row + 1)
+    const isNew = this.#position < 0 || rowCount > this.#rows
+    const isMuch = journal.position - this.#position > rowCount
+    if (isNew || isMuch || !journal.since(this.#position, look)) this.#lookAtAll(rowCount)
+    this.#position = journal.position
+  }
+
+  #lookAtAll(rowCount: number): void {
+    if (this.verdicts.length < rowCount) {
+      const length = 2 ** Math.ceil(Math.log2(rowCount))
+      this.verdicts = new Uint16Array(length)
+      this.scores = new Float64Array(length)
+    }
+    this.#rows = rowCount
+    this.#look(0, rowCount)
+  }
+
+  #look(first: number, last: number): void {
+    const { verdicts } = this
+    for (let row = first; row < last; row++) {
+      verdicts[row] = this.#table.nodeAt(row) === undefined ? noNode : accepted
+    }
+    this.#facts.mark(verdicts, first, last)
+    for (const { filter, check } of this.#room) {
+      for (let row = first; row < last; row++) {
+        if (verdicts[row] !== accepted) continue
+        const reason = check(row)
+        if (reason !== undefined) verdicts[row] = this.#table.codes.codeOf(filter, reason)
+      }
+    }
+    this.#score(first, last)
+  }
+
+  #score(first: number, last: number): void {
+    const { requests, image } = this.#kind
+    const { cpuMillis: cpu, memoryBytes: memory, bandwidthBps, gpuCount } = requests
+    const { locality, reliability, cost, utilization, networkPenalty } = this.#weights
+    const { allocatable, reserved } = this.#table.resources
+    const { verdicts, scores } = this
+    const withImage = this.#table.rowsWithImage(image)
+    const hasImage = withImage.size > 0
+    for (let row = first; row < last; row++) {
+      if (verdicts[row] !== accepted) continue
+      const nodeCpu = allocatable.cpuMillis[row]!
+      const nodeMemory = allocatable.memoryBytes[row]!
+      const cpuTaken = reserved.cpuMillis[row]!
+      const memoryTaken = reserved.memoryBytes[row]!
+      const wastesGpu = gpuCount === 0 && allocatable.gpuCount[row]! > 0
+      let shortage = 0
+      if (bandwidthBps > 0) {
+        const freeBps = allocatable.bandwidthBps[row]! - reserved.bandwidthBps[row]!
+        shortage = bandwidthShortage(bandwidthBps, freeBps)
+      }
+      scores[row] =
+        locality * clamp(this.#region.at(row) + this.#zone.at(row)) +
+        reliability * this.#table.reliability[row]! +
+        cost * costScore(cpu, memory, nodeCpu, nodeMemory, wastesGpu) +
+        utilization * utilizationScore(cpu, memory, nodeCpu, nodeMemory, cpuTaken, memoryTaken) -
+        networkPenalty * clamp(this.#network.at(row) + shortage) +
+        this.#discouragement.at(row) +
+        deviceWeight * this.#table.device[row]! +
+        (hasImage && withImage.has(row) ? imageWeight : 0)
+    }
+  }
+}
+
+/** A part of the score that depends on one facet: worked out once a value. */
+class ScoreLookup {
+  readonly #column: FacetColumn
+  readonly #of: (node: NodeView) => number
+  readonly #values: number[] = []
+
+  constructor(column: FacetColumn, of: (node: NodeView) => number) {
+    this.#column = column
+    this.#of = of
+  }
+
+  at(row: number): number {
+    const id = this.#column.ids[row]!
+    return this.#values[id] ?? this.#learn(id)
+  }
+
+  #learn(id: number): number {
+    for (let at = this.#values.length; at <= id; at++) {
+      const sample = this.#column.samples[at]
+      this.#values[at] = sample === undefined ? 0 : this.#of(sample)
+    }
+    return this.#values[id]!
+  }
+}
