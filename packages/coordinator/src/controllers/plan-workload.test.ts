@@ -9,7 +9,14 @@ import {
 } from '@cloudless/api'
 import { readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
 import { stopping, withStatus } from './replica-records.ts'
-import { isLost, minAvailableOf, planWorkload, type WorkloadPlan } from './plan-workload.ts'
+import {
+  isLost,
+  minAvailableOf,
+  planFromTally,
+  planWorkload,
+  type WorkloadPlan,
+} from './plan-workload.ts'
+import { tallyOf } from './workload-tally.ts'
 
 type Rollout = NonNullable<NonNullable<NonNullable<WorkloadRecord['workload']>['spec']>['rollout']>
 type RolloutInit = Partial<Omit<Rollout, '$typeName' | '$unknown'>>
@@ -479,4 +486,23 @@ test('the same records give the same plan in any order', () => {
     }),
     { numRuns: 200 },
   )
+})
+
+test('what the numbers alone tell is the plan that the replicas give', () => {
+  const seen = { nothing: 0, create: 0, undecided: 0 }
+  fc.assert(
+    fc.property(fc.nat(4), rollouts, steps, (replicas, rollout, history) => {
+      const world = new World(wanting(replicas, rollout))
+      for (const step of history) {
+        take(world, step)
+        const brief = planFromTally(world.workload, tallyOf(world.all))
+        if (brief) assert.deepEqual(brief, planWorkload(world.workload, world.all, world.nowMs))
+        seen[!brief ? 'undecided' : brief.create.length > 0 ? 'create' : 'nothing']++
+      }
+      const deleted = { ...world.workload, deletedAtMs: 1n }
+      assert.equal(planFromTally(deleted, tallyOf(world.all)), undefined)
+    }),
+    { numRuns: 400 },
+  )
+  for (const count of Object.values(seen)) assert.ok(count > 100, JSON.stringify(seen))
 })

@@ -19,6 +19,7 @@ import {
   type ReplicaRecord,
   type WorkloadRecord,
 } from '@cloudless/api'
+import type { WorkloadTally } from './workload-tally.ts'
 
 export interface WorkloadPlan {
   /** Replicas to make; `replaces` names the one each stands in for, empty when it is additional. */
@@ -41,6 +42,7 @@ export type StopReason = 'deleted' | 'scaled' | 'updated' | 'replaced'
 /** Of a spec that says nothing. */
 const graceMsDefault = 30_000n
 
+const additional = { replaces: '' }
 const nothing: WorkloadPlan = { create: [], stop: [], forget: [], finished: false, wakeAtMs: 0 }
 
 /** `replicas` are all on record of the workload, in any order. */
@@ -67,6 +69,24 @@ export function planWorkload(
     default:
       return planRolling(workload, replicas, current, outdated, nowMs)
   }
+}
+
+/**
+ * The same plan where the numbers alone tell it: nothing to do, or nothing but new replicas to make. Undefined: the
+ * replicas themselves must be looked at.
+ */
+export function planFromTally(
+  { workload, deletedAtMs }: WorkloadRecord,
+  tally: WorkloadTally,
+): WorkloadPlan | undefined {
+  const { revision, spec } = workload!
+  const { live, marked } = tally.of(revision)
+  const missing = spec!.replicas - live
+  if (deletedAtMs > 0n || marked > 0 || tally.live > live || missing < 0) return undefined
+  if (missing === 0) return nothing
+  // One that is lost wants its successor to know of it; RECREATE waits for the old ones to end.
+  if (tally.replaceable > 0 || tally.stopping > 0) return undefined
+  return { ...nothing, create: Array.from({ length: missing }, () => additional) }
 }
 
 /** The ready replicas our own actions leave at least: what the spec says, otherwise all but max_unavailable, or but one. */

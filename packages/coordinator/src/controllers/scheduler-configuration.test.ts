@@ -78,6 +78,6 @@ for (const [property, stored, change, reset, expected] of [
 ] as [string, Change, Change, boolean, Change?][]) {
   test(property, () => {
     const result = changedConfiguration(configuration(stored), configuration(change), reset)
-    assert.deepEqual(result, configuration(expected ?? { ...stored, ...change }))
+    assert.deepEqual(result, configuration(expected ?? ({ ...stored, ...change } as Change)))
   })
 }

@@ -13,11 +13,12 @@ import {
   type RecordChange,
 } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
-import { planWorkload, type WorkloadPlan } from './plan-workload.ts'
+import { planFromTally, planWorkload, type WorkloadPlan } from './plan-workload.ts'
 import { newReplica, newReplicaId, stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
 import { WorkQueue } from './work-queue.ts'
 import { stepWorkloadProgress, type WorkloadProgress } from './workload-progress.ts'
+import { WorkloadTallies } from './workload-tally.ts'
 
 export interface WorkloadControllerDeps {
   readonly state: ClusterState
@@ -32,6 +33,7 @@ export class WorkloadController {
   readonly #deps: WorkloadControllerDeps
   readonly #queue: WorkQueue
   readonly #stopListening: () => void
+  readonly #tallies = new WorkloadTallies()
   readonly #progress = new Map<string, WorkloadProgress>()
 
   constructor(deps: WorkloadControllerDeps) {
@@ -45,7 +47,10 @@ export class WorkloadController {
     })
     this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
     for (const { id } of deps.state.all('workload')) this.#queue.add(id)
-    for (const { record } of deps.state.all('replica')) this.#queue.add(record.status!.workloadId)
+    for (const { record } of deps.state.all('replica')) {
+      this.#tallies.apply({ after: record })
+      this.#queue.add(record.status!.workloadId)
+    }
   }
 
   close(): Promise<void> {
@@ -54,11 +59,12 @@ export class WorkloadController {
   }
 
   #onChanges(changes: readonly RecordChange[]): void {
-    for (const { kind, id, before, after } of changes) {
-      if (kind === 'workload') this.#queue.add(id)
-      if (kind !== 'replica') continue
-      const { status } = (after ?? before) as ReplicaRecord
-      this.#queue.add(status!.workloadId)
+    for (const change of changes) {
+      if (change.kind === 'workload') this.#queue.add(change.id)
+      if (change.kind !== 'replica') continue
+      const { before, after } = change as RecordChange<'replica'>
+      this.#tallies.apply(change as RecordChange<'replica'>)
+      this.#queue.add((after ?? before)!.status!.workloadId)
     }
   }
 
@@ -67,19 +73,23 @@ export class WorkloadController {
     let wakeAtMs = 0
     const done = await state.update(() => {
       const workload = state.held('workload', workloadId)
-      const replicas = state.replicasOfWorkload(workloadId)
-      if (!workload) return orphaned(replicas)
-      const plan = planWorkload(
-        workload.record,
-        replicas.map((held) => held.record),
-        clock.wallMs(),
-      )
+      if (!workload) return orphaned(state.replicasOfWorkload(workloadId))
+      const plan = this.#plan(workload)
       wakeAtMs = plan.wakeAtMs
-      return this.#decide(workload, replicas, plan)
+      return this.#decide(workload, plan)
     })
     done?.()
     this.#notice(workloadId)
     return wakeAtMs > 0 ? Math.max(1, wakeAtMs - clock.wallMs()) : undefined
+  }
+
+  #plan({ id, record }: Held<WorkloadRecord>): WorkloadPlan {
+    const { state, clock } = this.#deps
+    const replicas = (): ReplicaRecord[] => state.replicasOfWorkload(id).map((held) => held.record)
+    return (
+      planFromTally(record, this.#tallies.of(id)) ??
+      planWorkload(record, replicas(), clock.wallMs())
+    )
   }
 
   /** Says what has become of the workload since it was last looked at. */
@@ -90,9 +100,9 @@ export class WorkloadController {
       this.#progress.delete(workloadId)
       return
     }
-    const replicas = state.replicasOfWorkload(workloadId).map((held) => held.record)
     const known = this.#progress.get(workloadId)
-    const { progress, words } = stepWorkloadProgress(known, record, replicas)
+    const tally = this.#tallies.of(workloadId)
+    const { progress, words } = stepWorkloadProgress(known, record, tally)
     this.#progress.set(workloadId, progress)
     for (const word of words) {
       report.workloadProgressed(record, word)
@@ -101,13 +111,8 @@ export class WorkloadController {
     }
   }
 
-  #decide(
-    workload: Held<WorkloadRecord>,
-    replicas: readonly Held<ReplicaRecord>[],
-    plan: WorkloadPlan,
-  ): Decision<Done> {
-    const { clock, random, report } = this.#deps
-    const heldById = new Map(replicas.map((held) => [held.id, held]))
+  #decide(workload: Held<WorkloadRecord>, plan: WorkloadPlan): Decision<Done> {
+    const { state, clock, random, report } = this.#deps
     const { create, stop, forget, finished } = firstPart(plan)
     const preconditions: Precondition[] = [unchanged('workload', workload)]
     const writes: Write[] = []
@@ -122,13 +127,13 @@ export class WorkloadController {
     for (const { replica, reason } of stop) {
       const { id } = replica.status!
       const graceMs = workload.record.deleteGraceMs
-      preconditions.push(unchanged('replica', heldById.get(id)!))
+      preconditions.push(unchanged('replica', state.held('replica', id)!))
       writes.push(putRecord('replica', id, stopping(replica, reason, graceMs)))
       if (!replica.stopping) reports.push(() => report.replicaStopping(replica, reason))
     }
     for (const replica of forget) {
       const { id } = replica.status!
-      preconditions.push(unchanged('replica', heldById.get(id)!))
+      preconditions.push(unchanged('replica', state.held('replica', id)!))
       writes.push(deleteRecord('replica', id))
     }
     if (finished) {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ReplicaState } from '@cloudless/api'
 import { readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
 import { stepWorkloadProgress, type WorkloadProgress } from './workload-progress.ts'
+import { tallyOf } from './workload-tally.ts'
 
 const web = (replicas: number, revision = 1n) => {
   const record = workloadRecord({ spec: { replicas } })
@@ -23,7 +24,7 @@ const inState = (id: string, state: ReplicaState) =>
 function saidOf(looks: readonly (readonly [number, bigint, ...ReturnType<typeof placed>[]])[]) {
   let known: WorkloadProgress | undefined
   return looks.map(([wanted, revision, ...replicas]) => {
-    const step = stepWorkloadProgress(known, web(wanted, revision), replicas)
+    const step = stepWorkloadProgress(known, web(wanted, revision), tallyOf(replicas))
     known = step.progress
     return step.words.join(' ')
   })

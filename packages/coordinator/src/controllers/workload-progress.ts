@@ -1,5 +1,6 @@
 /** What there is to say of a workload as its replicas come, go and fail. Pure. */
-import { ReplicaState, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
+import type { WorkloadRecord } from '@cloudless/api'
+import type { WorkloadTally } from './workload-tally.ts'
 
 /** As it was when it was last looked at. */
 export interface WorkloadProgress {
@@ -21,15 +22,14 @@ export type WorkloadWord = 'scheduled' | 'ready' | 'degraded' | 'failed'
 export function stepWorkloadProgress(
   known: WorkloadProgress | undefined,
   { workload }: WorkloadRecord,
-  replicas: readonly ReplicaRecord[],
+  tally: WorkloadTally,
 ): { readonly progress: WorkloadProgress; readonly words: readonly WorkloadWord[] } {
   const { revision } = workload!
   const wanted = workload!.spec!.replicas
-  const live = replicas.filter((r) => !r.stopping && r.status!.state !== ReplicaState.LOST)
-  const current = live.filter(({ status }) => status!.revision === revision)
-  const placed = current.length >= wanted && current.every(({ status }) => status!.nodeId !== '')
-  const ready = live.filter(({ status }) => status!.ready).length >= wanted
-  const failed = current.some(({ status }) => status!.state === ReplicaState.FAILED)
+  const current = tally.of(revision)
+  const placed = current.live >= wanted && current.placed === current.live
+  const ready = tally.ready >= wanted
+  const failed = current.failed > 0
   const cameUp = ready || revision !== 1n || known?.cameUp === true
   const progress = { revision, wanted, placed, ready, failed, cameUp }
   if (known === undefined || wanted === 0) return { progress, words: [] }
