@@ -71,9 +71,12 @@ export function reliabilityOf(deps: NodeViewDeps, record: NodeRecord): number {
   })
 }
 
+/** Of all nodes of a large cluster together there may be more millicores than the contract can say. */
+const int32Max = 2 ** 31 - 1
+
 export function capacityOf(resources: Resources): ResourceCapacity {
   return create(ResourceCapacitySchema, {
-    cpuMillicores: resources.cpuMillis,
+    cpuMillicores: Math.min(resources.cpuMillis, int32Max),
     memoryBytes: BigInt(resources.memoryBytes),
     storageBytes: BigInt(resources.storageBytes),
     bandwidthBps: BigInt(resources.bandwidthBps),

@@ -1,0 +1,87 @@
+/**
+ * Fragments: the pieces of nodes' capacity that are held for replicas. They follow from the replicas and are stored nowhere;
+ * only the newest that were given back are remembered, in memory.
+ *
+ *     RESERVED ──its container runs──▶ ALLOCATED ──it is to stop, or its node is lost──▶ RELEASING ──gone──▶ RELEASED
+ */
+import { create } from '@bufbuild/protobuf'
+import {
+  FragmentSchema,
+  FragmentStatus,
+  ReplicaState,
+  type Fragment,
+  type ReplicaRecord,
+} from '@cloudless/api'
+import type { Clock } from '@cloudless/base'
+import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
+
+/** What a replica holds; undefined when no node holds anything for it. `isLost`: of its node. */
+export function fragmentOf(
+  { status, stopping }: ReplicaRecord,
+  node: { readonly name: string; readonly isLost: boolean } | undefined,
+): Fragment | undefined {
+  const { id, nodeId, nominatedNodeId, resources } = status!
+  const holder = nodeId || nominatedNodeId
+  if (holder === '' || (nodeId === '' && stopping)) return undefined
+  return create(FragmentSchema, {
+    id: status!.fragmentId || `frag-${id}`,
+    nodeId: holder,
+    nodeName: node?.name ?? status!.nodeName,
+    workloadId: status!.workloadId,
+    workloadName: status!.workloadName,
+    namespace: status!.namespace,
+    replicaId: id,
+    status: stopping || node?.isLost === true ? FragmentStatus.RELEASING : statusOf(status!.state),
+    createdAtMs: status!.scheduledAtMs || status!.createdAtMs,
+    ...(resources && { resources }),
+  })
+}
+
+/** As agents say it of theirs: what has ended but stays assigned keeps its room. */
+function statusOf(state: ReplicaState): FragmentStatus {
+  switch (state) {
+    case ReplicaState.RUNNING:
+      return FragmentStatus.ALLOCATED
+    case ReplicaState.STOPPING:
+    case ReplicaState.LOST:
+      return FragmentStatus.RELEASING
+    default:
+      return FragmentStatus.RESERVED
+  }
+}
+
+const releasedMax = 256
+
+/** The newest fragments that were given back, since this coordinator started. */
+export class ReleasedFragments {
+  readonly #clock: Clock
+  readonly #released: Fragment[] = []
+  readonly #stopListening: () => void
+
+  constructor(deps: { readonly state: ClusterState; readonly clock: Clock }) {
+    this.#clock = deps.clock
+    this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+  }
+
+  /** Oldest first. */
+  all(): readonly Fragment[] {
+    return this.#released
+  }
+
+  close(): void {
+    this.#stopListening()
+  }
+
+  #onChanges(changes: readonly RecordChange[]): void {
+    for (const change of changes) {
+      if (change.kind !== 'replica') continue
+      const { before, after } = change as RecordChange<'replica'>
+      const held = before && fragmentOf(before, undefined)
+      const holds = after && fragmentOf(after, undefined)
+      if (held === undefined || held.nodeId === holds?.nodeId) continue
+      const releasedAtMs = BigInt(Math.round(this.#clock.wallMs()))
+      this.#released.push({ ...held, status: FragmentStatus.RELEASED, releasedAtMs })
+    }
+    this.#released.splice(0, this.#released.length - releasedMax)
+  }
+}
