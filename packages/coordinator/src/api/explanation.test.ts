@@ -78,6 +78,13 @@ describe('a summary', () => {
       'runs on b, the best of 2 nodes that could take it (score 0.50)',
     ],
     [
+      'says why it is not the one with the highest score',
+      'a',
+      'a z 0.70 0; b z 0.72 0; c y 0.8 1',
+      'runs on a, the best of 3 nodes that could take it (score 0.70); ' +
+        'of those about as good it is the fullest; zone y has a replica already',
+    ],
+    [
       'says when its node would refuse it now',
       'b',
       'a z 0.75 0; b z no: draining',
@@ -105,7 +112,8 @@ describe('a summary', () => {
         verb: 'runs on',
         waiting: 'waits',
         spreadTopology: topology,
-      }
+        packing: 'binpack',
+      } as const
       assert.equal(summaryOf(replica, findNode), expected)
     })
   }

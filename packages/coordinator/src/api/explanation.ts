@@ -10,6 +10,7 @@ import { counted } from '@cloudless/base'
 import {
   describeRejections,
   type NodeView,
+  type Packing,
   type RejectionCount,
   type SpreadTopology,
   type Verdict,
@@ -26,6 +27,7 @@ export interface ExplainedReplica {
   readonly waiting: string
   /** Over what its workload's replicas are kept apart; empty: nothing. */
   readonly spreadTopology: SpreadTopology
+  readonly packing: Packing
 }
 
 type FindNode = (nodeId: string) => NodeView | undefined
@@ -78,7 +80,18 @@ export function summaryOf(replica: ExplainedReplica, findNode: FindNode): string
       ? `the only one of ${counted(verdicts.length, 'node')} that could take it`
       : `the best of ${feasible.length} nodes that could take it`
   const apart = whereReplicasAre(feasible, chosen, replica.spreadTopology, findNode)
-  return `${on}, ${rank} ${score}${apart}`
+  return `${on}, ${rank} ${score}${whyNotHigher(feasible, chosen, replica.packing)}${apart}`
+}
+
+/** The best is not always the highest score: among those about as good it is packing that chooses. */
+function whyNotHigher(feasible: readonly Feasible[], chosen: Feasible, packing: Packing): string {
+  const isHigher = feasible.some(
+    (other) =>
+      other.replicasInPlace <= chosen.replicasInPlace && other.score > chosen.score + sameScore,
+  )
+  if (!isHigher) return ''
+  if (packing === 'best_fit') return '; of all that could, it is the fullest'
+  return `; of those about as good it is the ${packing === 'spread' ? 'emptiest' : 'fullest'}`
 }
 
 /** The same reason of several nodes once, most common first. */

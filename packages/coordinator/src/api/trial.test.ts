@@ -1,0 +1,102 @@
+/** What people are told of where replicas would go, held to its exact words and numbers in trial.golden.txt. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import type { NodeVerdict, ScheduleDecision } from '@cloudless/api'
+import { defaultWeights, noResources, type ReplicaKind } from '@cloudless/scheduler'
+import { nodeView, pendingOf, replicaKind, tableOf } from '../testing/scheduler-views.ts'
+import { tryOut } from './trial.ts'
+
+const explained = { weights: defaultWeights, explain: true }
+const gpuOnly = { key: 'gpu', value: 'only', effect: 'NoSchedule' } as const
+
+const home = () =>
+  tableOf(
+    nodeView('kitchen', { images: new Set(['docker.io/library/web:1']) }),
+    nodeView('attic', { reliability: 0.5, onBattery: true, batteryPercent: 40 }),
+    nodeView('cellar', { taints: [gpuOnly] }),
+    nodeView('shed', { phase: 'cordoned' }),
+  )
+
+const scenarios: readonly (readonly [string, number, Partial<ReplicaKind>])[] = [
+  ['three replicas see those before them, and are kept apart', 3, {}],
+  ['nothing fits', 1, { requests: { ...noResources, memoryBytes: 5 * 2 ** 30 } }],
+  [
+    'a zone may not have two more than another',
+    3,
+    {
+      spreadTopology: '',
+      topologySpread: [
+        { topologyKey: 'zone', maxSkew: 1, minDomains: 0, required: true, matchLabels: {} },
+      ],
+    },
+  ],
+  [
+    'the cellar is tolerated, and all that counts is reliability',
+    1,
+    {
+      tolerations: [{ key: 'gpu', operator: 'Exists', value: '', effect: undefined }],
+      weights: { locality: 0, reliability: 1, cost: 0, utilization: 0, networkPenalty: 0 },
+    },
+  ],
+  ['a public address is wished for, and there is none', 1, { wantsPublicAddress: true }],
+]
+
+test('explanations are those of the golden file', () => {
+  const text = scenarios
+    .map(([title, count, kind]) => {
+      const decisions = tryOut(home(), pendingOf(replicaKind(kind), count), explained)
+      return `# ${title}\n${decisions.map(read).join('')}`
+    })
+    .join('\n')
+  assert.equal(text, readFileSync(new URL('trial.golden.txt', import.meta.url), 'utf8'))
+})
+
+function read({ replicaId, summary, verdicts }: ScheduleDecision): string {
+  return `${replicaId} ${summary}\n${verdicts.map(readVerdict).join('')}`
+}
+
+function readVerdict(verdict: NodeVerdict): string {
+  const { nodeName, chosen, reason, filter, score, replicasInPlace, terms } = verdict
+  const head = `${chosen ? '*' : ' '} ${nodeName}`
+  if (reason !== '') return `  ${head}: ${reason} (${filter})\n`
+  const shown = terms
+    .filter(({ value }) => value !== 0)
+    .map(
+      ({ name, value, contribution }) =>
+        `${name} ${value.toFixed(1)} ${contribution < 0 ? '' : '+'}${contribution.toFixed(4)}`,
+    )
+  return `  ${head}: ${score.toFixed(4)}, ${replicasInPlace} in its place = ${shown.join(', ')}\n`
+}
+
+test('a trial leaves the table as it was', () => {
+  const table = home()
+  const before = tryOut(table, pendingOf(replicaKind(), 3), explained)
+  assert.equal(table.replica('web-0'), undefined)
+  assert.equal(table.reservedOn('node-kitchen').cpuMillis, 0)
+  assert.deepEqual(tryOut(table, pendingOf(replicaKind(), 3), explained), before)
+})
+
+test('without explaining, decisions have their terms and their sentence alone', () => {
+  const [decision] = tryOut(home(), pendingOf(replicaKind(), 1), { ...explained, explain: false })
+  assert.deepEqual(decision!.verdicts, [])
+  assert.match(decision!.summary, /^would go to kitchen, the best of 2 nodes/)
+  assert.deepEqual(decision!.scoreTerms, {
+    locality: 0.7,
+    reliability: 1,
+    cost: 1,
+    utilization: 0.475,
+    network_penalty: 0,
+    preference: 0,
+  })
+})
+
+test('an answer has so many verdicts that it fits into a message, and a decision for every replica', () => {
+  const nodes = Array.from({ length: 3_000 }, (_, n) => nodeView(`n${n}`))
+  const decisions = tryOut(tableOf(...nodes), pendingOf(replicaKind(), 100), explained)
+  assert.equal(decisions.length, 100)
+  const counts = decisions.map(({ verdicts }) => verdicts.length)
+  assert.deepEqual(counts, [3_000, ...Array<number>(99).fill(0)])
+  assert.match(decisions[65]!.summary, /the best of 3000 nodes/)
+  assert.match(decisions[66]!.summary, /^would go to n\d+ \(score 0\.\d\d\)$/)
+})
