@@ -27,6 +27,13 @@ interface NamedCheck extends PlaceCheck {
   readonly filter: string
 }
 
+export type SchedulePhase = 'filter' | 'score'
+
+/** Does a piece of the work, for whoever times it. */
+export type Around = <Result>(phase: SchedulePhase, work: () => Result) => Result
+
+const doOnly: Around = (_, work) => work()
+
 /** One kind's view of the table, ready for decisions as long as it is refreshed before each. */
 export class Choice {
   readonly #table: ClusterTable
@@ -54,10 +61,35 @@ export class Choice {
   }
 
   /** The row of the node to take; -1 when none will do. What was thought of each row can be asked until the next call. */
-  choose({ excludedNodeIds }: PendingReplica): number {
+  choose(replica: PendingReplica, around: Around = doOnly): number {
+    around('filter', () => this.judge(replica))
+    return around('score', () => this.#pick())
+  }
+
+  /** Only works out what is thought of each row. */
+  judge({ excludedNodeIds }: PendingReplica): void {
     this.#refresh()
     this.#judge(excludedNodeIds)
-    return this.#pick()
+  }
+
+  /** What is thought of one row, without looking at the others. */
+  judgeRow(row: number, { excludedNodeIds }: PendingReplica): number {
+    this.#refresh()
+    const { codes } = this.#table
+    const surveyed = this.#survey.verdicts[row]!
+    if (surveyed !== accepted) return surveyed
+    if (excludedNodeIds.includes(this.#table.nodeAt(row)!.id)) return this.#excludedCode()
+    for (const { filter, reject } of this.#checks) {
+      const reason = reject(row)
+      if (reason !== undefined) return codes.codeOf(filter, reason)
+    }
+    return accepted
+  }
+
+  /** Whether what the node is and has room for speaks for it, whatever runs elsewhere. */
+  couldTake(row: number): boolean {
+    this.#survey.refresh()
+    return this.#survey.verdicts[row] === accepted
   }
 
   /** A code of the table's rejections. */
@@ -152,11 +184,12 @@ export class Choice {
     for (const nodeId of nodeIds) {
       const row = this.#table.rowOf(nodeId)
       if (row === undefined || this.#verdicts[row] !== accepted) continue
-      this.#verdicts[row] = this.#table.codes.codeOf(
-        excludedRejection.filter,
-        excludedRejection.reason,
-      )
+      this.#verdicts[row] = this.#excludedCode()
     }
+  }
+
+  #excludedCode(): number {
+    return this.#table.codes.codeOf(excludedRejection.filter, excludedRejection.reason)
   }
 
   #applyPlaceChecks(): void {

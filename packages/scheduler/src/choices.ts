@@ -18,7 +18,8 @@ export class Choices {
     this.#table = table
   }
 
-  of(kind: ReplicaKind, clusterWeights: ScoreWeights): Choice {
+  /** With the weights of the last decision when none are given. */
+  of(kind: ReplicaKind, clusterWeights: ScoreWeights = this.#weights): Choice {
     const isStale =
       this.#columnsEpoch !== this.#table.columnsEpoch || !sameWeights(this.#weights, clusterWeights)
     if (isStale) {

@@ -60,13 +60,18 @@ export function admit(
   const attempt = new Attempt(table)
   try {
     attempt.take(replica.id)
-    const choice = choicesOf(table).of(replica.kind, defaultWeights)
-    choice.choose(replica)
-    const code = choice.verdictAt(row)
+    const choice = choicesOf(table).of(replica.kind)
+    const code = choice.judgeRow(row, replica)
     return code === accepted ? undefined : table.codes.rejectionOf(code).reason
   } finally {
     attempt.undo()
   }
+}
+
+/** Whether what a node is, and what is free on it, allow the kind, whatever runs elsewhere: is it worth another try? */
+export function couldTake(table: ClusterTable, kind: ReplicaKind, nodeId: string): boolean {
+  const row = table.rowOf(nodeId)
+  return row !== undefined && choicesOf(table).of(kind).couldTake(row)
 }
 
 function orderedRows(table: ClusterTable, choice: Choice, chosen: number): number[] {

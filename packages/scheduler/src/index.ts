@@ -1,6 +1,7 @@
 export type * from './model.ts'
 export { noResources } from './model.ts'
-export { admit, explain } from './explain.ts'
+export type { Around, SchedulePhase } from './choice.ts'
+export { admit, couldTake, explain } from './explain.ts'
 export { describeRejections } from './rejections.ts'
 export { schedule, type ScheduleOptions } from './schedule.ts'
 export { defaultWeights } from './scores/weights.ts'

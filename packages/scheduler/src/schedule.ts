@@ -9,13 +9,14 @@
  *   3. An unplaced replica's rejections count every node exactly once.
  */
 import { choicesOf, type Choices } from './choices.ts'
-import type { Choice } from './choice.ts'
+import type { Around, Choice } from './choice.ts'
 import type {
   PendingReplica,
   PlacedReplica,
   Placement,
   RejectionCount,
   ScoreWeights,
+  Unplaceable,
 } from './model.ts'
 import { countRejections, noNode } from './rejections.ts'
 import { defaultWeights } from './scores/weights.ts'
@@ -24,22 +25,55 @@ import type { ClusterTable } from './table/cluster-table.ts'
 export interface ScheduleOptions {
   /** `defaultWeights` when not given; a kind's own weigh more. */
   readonly weights?: ScoreWeights
+  /** Does each piece of the work, for whoever times it; called many times in one batch. Only does it when not given. */
+  readonly around?: Around
 }
 
 /** One placement per pending replica, in the order they were decided. */
 export function schedule(
   table: ClusterTable,
   pending: readonly PendingReplica[],
-  { weights = defaultWeights }: ScheduleOptions = {},
+  options: ScheduleOptions = {},
 ): Placement[] {
   table.tidy()
   const attempt = new Attempt(table)
   const choices = choicesOf(table)
+  let refused: Refused | undefined
   try {
-    return inOrderOfPlacement(pending).map((replica) => place(attempt, choices, replica, weights))
+    return inOrderOfPlacement(pending).map((replica) => {
+      if (refused !== undefined && isRefusedAgain(refused, replica, table)) {
+        return { ...refused.placement, replicaId: replica.id }
+      }
+      const placement = place(attempt, choices, replica, options)
+      refused =
+        placement.kind === 'placed'
+          ? undefined
+          : { replica, placement, position: table.journal.position }
+      return placement
+    })
   } finally {
     attempt.undo()
   }
+}
+
+/** The newest refusal: the next of the same kind need not be looked at when nothing has changed. */
+interface Refused {
+  readonly replica: PendingReplica
+  readonly placement: Unplaceable
+  readonly position: number
+}
+
+function isRefusedAgain(
+  { replica, position }: Refused,
+  next: PendingReplica,
+  table: ClusterTable,
+): boolean {
+  return (
+    next.kind === replica.kind &&
+    table.journal.position === position &&
+    table.replica(next.id) === undefined &&
+    next.excludedNodeIds.join() === replica.excludedNodeIds.join()
+  )
 }
 
 /** Of a batch: the higher priority first, then the larger. */
@@ -57,13 +91,13 @@ function place(
   attempt: Attempt,
   choices: Choices,
   replica: PendingReplica,
-  weights: ScoreWeights,
+  { weights = defaultWeights, around }: ScheduleOptions,
 ): Placement {
   const { table } = attempt
   const { id, kind } = replica
   const before = attempt.take(id)
   const choice = choices.of(kind, weights)
-  const row = choice.choose(replica)
+  const row = choice.choose(replica, around)
   if (row < 0) {
     const { nodeCount } = table
     const placement: Placement = {
