@@ -30,6 +30,7 @@ export {
   type ErrorDetails,
 } from './errors.ts'
 export { problemWithLabel, problemWithSubdomain } from './names.ts'
+export { isPublicAddress } from './public-address.ts'
 export { between, pick, randomId, seededRandom, systemRandom, type Random } from './random.ts'
 export { KeyedSerialQueue, Semaphore } from './serial-queue.ts'
 export { nearestName, suggestion } from './suggest.ts'

@@ -86,12 +86,6 @@ export class Choice {
     return accepted
   }
 
-  /** Whether what the node is and has room for speaks for it, whatever runs elsewhere. */
-  couldTake(row: number): boolean {
-    this.#survey.refresh()
-    return this.#survey.verdicts[row] === accepted
-  }
-
   /** A code of the table's rejections. */
   verdictAt(row: number): number {
     return this.#verdicts[row]!

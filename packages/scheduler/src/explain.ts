@@ -9,6 +9,7 @@ import type {
   TermName,
   Verdict,
 } from './model.ts'
+import { factFilters, roomFilters } from './filters/index.ts'
 import { accepted } from './rejections.ts'
 import { Attempt, type ScheduleOptions } from './schedule.ts'
 import { costScore } from './scores/cost.ts'
@@ -71,7 +72,12 @@ export function admit(
 /** Whether what a node is, and what is free on it, allow the kind, whatever runs elsewhere: is it worth another try? */
 export function couldTake(table: ClusterTable, kind: ReplicaKind, nodeId: string): boolean {
   const row = table.rowOf(nodeId)
-  return row !== undefined && choicesOf(table).of(kind).couldTake(row)
+  if (row === undefined) return false
+  const node = table.nodeAt(row)!
+  for (const { checks } of factFilters) {
+    if (checks(kind).some(({ reject }) => reject(node) !== undefined)) return false
+  }
+  return roomFilters.every(({ check }) => check(kind, table)?.(row) === undefined)
 }
 
 function orderedRows(table: ClusterTable, choice: Choice, chosen: number): number[] {

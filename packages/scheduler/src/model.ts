@@ -225,6 +225,8 @@ export interface Unplaceable {
   readonly nodeCount: number
   /** Most common first; the numbers sum to `nodeCount`. */
   readonly rejections: readonly RejectionCount[]
+  /** Names of the filters that refused a node, in order of the alphabet: what could help depends on them. */
+  readonly filters: readonly string[]
 }
 
 /** What the scheduler thinks of one node for one replica. */

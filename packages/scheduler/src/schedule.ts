@@ -14,7 +14,6 @@ import type {
   PendingReplica,
   PlacedReplica,
   Placement,
-  RejectionCount,
   ScoreWeights,
   Unplaceable,
 } from './model.ts'
@@ -104,7 +103,7 @@ function place(
       kind: 'unplaceable',
       replicaId: id,
       nodeCount,
-      rejections: rejectionsOf(table, choice),
+      ...refusalOf(table, choice),
     }
     if (before !== undefined) attempt.put(before)
     return placement
@@ -115,18 +114,23 @@ function place(
   return placement
 }
 
-function rejectionsOf(table: ClusterTable, choice: Choice): readonly RejectionCount[] {
+function refusalOf(
+  table: ClusterTable,
+  choice: Choice,
+): Pick<Unplaceable, 'rejections' | 'filters'> {
   const counts = new Map<number, number>()
   for (let row = 0; row < table.rowCount; row++) {
     const code = choice.verdictAt(row)
     if (code !== noNode) counts.set(code, (counts.get(code) ?? 0) + 1)
   }
   const byReason = new Map<string, number>()
+  const filters = new Set<string>()
   for (const [code, count] of counts) {
-    const { reason } = table.codes.rejectionOf(code)
+    const { filter, reason } = table.codes.rejectionOf(code)
     byReason.set(reason, (byReason.get(reason) ?? 0) + count)
+    filters.add(filter)
   }
-  return countRejections(byReason)
+  return { rejections: countRejections(byReason), filters: [...filters].sort() }
 }
 
 /** Changes to a table that are taken back. */

@@ -102,35 +102,35 @@ export class Survey {
   }
 
   #score(first: number, last: number): void {
+    const { cpuMillis, memoryBytes, bandwidthBps } = this.#table.resources.reserved
+    const { verdicts, scores } = this
+    for (let row = first; row < last; row++) {
+      if (verdicts[row] !== accepted) continue
+      scores[row] = this.scoreBeside(row, cpuMillis[row]!, memoryBytes[row]!, bandwidthBps[row]!)
+    }
+  }
+
+  /** The score the row would have with this much reserved on it, whether or not it may be had. */
+  scoreBeside(row: number, cpuTaken: number, memoryTaken: number, bandwidthTaken: number): number {
     const { requests, image } = this.#kind
     const { cpuMillis: cpu, memoryBytes: memory, bandwidthBps, gpuCount } = requests
     const { locality, reliability, cost, utilization, networkPenalty } = this.#weights
-    const { allocatable, reserved } = this.#table.resources
-    const { verdicts, scores } = this
-    const withImage = this.#table.rowsWithImage(image)
-    const hasImage = withImage.size > 0
-    for (let row = first; row < last; row++) {
-      if (verdicts[row] !== accepted) continue
-      const nodeCpu = allocatable.cpuMillis[row]!
-      const nodeMemory = allocatable.memoryBytes[row]!
-      const cpuTaken = reserved.cpuMillis[row]!
-      const memoryTaken = reserved.memoryBytes[row]!
-      const wastesGpu = gpuCount === 0 && allocatable.gpuCount[row]! > 0
-      let shortage = 0
-      if (bandwidthBps > 0) {
-        const freeBps = allocatable.bandwidthBps[row]! - reserved.bandwidthBps[row]!
-        shortage = bandwidthShortage(bandwidthBps, freeBps)
-      }
-      scores[row] =
-        locality * clamp(this.#region.at(row) + this.#zone.at(row)) +
-        reliability * this.#table.reliability[row]! +
-        cost * costScore(cpu, memory, nodeCpu, nodeMemory, wastesGpu) +
-        utilization * utilizationScore(cpu, memory, nodeCpu, nodeMemory, cpuTaken, memoryTaken) -
-        networkPenalty * clamp(this.#network.at(row) + shortage) +
-        this.#discouragement.at(row) +
-        deviceWeight * this.#table.device[row]! +
-        (hasImage && withImage.has(row) ? imageWeight : 0)
-    }
+    const { allocatable } = this.#table.resources
+    const nodeCpu = allocatable.cpuMillis[row]!
+    const nodeMemory = allocatable.memoryBytes[row]!
+    const wastesGpu = gpuCount === 0 && allocatable.gpuCount[row]! > 0
+    const freeBps = bandwidthBps > 0 ? allocatable.bandwidthBps[row]! - bandwidthTaken : 0
+    const shortage = bandwidthShortage(bandwidthBps, freeBps)
+    return (
+      locality * clamp(this.#region.at(row) + this.#zone.at(row)) +
+      reliability * this.#table.reliability[row]! +
+      cost * costScore(cpu, memory, nodeCpu, nodeMemory, wastesGpu) +
+      utilization * utilizationScore(cpu, memory, nodeCpu, nodeMemory, cpuTaken, memoryTaken) -
+      networkPenalty * clamp(this.#network.at(row) + shortage) +
+      this.#discouragement.at(row) +
+      deviceWeight * this.#table.device[row]! +
+      (this.#table.rowsWithImage(image).has(row) ? imageWeight : 0)
+    )
   }
 }
 

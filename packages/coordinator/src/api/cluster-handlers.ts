@@ -13,7 +13,7 @@ import type { MetadataStore } from '@cloudless/metadata'
 import { enumName } from '../state/enum-names.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
-import { resourcesOf, sumOf } from '../controllers/scheduler-view.ts'
+import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 import { capacityOf } from './node-view.ts'
 import { statusOf } from './workload-view.ts'
 

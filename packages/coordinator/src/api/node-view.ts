@@ -15,7 +15,7 @@ import type { Resources } from '@cloudless/scheduler'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { reliabilityScore } from '../membership/reliability.ts'
-import { resourcesOf, sumOf } from '../controllers/scheduler-view.ts'
+import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 
 export interface NodeViewDeps {
   readonly state: ClusterState

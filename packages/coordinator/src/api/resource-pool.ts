@@ -15,7 +15,8 @@ import {
   type ResourcePool,
   type ResourceUsage,
 } from '@cloudless/api'
-import { noResources, type Resources } from '@cloudless/scheduler'
+import type { Resources } from '@cloudless/scheduler'
+import { sumOf } from '../controllers/replica-kinds.ts'
 import { enumName } from '../state/enum-names.ts'
 import { capacityOf } from './node-view.ts'
 
@@ -67,10 +68,10 @@ function shareOf(name: string, nodes: readonly PooledNode[], overcommit: Overcom
     name,
     nodes: nodes.length,
     nodesReady: ready.length,
-    capacity: capacityOf(sum(nodes.map((node) => node.capacity))),
-    allocatable: capacityOf(sum(nodes.map((node) => node.allocatable))),
-    reserved: capacityOf(sum(nodes.map((node) => node.reserved))),
-    free: capacityOf(sum(free)),
+    capacity: capacityOf(sumOf(nodes.map((node) => node.capacity))),
+    allocatable: capacityOf(sumOf(nodes.map((node) => node.allocatable))),
+    reserved: capacityOf(sumOf(nodes.map((node) => node.reserved))),
+    free: capacityOf(sumOf(free)),
     used: usageOf(nodes),
     fragments: fragmentCounts(nodes),
     fragmentation: fragmentationOf(free),
@@ -100,7 +101,7 @@ export function fragmentationOf(free: readonly Resources[]): number {
   const wasted = free.filter(
     (node) => node.cpuMillis < usefulCpuMillis || node.memoryBytes < usefulMemoryBytes,
   )
-  const [total, lost] = [sum(free), sum(wasted)]
+  const [total, lost] = [sumOf(free), sumOf(wasted)]
   const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
   const cpu = share(lost.cpuMillis, total.cpuMillis)
   const memory = share(lost.memoryBytes, total.memoryBytes)
@@ -129,16 +130,4 @@ function fragmentCounts(nodes: readonly PooledNode[]): Record<string, number> {
     }
   }
   return counts
-}
-
-function sum(all: readonly Resources[]): Resources {
-  const total = { ...noResources } as { -readonly [Name in keyof Resources]: number }
-  for (const one of all) {
-    total.cpuMillis += one.cpuMillis
-    total.memoryBytes += one.memoryBytes
-    total.storageBytes += one.storageBytes
-    total.bandwidthBps += one.bandwidthBps
-    total.gpuCount += one.gpuCount
-  }
-  return total
 }

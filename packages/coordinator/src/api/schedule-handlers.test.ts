@@ -2,33 +2,17 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { RescheduleRequestSchema, ScheduleRequestSchema } from '@cloudless/api'
-import { seededRandom, systemClock } from '@cloudless/base'
-import { defaultWeights } from '@cloudless/scheduler'
-import { PlacementController } from '../controllers/placement-controller.ts'
-import { SchedulerView } from '../controllers/scheduler-view.ts'
-import { LiveNodes } from '../membership/live-nodes.ts'
-import { livenessDefaults } from '../membership/liveness.ts'
-import { cleanUp, openCluster, recordingReporter } from '../testing/cluster.ts'
+import { openCluster, recordingReporter } from '../testing/cluster.ts'
 import { nodeRecord, readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
+import { openScheduling as openScheduler } from '../testing/scheduling.ts'
 import { scheduleHandlers } from './schedule-handlers.ts'
 
 async function openScheduling(t: TestContext) {
   const cluster = await openCluster(t)
   const { state } = cluster
-  const liveNodes = new LiveNodes(
-    { clock: systemClock, onChange: () => undefined },
-    livenessDefaults,
-  )
-  cleanUp(t, () => liveNodes.close())
-  const view = new SchedulerView({ state, liveNodes, reliability: () => 1 })
   const { report } = recordingReporter()
-  const weights = defaultWeights
-  const placement = new PlacementController(
-    { state, view, clock: systemClock, random: seededRandom(1), report },
-    { weights },
-  )
-  cleanUp(t, () => placement.close())
-  const deps = { state, clock: systemClock, view, placement, weights, admit: () => undefined }
+  const { view, controller } = openScheduler(t, state, report)
+  const deps = { state, view, placement: controller, admit: () => undefined }
   await cluster.put('node', { 'node-a': nodeRecord('node-a') })
   return { ...cluster, handlers: scheduleHandlers(deps) }
 }

@@ -3,7 +3,7 @@ import { clone, create } from '@bufbuild/protobuf'
 import {
   defaultWorkload,
   errorOfProblems,
-  PendingReasonSchema,
+  publicAddressAnnotation,
   RescheduleResponseSchema,
   ScheduleDecisionSchema,
   ScheduleResponseSchema,
@@ -16,45 +16,53 @@ import {
   type ScheduleRequest,
   type Workload,
 } from '@cloudless/api'
-import { CloudlessError, type Clock } from '@cloudless/base'
-import { schedule, type Placement, type ScoreWeights } from '@cloudless/scheduler'
-import { pendingReplicaOf, type SchedulerView } from '../controllers/scheduler-view.ts'
-import { newReplica } from '../controllers/replica-records.ts'
+import { CloudlessError } from '@cloudless/base'
 import type { PlacementController } from '../controllers/placement-controller.ts'
+import { newReplica } from '../controllers/replica-records.ts'
+import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import { putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { requireWorkload, workloadIdOf } from './find.ts'
+import { tryOut } from './trial.ts'
 
 export interface ScheduleHandlersDeps {
   readonly state: ClusterState
-  readonly clock: Clock
   readonly view: SchedulerView
   readonly placement: PlacementController
-  readonly weights: ScoreWeights
   readonly admit: (workload: Workload) => void
 }
+
+/** Of one trial: what is decided in a moment, and fits into one answer. */
+const trialReplicasMax = 10_000
 
 export function scheduleHandlers(deps: ScheduleHandlersDeps) {
   const { state, view } = deps
 
-  function dryRun(workload: Workload): ScheduleDecision[] {
+  function dryRun(workload: Workload, explain: boolean): ScheduleDecision[] {
     const complete = defaultWorkload(clone(WorkloadSchema, workload))
     const problems = validateWorkload(complete)
     if (problems.length > 0) throw errorOfProblems('the workload is not valid', problems)
     deps.admit(complete)
+    const { replicas } = complete.spec!
+    if (replicas > trialReplicasMax) {
+      throw new CloudlessError(
+        'resource_exhausted',
+        `a trial has at most ${trialReplicasMax} replicas, not ${replicas}: try fewer`,
+      )
+    }
     const id = workloadIdOf(complete.namespace, complete.name)
     const owner = create(WorkloadRecordSchema, { workload: { ...complete, id } })
-    const pending = Array.from({ length: complete.spec!.replicas }, (_, n) => {
-      const replica = newReplica(owner, {
-        id: `${complete.name}-${n}`,
-        replaces: '',
-        nowMs: deps.clock.wallMs(),
-      })
-      return pendingReplicaOf(replica, [])
-    })
-    return schedule(view.nodes(), pending, { weights: deps.weights }).map((placement) =>
-      decisionOf(placement, (nodeId) => state.get('node', nodeId)?.node?.name ?? ''),
-    )
+    const kind = {
+      ...view.kindOf(newReplica(owner, { id: complete.name, replaces: '', nowMs: 0 })),
+      // Not what a workload of that name on record says.
+      wantsPublicAddress: complete.annotations[publicAddressAnnotation] === 'true',
+    }
+    const pending = Array.from({ length: replicas }, (_, n) => ({
+      id: `${complete.name}-${n}`,
+      kind,
+      excludedNodeIds: [],
+    }))
+    return tryOut(view.table, pending, { weights: view.configuration().weights, explain })
   }
 
   async function markForReplacement(
@@ -81,7 +89,7 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
       const { workload } = request
       if (!workload) throw new CloudlessError('invalid_argument', 'workload: must be set')
       if (request.dryRun) {
-        return create(ScheduleResponseSchema, { decisions: dryRun(workload) })
+        return create(ScheduleResponseSchema, { decisions: dryRun(workload, request.explain) })
       }
       const { id } = requireWorkload(state, workload.id || workload.name, workload.namespace)
       deps.placement.retryAll()
@@ -120,30 +128,5 @@ function recordedDecision(record: ReplicaRecord): ScheduleDecision {
     fragmentId: status.fragmentId,
     score: status.score,
     pendingReasons: status.pendingReasons,
-  })
-}
-
-function decisionOf(placement: Placement, nameOf: (nodeId: string) => string): ScheduleDecision {
-  if (placement.kind === 'unplaceable') {
-    return create(ScheduleDecisionSchema, {
-      replicaId: placement.replicaId,
-      pendingReasons: placement.rejections.map((one) => create(PendingReasonSchema, one)),
-    })
-  }
-  const { locality, reliability, cost, utilization, networkPenalty, preference } = placement.terms
-  return create(ScheduleDecisionSchema, {
-    replicaId: placement.replicaId,
-    nodeId: placement.nodeId,
-    nodeName: nameOf(placement.nodeId),
-    fragmentId: `frag-${placement.replicaId}`,
-    score: placement.score,
-    scoreTerms: {
-      locality,
-      reliability,
-      cost,
-      utilization,
-      network_penalty: networkPenalty,
-      preference,
-    },
   })
 }

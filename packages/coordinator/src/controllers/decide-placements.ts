@@ -12,13 +12,8 @@ import {
 } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
-import {
-  describeRejections,
-  schedule,
-  type Placement,
-  type SchedulePhase,
-  type ScoreWeights,
-} from '@cloudless/scheduler'
+import { describeRejections, schedule, type SchedulePhase } from '@cloudless/scheduler'
+import type { Placed, Unplaceable } from '@cloudless/scheduler'
 import {
   putRecord,
   unchanged,
@@ -26,18 +21,17 @@ import {
   type Decision,
   type Held,
 } from '../state/cluster-state.ts'
-import { keyOf } from '../state/records.ts'
 import { pendingAdvice } from './pending-advice.ts'
 import { withStatus } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
-import { pendingReplicaOf, type SchedulerView } from './scheduler-view.ts'
+import type { SchedulerView } from './scheduler-view.ts'
+import type { Refused } from './waiting-replicas.ts'
 
 export interface PlacementDeps {
   readonly state: ClusterState
   readonly view: SchedulerView
   readonly clock: Clock
   readonly report: Reporter
-  readonly weights: ScoreWeights
 }
 
 type Say = () => void
@@ -50,7 +44,7 @@ interface Draft {
 
 export interface PlacementOutcome {
   readonly placed: number
-  readonly unplaceable: number
+  readonly refused: readonly Refused[]
   readonly say: Say
 }
 
@@ -60,17 +54,17 @@ export function decidePlacements(
   ids: readonly string[],
   spentMs: Record<SchedulePhase, number>,
 ): Decision<PlacementOutcome> {
-  const { state, view, clock, weights } = deps
+  const { state, view, clock } = deps
   const heldById = new Map<string, Held<ReplicaRecord>>()
   for (const id of ids) {
     const held = state.held('replica', id)
     if (held && needsPlace(held.record)) heldById.set(id, held)
   }
   const pending = [...heldById.values()].map(({ record }) =>
-    pendingReplicaOf(record, excludedNodeIds(state, record)),
+    view.pendingOf(record, excludedNodeIds(state, record)),
   )
-  const placements = schedule(view.nodes(), pending, {
-    weights,
+  const placements = schedule(view.table, pending, {
+    weights: view.configuration().weights,
     around: (phase, work) => {
       const startMs = clock.monotonicMs()
       const result = work()
@@ -80,6 +74,7 @@ export function decidePlacements(
   })
   const draft: Draft = { preconditions: [], writes: [], say: [] }
   const nodeIds = new Set<string>()
+  const refused: Refused[] = []
   for (const placement of placements) {
     const held = heldById.get(placement.replicaId)!
     if (placement.kind === 'placed') {
@@ -87,24 +82,22 @@ export function decidePlacements(
       place(deps, held, placement, draft)
     } else {
       leave(deps, held, placement, draft)
+      refused.push({ id: held.id, kind: view.kindOf(held.record), filters: placement.filters })
     }
   }
+  // A node that has become less since the scheduler looked would be given more than it has.
   for (const nodeId of nodeIds) {
-    draft.preconditions.push({ kind: 'exists', key: keyOf('node', nodeId) })
+    draft.preconditions.push(unchanged('node', state.held('node', nodeId)!))
   }
-  const placed = placements.filter((placement) => placement.kind === 'placed').length
-  const result = {
-    placed,
-    unplaceable: placements.length - placed,
-    say: () => draft.say.forEach((say) => say()),
-  }
+  const placed = placements.length - refused.length
+  const result = { placed, refused, say: () => draft.say.forEach((say) => say()) }
   return { preconditions: draft.preconditions, writes: draft.writes, result }
 }
 
 function place(
   { state, clock, report }: PlacementDeps,
   held: Held<ReplicaRecord>,
-  placement: Extract<Placement, { kind: 'placed' }>,
+  placement: Placed,
   draft: Draft,
 ): void {
   const node = state.get('node', placement.nodeId)!
@@ -118,7 +111,7 @@ function place(
 function leave(
   { state, report }: PlacementDeps,
   held: Held<ReplicaRecord>,
-  placement: Extract<Placement, { kind: 'unplaceable' }>,
+  placement: Unplaceable,
   draft: Draft,
 ): void {
   const pendingReasons = placement.rejections.map((rejection) =>
@@ -127,6 +120,8 @@ function leave(
   const why = describeRejections(placement.nodeCount, placement.rejections)
   const message = why + adviceFor(state, held.record)
   const { status } = held.record
+  // What room is being made for knows better why it waits.
+  if (status!.nominatedNodeId !== '') return
   const isKnown = status!.message === message
   if (isKnown && sameReasons(status!.pendingReasons, pendingReasons)) return
   const record = withStatus(held.record, { pendingReasons, reason: 'Unschedulable', message })
@@ -155,7 +150,7 @@ export function needsPlace(record: ReplicaRecord): boolean {
  * A replica that stands in for another does not go back to the node that one is to leave; one of a newer revision does:
  * who updates or restarts the workload has thought again. Nodes that are drained or tainted refuse it by themselves.
  */
-function excludedNodeIds(state: ClusterState, record: ReplicaRecord): string[] {
+export function excludedNodeIds(state: ClusterState, record: ReplicaRecord): string[] {
   const { replaces } = record.status!
   const predecessor = replaces === '' ? undefined : state.get('replica', replaces)
   if (!predecessor) return []
@@ -173,6 +168,7 @@ function placedOn(
     state: ReplicaState.SCHEDULED,
     nodeId: node.node!.id,
     nodeName: node.node!.name,
+    nominatedNodeId: '',
     fragmentId: `frag-${replica.status!.id}`,
     scheduledAtMs: BigInt(nowMs),
     pendingReasons: [],

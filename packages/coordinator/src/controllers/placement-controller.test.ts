@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { NodePhase, ReplicaState } from '@cloudless/api'
-import { seededRandom, systemClock } from '@cloudless/base'
-import { LiveNodes } from '../membership/live-nodes.ts'
-import { livenessDefaults } from '../membership/liveness.ts'
 import { deleteRecord } from '../state/cluster-state.ts'
-import { cleanUp, eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
+import { eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
 import {
   nodeRecord,
   readyReplica,
@@ -13,33 +10,17 @@ import {
   workloadRecord,
   type ReplicaFacts,
 } from '../testing/records.ts'
-import { PlacementController } from './placement-controller.ts'
-import { SchedulerView } from './scheduler-view.ts'
-
-const weights = {
-  locality: 0.3,
-  reliability: 0.25,
-  cost: 0.15,
-  utilization: 0.2,
-  networkPenalty: 0.1,
-}
+import { openScheduling } from '../testing/scheduling.ts'
 
 async function openPlacement(t: TestContext) {
   const cluster = await openCluster(t)
   const { state } = cluster
   const { report, said } = recordingReporter()
-  const liveNodes = new LiveNodes(
-    { clock: systemClock, onChange: () => undefined },
-    livenessDefaults,
-  )
-  cleanUp(t, () => liveNodes.close())
-  const view = new SchedulerView({ state, liveNodes, reliability: () => 1 })
-  const deps = { state, view, clock: systemClock, random: seededRandom(1), report }
-  const controller = new PlacementController(deps, { weights })
-  cleanUp(t, () => controller.close())
+  const { controller, view } = openScheduling(t, state, report)
   return {
     ...cluster,
     controller,
+    view,
     said,
     nodeOf: (id: string) => state.get('replica', id)?.status!.nodeId,
     errors: () => said.filter(({ what }) => what === 'error'),

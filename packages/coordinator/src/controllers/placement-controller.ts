@@ -1,18 +1,20 @@
 /**
- * Gives waiting replicas their places: all that wait, as one batch, against the newest picture of the cluster.
+ * Gives waiting replicas their places, many as one batch, against the newest picture of the cluster.
  *
  * One batch at a time, and only here are replicas given to nodes, so what was free when the scheduler looked is free
- * when the placement is committed; the preconditions catch a replica or node that changed meanwhile, and the batch is
- * then decided again. What could not be placed waits for a change that can help: a node, or room on one.
+ * when the placement is committed: the preconditions catch a replica or node that changed meanwhile, and the batch is
+ * then decided again. What nothing could take waits until a change can help it.
  */
 import type { ReplicaRecord } from '@cloudless/api'
-import { backoffDelayMs, type Clock, type Random } from '@cloudless/base'
-import type { ScoreWeights } from '@cloudless/scheduler'
-import type { ClusterState, Held, RecordChange } from '../state/cluster-state.ts'
+import { backoffDelayMs, every, type Clock, type Random } from '@cloudless/base'
+import type { ReplicaKind } from '@cloudless/scheduler'
+import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { decidePlacements, needsPlace } from './decide-placements.ts'
+import { PlacementQueue } from './placement-queue.ts'
 import type { Reporter } from './reporter.ts'
-import type { SchedulerView } from './scheduler-view.ts'
+import type { SchedulerView, ViewChange } from './scheduler-view.ts'
+import { WaitingReplicas, type Refused } from './waiting-replicas.ts'
 
 export interface PlacementControllerDeps {
   readonly state: ClusterState
@@ -20,47 +22,50 @@ export interface PlacementControllerDeps {
   readonly clock: Clock
   readonly random: Random
   readonly report: Reporter
+  /** Called with what nothing could take, after each batch. */
+  readonly onRefused?: (refused: readonly Refused[]) => void
 }
 
-export interface PlacementOptions {
-  readonly weights: ScoreWeights
-}
-
-/** Replicas decided in one transaction: each needs two preconditions, its own and its node's. */
-const batchMax = recordsPerTransactionMax / 2
+/** Replicas decided in one transaction: each may need two preconditions, its own and its node's. */
+const batchMax = Math.floor(recordsPerTransactionMax / 2)
 const retryBackoff = { delayMsMin: 100, delayMsMax: 10_000 }
+/** Everything that waits is tried again after this, whatever has been noticed. */
+const sweepMs = 60_000
 
 export class PlacementController {
   readonly #deps: PlacementControllerDeps
-  readonly #options: PlacementOptions
-  readonly #stopListening: () => void
-  /** Ids of replicas without a place. */
-  readonly #waiting = new Set<string>()
-  /** Those of them that something may have changed for since they were last tried. */
-  readonly #due = new Set<string>()
+  readonly #stops: (() => void)[]
+  readonly #due = new PlacementQueue()
+  readonly #waiting = new WaitingReplicas()
+  /** Kinds that are woken later. */
+  readonly #delayed = new Map<ReplicaKind, () => void>()
+  #underWay = 0
   #running: Promise<void> | undefined
   #cancelRetry: (() => void) | undefined
   #failures = 0
   #closed = false
 
-  constructor(deps: PlacementControllerDeps, options: PlacementOptions) {
+  constructor(deps: PlacementControllerDeps) {
     this.#deps = deps
-    this.#options = options
-    this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+    this.#stops = [
+      deps.state.listen((changes) => this.#onChanges(changes)),
+      deps.view.listen((change) => this.#onView(change)),
+      every(deps.clock, sweepMs, () => this.retryAll()),
+    ]
     for (const { id, record } of deps.state.all('replica')) {
-      if (needsPlace(record)) this.#wait(id)
+      if (needsPlace(record)) this.#add(id, record)
     }
     this.#start()
   }
 
   /** Replicas without a place. */
   get queueDepth(): number {
-    return this.#waiting.size
+    return this.#due.size + this.#waiting.size + this.#underWay
   }
 
   /** Everything that waits is tried again. */
   retryAll(): void {
-    for (const id of this.#waiting) this.#due.add(id)
+    for (const id of [...this.#waiting.ids()]) this.#retry(id)
     this.#start()
   }
 
@@ -71,35 +76,57 @@ export class PlacementController {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#stopListening()
+    for (const stop of this.#stops) stop()
+    for (const cancel of this.#delayed.values()) cancel()
     this.#cancelRetry?.()
     await this.#running
   }
 
-  #wait(id: string): void {
-    this.#waiting.add(id)
-    this.#due.add(id)
+  #add(id: string, { spec, status }: ReplicaRecord): void {
+    this.#due.add({ id, priority: spec!.priority, createdAtMs: Number(status!.createdAtMs) })
+  }
+
+  /** From those that wait to those that are due. */
+  #retry(id: string): void {
+    this.#waiting.remove(id)
+    const record = this.#deps.state.get('replica', id)
+    if (record && needsPlace(record)) this.#add(id, record)
   }
 
   #onChanges(changes: readonly RecordChange[]): void {
-    this.#deps.view.invalidate(changes)
-    let helps = false
     for (const change of changes) {
-      if (change.kind === 'node') helps ||= change.after !== undefined
       if (change.kind !== 'replica') continue
-      const { before, after } = change as RecordChange<'replica'>
+      const { id, before, after } = change as RecordChange<'replica'>
       if (after && needsPlace(after)) {
         // A changed reason is our own doing: it is no cause to try again.
-        if (!before || !needsPlace(before)) this.#wait(change.id)
+        if (!before || !needsPlace(before)) this.#add(id, after)
         continue
       }
-      this.#waiting.delete(change.id)
-      this.#due.delete(change.id)
-      // Room came free; affinities may be satisfied by what was placed.
-      helps ||= after === undefined || before?.status!.nodeId !== after.status!.nodeId
+      this.#waiting.remove(id)
+      this.#due.remove(id)
     }
-    if (helps && this.#waiting.size > 0) for (const id of this.#waiting) this.#due.add(id)
     this.#start()
+  }
+
+  #onView(change: ViewChange): void {
+    if (this.#waiting.size === 0) return
+    for (const kind of this.#waiting.helpedBy(change, this.#deps.view.table)) this.#wake(kind)
+    this.#start()
+  }
+
+  #wake(kind: ReplicaKind): void {
+    const { clock } = this.#deps
+    const woken = this.#waiting.wake(kind, clock.monotonicMs())
+    if (typeof woken !== 'number') {
+      for (const id of woken) this.#retry(id)
+    } else if (!this.#delayed.has(kind)) {
+      const onTime = (): void => {
+        this.#delayed.delete(kind)
+        this.#wake(kind)
+        this.#start()
+      }
+      this.#delayed.set(kind, clock.after(woken, onTime))
+    }
   }
 
   #start(): void {
@@ -121,51 +148,53 @@ export class PlacementController {
       const delayMs = backoffDelayMs(this.#deps.random, this.#failures++, retryBackoff)
       this.#cancelRetry = this.#deps.clock.after(delayMs, () => {
         this.#cancelRetry = undefined
-        this.retryAll()
+        this.#start()
       })
     }
   }
 
   async #placeBatch(): Promise<void> {
     const { state, clock, report } = this.#deps
-    const { weights } = this.#options
     const ids = this.#takeBatch()
     const spentMs = { filter: 0, score: 0 }
     const startMs = clock.monotonicMs()
+    this.#underWay = ids.length
     try {
-      const outcome = await state.update(() =>
-        decidePlacements({ ...this.#deps, weights }, ids, spentMs),
-      )
+      const outcome = await state.update(() => decidePlacements(this.#deps, ids, spentMs))
       const bindMs = clock.monotonicMs() - startMs - spentMs.filter - spentMs.score
-      outcome?.say()
-      if (!outcome || outcome.placed + outcome.unplaceable === 0) return
+      if (!outcome) return
+      outcome.say()
+      this.#waiting.add(outcome.refused.filter(this.#stillWaits), clock.monotonicMs())
+      if (outcome.refused.length > 0) this.#deps.onRefused?.(outcome.refused)
+      if (outcome.placed + outcome.refused.length === 0) return
       report.scheduled({
-        ...outcome,
+        placed: outcome.placed,
+        unplaceable: outcome.refused.length,
         filterSeconds: spentMs.filter / 1_000,
         scoreSeconds: spentMs.score / 1_000,
         bindSeconds: bindMs / 1_000,
       })
     } catch (reason) {
-      for (const id of ids) this.#due.add(id)
+      for (const id of ids) this.#retry(id)
       throw reason
+    } finally {
+      this.#underWay = 0
     }
   }
 
-  /** Takes from what is due: highest priority first, then the oldest. */
+  /** It may have been stopped while the batch was being committed. */
+  readonly #stillWaits = ({ id }: Refused): boolean => {
+    const record = this.#deps.state.get('replica', id)
+    return record !== undefined && needsPlace(record)
+  }
+
   #takeBatch(): string[] {
-    const due: Held<ReplicaRecord>[] = []
-    for (const id of this.#due) {
-      const held = this.#deps.state.held('replica', id)
-      if (held && needsPlace(held.record)) due.push(held)
-      else this.#due.delete(id)
+    const ids: string[] = []
+    while (ids.length < batchMax) {
+      const id = this.#due.next()
+      if (id === undefined) break
+      ids.push(id)
     }
-    due.sort(
-      (a, b) =>
-        b.record.spec!.priority - a.record.spec!.priority ||
-        Number(a.record.status!.createdAtMs - b.record.status!.createdAtMs),
-    )
-    const ids = due.slice(0, batchMax).map((held) => held.id)
-    for (const id of ids) this.#due.delete(id)
     return ids
   }
 }

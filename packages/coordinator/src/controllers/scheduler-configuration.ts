@@ -67,13 +67,13 @@ export function servedConfiguration(
 /** What is to be stored after a change. */
 export function changedConfiguration(
   stored: SchedulerConfiguration | undefined,
-  change: SchedulerConfiguration,
+  change: SchedulerConfiguration | undefined,
   reset: boolean,
 ): SchedulerConfiguration {
   const base = reset ? undefined : stored
   const result = create(SchedulerConfigurationSchema)
   for (const name of members) {
-    const value = change[name] ?? base?.[name]
+    const value = change?.[name] ?? base?.[name]
     if (value !== undefined) Object.assign(result, { [name]: value })
   }
   return result

@@ -1,81 +1,218 @@
-/** The cluster as the scheduler sees it: plain values made from records, kept until something of a node changes. */
+/**
+ * The cluster as the scheduler sees it: its table, changed as the records change.
+ *
+ * What is not on record (pressure, reliability, images, battery) comes from the live nodes: at once where it matters to a
+ * filter, within half a minute where it only moves a score.
+ */
 import {
   NodePhase,
+  PowerSource,
+  ReplicaState,
   type NodeRecord,
-  type Port,
   type ReplicaRecord,
-  type ResourceCapacity,
-  AffinityType,
-  type Affinity as AffinityMessage,
+  type Workload,
 } from '@cloudless/api'
+import { every, isPublicAddress, type Clock } from '@cloudless/base'
 import {
-  noResources,
-  type Affinity,
+  ClusterTable,
+  type Holding,
   type NodePhase as ViewPhase,
   type NodeView,
   type PendingReplica,
+  type ReplicaKind,
   type Resources,
-  type SelectorOperator,
   type TaintEffect,
 } from '@cloudless/scheduler'
+import { clusterRecordId } from '../state/cluster-record.ts'
 import { enumName } from '../state/enum-names.ts'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
+import { ReplicaKinds, resourcesOf } from './replica-kinds.ts'
+import { settingsInForce, type SchedulerSettings } from './scheduler-configuration.ts'
 
 export interface SchedulerViewDeps {
   readonly state: ClusterState
-  readonly liveNodes: LiveNodes
+  readonly liveNodes: Pick<LiveNodes, 'get' | 'imagesOf' | 'platformsOf'>
+  readonly clock: Clock
+  /** 0 to 1. */
   readonly reliability: (nodeId: string) => number
+  /** What the configuration file says. */
+  readonly settings: SchedulerSettings
 }
 
+/** What the table was told: who waits for a change looks at these. */
+export interface ViewChange {
+  /** Nodes that are new, are different or had something given back. */
+  readonly nodeIds: ReadonlySet<string>
+  /** A replica came to be or ceased to be somewhere: affinity and spread may see it differently. */
+  readonly replicasMoved: boolean
+  /** The settings, or what images are made for: anything may be different. */
+  readonly everything: boolean
+}
+
+export type ViewListener = (change: ViewChange) => void
+
+/** Each node's reliability is looked at again once in so many rounds. */
+const rounds = 30
+const roundMs = 1_000
+/** Reliability moves all the time, and the difference of a thousandth moves no replica. */
+const reliabilitySteps = 100
+
 export class SchedulerView {
+  readonly table = new ClusterTable()
   readonly #deps: SchedulerViewDeps
-  readonly #views = new Map<string, NodeView>()
+  readonly #kinds: ReplicaKinds
+  readonly #listeners = new Set<ViewListener>()
+  readonly #stops: (() => void)[]
+  #settings: SchedulerSettings
+  #round = 0
 
+  /** Reads everything, then follows the state. */
   constructor(deps: SchedulerViewDeps) {
+    const { state, clock, liveNodes } = deps
     this.#deps = deps
+    this.#kinds = new ReplicaKinds({
+      settings: () => this.#settings,
+      platformsOf: (image) => liveNodes.platformsOf(image),
+      annotationsOf: (workloadId) => state.get('workload', workloadId)?.workload?.annotations ?? {},
+    })
+    this.#settings = this.#settingsNow()
+    for (const { record } of state.all('node')) this.table.putNode(this.#viewOf(record))
+    for (const { id, record } of state.all('replica')) this.#followReplica(id, record)
+    this.#stops = [
+      state.listen((changes) => this.#onChanges(changes)),
+      every(clock, roundMs, () => this.#lookAround()),
+    ]
   }
 
-  nodes(): NodeView[] {
-    const views: NodeView[] = []
-    for (const { id, record } of this.#deps.state.all('node')) {
-      let view = this.#views.get(id)
-      if (!view) {
-        view = this.#viewOf(record)
-        this.#views.set(id, view)
-      }
-      views.push(view)
-    }
-    return views
+  close(): void {
+    for (const stop of this.#stops) stop()
   }
 
-  node(nodeId: string): NodeView | undefined {
+  /** Runs after each batch of changes that the table has been told of, until the returned function is called. */
+  listen(listener: ViewListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** In force now. */
+  configuration(): SchedulerSettings {
+    return this.#settings
+  }
+
+  kindOf(record: ReplicaRecord): ReplicaKind {
+    return this.#kinds.of(record)
+  }
+
+  /** Of the replicas a workload would have; it need not exist. */
+  kindOfWorkload(workload: Workload): ReplicaKind {
+    return this.#kinds.ofWorkload(workload)
+  }
+
+  /** `excludedNodeIds`: where it must not go, such as the node it is being moved from. */
+  pendingOf(record: ReplicaRecord, excludedNodeIds: readonly string[] = []): PendingReplica {
+    return { id: record.status!.id, kind: this.kindOf(record), excludedNodeIds }
+  }
+
+  /** What is not on record of the node has changed: its pressure, its images. */
+  lookAt(nodeId: string): void {
     const record = this.#deps.state.get('node', nodeId)
-    return record && (this.#views.get(nodeId) ?? this.#viewOf(record))
+    if (record === undefined) return
+    const before = this.table.node(nodeId)
+    this.table.putNode(this.#viewOf(record))
+    if (this.table.node(nodeId) === before) return
+    this.#tell({ nodeIds: new Set([nodeId]), replicasMoved: false, everything: false })
   }
 
-  /** Forgets what was made of the nodes these changes concern. */
-  invalidate(changes: readonly RecordChange[]): void {
-    for (const { kind, id, before, after } of changes) {
-      if (kind === 'node') this.#views.delete(id)
-      if (kind !== 'replica') continue
-      for (const record of [before, after] as (ReplicaRecord | undefined)[]) {
-        if (record?.status!.nodeId) this.#views.delete(record.status!.nodeId)
-      }
+  /** Images turn out to be made for other platforms than was known. */
+  platformsChanged(): void {
+    this.#kinds.forget()
+    this.#tell({ nodeIds: new Set(), replicasMoved: false, everything: true })
+  }
+
+  #onChanges(changes: readonly RecordChange[]): void {
+    const nodeIds = new Set<string>()
+    let replicasMoved = false
+    let everything = false
+    for (const change of changes) {
+      if (change.kind === 'cluster') everything = this.#followSettings() || everything
+      if (change.kind === 'node') this.#followNode(change as RecordChange<'node'>, nodeIds)
+      if (change.kind !== 'replica') continue
+      const { id, after } = change as RecordChange<'replica'>
+      replicasMoved = this.#followReplica(id, after, nodeIds) || replicasMoved
+    }
+    if (nodeIds.size > 0 || replicasMoved || everything) {
+      this.#tell({ nodeIds, replicasMoved, everything })
     }
   }
 
-  /** Pressure, reliability: what is not on record. */
-  invalidateNode(nodeId: string): void {
-    this.#views.delete(nodeId)
+  #tell(change: ViewChange): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #followNode({ id, after }: RecordChange<'node'>, nodeIds: Set<string>): void {
+    if (after === undefined) {
+      this.table.removeNode(id)
+      return
+    }
+    const before = this.table.node(id)
+    this.table.putNode(this.#viewOf(after))
+    if (this.table.node(id) !== before) nodeIds.add(id)
+  }
+
+  /** Whether it moved; adds the node that got something back. */
+  #followReplica(
+    id: string,
+    record: ReplicaRecord | undefined,
+    nodeIds: Set<string> = new Set(),
+  ): boolean {
+    const before = this.table.replica(id)
+    const held = record && holdingOf(record)
+    if (record === undefined || held === undefined) {
+      if (before === undefined) return false
+      this.table.removeReplica(id)
+      nodeIds.add(before.nodeId)
+      return true
+    }
+    const kind = this.kindOf(record)
+    const { nodeId, holding } = held
+    const isSame = before?.nodeId === nodeId && before.holding === holding && before.kind === kind
+    if (isSame) return false
+    this.table.putReplica({ id, nodeId, kind, holding })
+    if (before !== undefined) nodeIds.add(before.nodeId)
+    return before?.nodeId !== nodeId || before.holding !== holding
+  }
+
+  #followSettings(): boolean {
+    const before = this.#settings
+    this.#settings = this.#settingsNow()
+    if (JSON.stringify(before) === JSON.stringify(this.#settings)) return false
+    this.#kinds.forget()
+    for (const { record } of this.#deps.state.all('node')) this.table.putNode(this.#viewOf(record))
+    return true
+  }
+
+  #settingsNow(): SchedulerSettings {
+    const { state, settings } = this.#deps
+    return settingsInForce(settings, state.get('cluster', clusterRecordId)?.scheduler)
+  }
+
+  /** A part of the nodes each time, so that thousands do not hold up a heartbeat. */
+  #lookAround(): void {
+    const round = this.#round++ % rounds
+    let at = 0
+    for (const { record } of this.#deps.state.all('node')) {
+      if (at++ % rounds === round) this.table.putNode(this.#viewOf(record))
+    }
   }
 
   #viewOf(record: NodeRecord): NodeView {
+    const { liveNodes, reliability } = this.#deps
     const node = record.node!
-    const replicas = this.#deps.state.replicasOnNode(node.id).map((held) => held.record)
-    const conditions = this.#deps.liveNodes.get(node.id)?.conditions ?? []
+    const conditions = liveNodes.get(node.id)?.conditions ?? []
     const isTrue = (type: string): boolean =>
       conditions.some((c) => c.type === type && c.status === 'True')
+    const { capabilities, capacity } = node
     return {
       id: node.id,
       name: node.name,
@@ -88,105 +225,45 @@ export class SchedulerView {
         value,
         effect: effect as TaintEffect,
       })),
-      allocatable: resourcesOf(node.allocatable),
-      reserved: sumOf(replicas.map((r) => resourcesOf(r.status!.resources))),
-      gpuModels: node.capacity?.gpuModels ?? [],
-      iopsClass: node.capacity?.iopsClass ?? 'unknown',
-      architecture: node.capabilities?.architecture ?? '',
-      os: node.capabilities?.os ?? '',
-      reliability: this.#deps.reliability(node.id),
+      allocatable: this.#promisable(resourcesOf(node.allocatable)),
+      gpuModels: capacity?.gpuModels ?? [],
+      iopsClass: capacity?.iopsClass ?? 'unknown',
+      architecture: capabilities?.architecture ?? '',
+      os: capabilities?.os ?? '',
+      reliability: Math.round(reliability(node.id) * reliabilitySteps) / reliabilitySteps,
       memoryPressure: isTrue('MemoryPressure'),
       diskPressure: isTrue('DiskPressure'),
       networkUnavailable: isTrue('NetworkUnavailable'),
-      hostPorts: new Set(replicas.flatMap((r) => hostPortsOf(r.status!.ports))),
-      replicas: replicas
-        .filter((r) => !r.stopping)
-        .map((r) => ({
-          id: r.status!.id,
-          workloadId: r.status!.workloadId,
-          labels: r.labels,
-        })),
+      networkFeatures: capabilities?.networkFeatures ?? [],
+      hasPublicAddress: node.addresses.some(isPublicAddress),
+      onBattery: capabilities?.powerSource === PowerSource.BATTERY,
+      batteryPercent: capabilities?.batteryPercent ?? -1,
+      isMetered: capabilities?.meteredLink ?? false,
+      images: liveNodes.imagesOf(node.id),
+    }
+  }
+
+  /** Never more than there is, unless an operator has said so. */
+  #promisable(has: Resources): Resources {
+    const { cpuOvercommit, memoryOvercommit } = this.#settings
+    return {
+      ...has,
+      cpuMillis: Math.floor(has.cpuMillis * cpuOvercommit),
+      memoryBytes: Math.floor(has.memoryBytes * memoryOvercommit),
     }
   }
 }
 
-export function resourcesOf(capacity: ResourceCapacity | undefined): Resources {
-  if (!capacity) return noResources
-  return {
-    cpuMillis: capacity.cpuMillicores,
-    memoryBytes: Number(capacity.memoryBytes),
-    storageBytes: Number(capacity.storageBytes),
-    bandwidthBps: Number(capacity.bandwidthBps),
-    gpuCount: capacity.gpuCount,
-  }
-}
-
-export function sumOf(all: readonly Resources[]): Resources {
-  const sum = { ...noResources } as { -readonly [K in keyof Resources]: number }
-  for (const one of all) {
-    for (const key of Object.keys(sum) as (keyof Resources)[]) sum[key] += one[key]
-  }
-  return sum
-}
-
-/** `excludedNodeIds`: where it must not go, such as the node it is being moved from. */
-export function pendingReplicaOf(
+/** What the replica takes, and where; undefined when it takes nothing yet. */
+function holdingOf(
   record: ReplicaRecord,
-  excludedNodeIds: readonly string[],
-): PendingReplica {
-  const status = record.status!
-  const spec = record.spec!
-  const placement = spec.placement
-  const requests = spec.resources?.requests
-  return {
-    id: status.id,
-    workloadId: status.workloadId,
-    namespace: status.namespace,
-    labels: record.labels,
-    requests: resourcesOf(requests),
-    gpuModels: requests?.gpuModels ?? [],
-    iopsClass: requests?.iopsClass ?? '',
-    hostPorts: hostPortsOf(spec.ports),
-    priority: spec.priority,
-    regions: placement?.regions ?? [],
-    zones: placement?.zones ?? [],
-    nodeSelector: placement?.nodeSelector ?? {},
-    nodeRequirements: (placement?.nodeRequirements ?? []).map(({ key, operator, values }) => ({
-      key,
-      operator: operator as SelectorOperator,
-      values,
-    })),
-    affinity: (placement?.affinity ?? []).map(affinityOf),
-    antiAffinity: (placement?.antiAffinity ?? []).map(affinityOf),
-    tolerations: (placement?.tolerations ?? []).map(({ key, operator, value, effect }) => ({
-      key,
-      operator: operator === 'Exists' ? 'Exists' : 'Equal',
-      value,
-      effect: effect === '' ? undefined : (effect as TaintEffect),
-    })),
-    spreadTopology: spreadTopologyOf(placement?.spreadTopology ?? ''),
-    excludedNodeIds,
+): { readonly nodeId: string; readonly holding: Holding } | undefined {
+  const { nodeId, nominatedNodeId, state } = record.status!
+  if (nodeId !== '') {
+    // What is lost keeps its room until its node says what became of it, and is nobody's neighbour any more.
+    const isLeaving = record.stopping || state === ReplicaState.LOST
+    return { nodeId, holding: isLeaving ? 'leaving' : 'holding' }
   }
-}
-
-/** Over zones unless the spec says otherwise: all replicas packed onto one node would all go with it. */
-function spreadTopologyOf(wish: string): PendingReplica['spreadTopology'] {
-  if (wish === 'none') return ''
-  return wish === '' ? 'zone' : (wish as PendingReplica['spreadTopology'])
-}
-
-function affinityOf(affinity: AffinityMessage): Affinity {
-  return {
-    subject: affinity.type === AffinityType.WORKLOAD ? 'workload' : 'node',
-    matchLabels: affinity.matchLabels,
-    topologyKey: affinity.topologyKey || 'node',
-    required: affinity.required,
-    weight: affinity.weight || 1,
-  }
-}
-
-function hostPortsOf(ports: readonly Port[]): string[] {
-  return ports
-    .filter((port) => port.hostPort > 0)
-    .map((port) => `${port.hostPort}/${port.protocol || 'TCP'}`)
+  if (nominatedNodeId === '' || record.stopping) return undefined
+  return { nodeId: nominatedNodeId, holding: 'nominated' }
 }

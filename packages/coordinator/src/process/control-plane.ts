@@ -30,24 +30,31 @@ export function startControlPlane(
   const { heartbeatIntervalMs } = options.liveness
 
   const onChange = (nodeId: string): void => {
-    view.invalidateNode(nodeId)
+    view.lookAt(nodeId)
     nodeController.look(nodeId)
   }
-  const liveNodes = new LiveNodes({ clock, onChange }, options.liveness)
+  const liveNodes = new LiveNodes(
+    { clock, onChange, onPlatforms: () => view.platformsChanged() },
+    options.liveness,
+  )
   opened.defer(() => liveNodes.close())
   awaitMembers(state, liveNodes)
   const nodeView = { state, liveNodes, clock, heartbeatIntervalMs }
   const view = new SchedulerView({
     state,
     liveNodes,
+    clock,
+    settings: options.scheduler,
     reliability: (nodeId) => reliabilityOf(nodeView, state.get('node', nodeId)!),
   })
+
+  opened.defer(() => view.close())
 
   const nodeController = new NodeController({ state, clock, random, liveNodes, report })
   opened.defer(() => nodeController.close())
   const workloadController = new WorkloadController({ state, clock, random, report })
   opened.defer(() => workloadController.close())
-  const placement = new PlacementController({ state, view, clock, random, report }, options)
+  const placement = new PlacementController({ state, view, clock, random, report })
   opened.defer(() => placement.close())
 
   const observations = new ObservationWriter({

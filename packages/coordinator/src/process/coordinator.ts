@@ -5,6 +5,7 @@
  */
 import { formatAddress, type Clock } from '@cloudless/base'
 import { createProfiler } from '@cloudless/observability'
+import { ReleasedFragments } from '../api/fragments.ts'
 import { locateContainer } from '../api/locate-container.ts'
 import { isGone } from '../membership/is-gone.ts'
 import { nodesGivenUp } from '../membership/nodes-given-up.ts'
@@ -74,13 +75,18 @@ async function openDoors(
   }
   opened.defer(state.listen(hangUp))
   const idempotency = new Idempotency({ store, clock })
+  const released = new ReleasedFragments({ state, clock })
+  opened.defer(() => released.close())
   opened.defer(sweepNowAndThen({ clock, state, idempotency, report }))
   const queueDepth = (): number => placement.queueDepth
   metrics.beforeExpose(() => refreshGauges({ metrics, state, nodeView, queueDepth }))
 
   const closeConnectionsOf = (nodeId: string): void => server.closeConnectionsOf(nodeId)
   const services = [
-    ...coordinatorRpcs({ ...foundation, ...control, idempotency, closeConnectionsOf }, options),
+    ...coordinatorRpcs(
+      { ...foundation, ...control, idempotency, released, closeConnectionsOf },
+      options,
+    ),
     createAgentForwarding({
       locate: (target) => locateContainer(state, target),
       clientFor: (nodeId, signal) => gateway.clientFor(nodeId, signal),
@@ -125,6 +131,7 @@ function coordinatorRpcs(
   deps: Foundation &
     ControlPlane & {
       readonly idempotency: Idempotency
+      readonly released: ReleasedFragments
       readonly closeConnectionsOf: (nodeId: string) => void
     },
   options: CoordinatorOptions,

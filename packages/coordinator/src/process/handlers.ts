@@ -2,8 +2,13 @@
 import type { Workload } from '@cloudless/api'
 import { clusterHandlers } from '../api/cluster-handlers.ts'
 import { eventHandlers } from '../api/event-handlers.ts'
+import { explainHandlers } from '../api/explain-handlers.ts'
+import type { ReleasedFragments } from '../api/fragments.ts'
 import { nodeHandlers } from '../api/node-handlers.ts'
+import { poolHandlers } from '../api/pool-handlers.ts'
 import { scheduleHandlers } from '../api/schedule-handlers.ts'
+import { schedulerConfigurationHandlers } from '../api/scheduler-configuration-handlers.ts'
+import { simulateHandlers } from '../api/simulate-handlers.ts'
 import { tokenHandlers } from '../api/token-handlers.ts'
 import { workloadHandlers } from '../api/workload-handlers.ts'
 import { admitWorkload } from './admission.ts'
@@ -14,6 +19,7 @@ import type { CoordinatorOptions } from './options.ts'
 export interface HandlersDeps extends Foundation, ControlPlane {
   /** Cuts every connection of a node. */
   readonly closeConnectionsOf: (nodeId: string) => void
+  readonly released: ReleasedFragments
 }
 
 export type Handlers = ReturnType<typeof createHandlers>
@@ -23,7 +29,7 @@ const evictionGraceMs = 100
 
 export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) {
   const { clock, observed, sessions, liveNodes, placement } = deps
-  const { advertised, weights } = options
+  const { advertised } = options
   const admit = (workload: Workload): void => {
     try {
       admitWorkload(options.admission, workload)
@@ -58,7 +64,15 @@ export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) 
       addresses: advertised,
       onChanged: (token, action) => observed.tokenChanged(token, action),
     }),
-    schedule: scheduleHandlers({ ...deps, weights, admit }),
+    schedule: scheduleHandlers({ ...deps, admit }),
+    explain: explainHandlers(deps),
+    simulate: simulateHandlers(deps),
+    pool: poolHandlers({ ...deps, released: () => deps.released.all() }),
+    scheduler: schedulerConfigurationHandlers({
+      ...deps,
+      file: options.scheduler,
+      onChanged: (configuration) => observed.schedulerConfigured(configuration),
+    }),
     cluster: clusterHandlers({
       ...deps,
       startedAtMs: clock.wallMs(),

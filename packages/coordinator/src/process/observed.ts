@@ -1,10 +1,13 @@
 /** What the outside learns of this coordinator: its log, its figures and the cluster's events. */
-import type {
-  HeartbeatRequest,
-  JoinToken,
-  NodeRecord,
-  Workload,
-  WorkloadRecord,
+import { toJson } from '@bufbuild/protobuf'
+import {
+  SchedulerConfigurationSchema,
+  type HeartbeatRequest,
+  type JoinToken,
+  type NodeRecord,
+  type SchedulerConfiguration,
+  type Workload,
+  type WorkloadRecord,
 } from '@cloudless/api'
 import { type Clock, counted, messageOf, type Random } from '@cloudless/base'
 import type { MetadataStore } from '@cloudless/metadata'
@@ -49,6 +52,7 @@ export interface Observed {
   nodeRemoved(node: NodeRecord): void
   workloadChanged(workload: WorkloadRecord, action: WorkloadAction, before?: WorkloadRecord): void
   tokenChanged(token: JoinToken, action: 'create' | 'revoke'): void
+  schedulerConfigured(configuration: SchedulerConfiguration): void
   policyViolated(workload: Workload, reason: unknown): void
   /** Writes the events that wait. */
   close(): Promise<void>
@@ -189,6 +193,27 @@ export async function createObserved(
           action === 'create'
             ? `good for ${counted(token.maxUses, 'use')}`
             : `after ${counted(token.uses, 'use')}`,
+      })
+    },
+
+    schedulerConfigured(configuration) {
+      const { changed } = configuration
+      events.append({
+        type: 'scheduling.configured',
+        resourceType: 'cluster',
+        resourceId: 'scheduler',
+        description:
+          changed.length === 0
+            ? "the scheduler's configuration is the file's again"
+            : `the scheduler's configuration differs from the file's in ${changed.join(', ')}`,
+        metadata: Object.fromEntries(
+          Object.entries(toJson(SchedulerConfigurationSchema, configuration) as object)
+            .filter(([name]) => changed.includes(name))
+            .map(([name, value]) => [
+              name,
+              typeof value === 'string' ? value : JSON.stringify(value),
+            ]),
+        ),
       })
     },
 

@@ -42,6 +42,7 @@ export interface ServicesDeps {
 
 export function coordinatorServices(deps: ServicesDeps): ServedService[] {
   const { nodes, workloads, tokens, schedule, cluster, events } = deps.handlers
+  const { explain, simulate, pool, scheduler } = deps.handlers
   const methods = CoordinatorService.method
 
   /** Runs a create under its idempotency key; its answer is stored in the create's own transaction. */
@@ -109,6 +110,15 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
 
       schedule: schedule.schedule,
       reschedule: schedule.reschedule,
+      explainWorkload: explain.explainWorkload,
+      simulateNodes: simulate.simulateNodes,
+      getResourcePool: pool.getResourcePool,
+      listFragments: pool.listFragments,
+      getSchedulerConfiguration: scheduler.getSchedulerConfiguration,
+      updateSchedulerConfiguration: (request, context) =>
+        once(methods.updateSchedulerConfiguration, request, context, (claim) =>
+          scheduler.updateSchedulerConfiguration(request, claim),
+        ),
 
       createJoinToken: async (request, context) => {
         const answer = await once(methods.createJoinToken, request, context, (claim) =>

@@ -10,14 +10,14 @@ export interface ClusterRecordDeps {
   readonly random: Random
 }
 
-const recordId = 'cluster'
+export const clusterRecordId = 'cluster'
 
 /** Made at the first start. `failed_precondition` when the cluster has another trust domain. */
 export async function ensureClusterRecord(
   { state, clock, random }: ClusterRecordDeps,
   trustDomain: string,
 ): Promise<ClusterRecord> {
-  const existing = state.get('cluster', recordId)
+  const existing = state.get('cluster', clusterRecordId)
   if (existing) {
     if (existing.trustDomain === trustDomain) return existing
     throw new CloudlessError(
@@ -32,8 +32,8 @@ export async function ensureClusterRecord(
     createdAtMs: BigInt(clock.wallMs()),
   })
   await state.write({
-    preconditions: [absent('cluster', recordId)],
-    writes: [putRecord('cluster', recordId, record)],
+    preconditions: [absent('cluster', clusterRecordId)],
+    writes: [putRecord('cluster', clusterRecordId, record)],
   })
-  return state.get('cluster', recordId)!
+  return state.get('cluster', clusterRecordId)!
 }

@@ -7,7 +7,8 @@
  *
  * Invariants
  *   1. Changes are applied in the store's order, whole transactions at a time; listeners run after each batch.
- *   2. Records are never changed in place: a listener may keep what it was given.
+ *   2. Records are never changed in place: a listener may keep what it was given. What this process itself wrote is
+ *      taken over as it was written, as long as its bytes are those that the store delivers.
  */
 import { CloudlessError, Semaphore, type Clock } from '@cloudless/base'
 import type {
@@ -19,15 +20,17 @@ import type {
   Write,
 } from '@cloudless/metadata'
 import {
-  decodeRecord,
-  encodeRecord,
   keyOf,
   parseKey,
+  RecordDecoder,
   recordKinds,
   type RecordByKind,
   type RecordKind,
 } from './records.ts'
-import { GroupedIndex } from './grouped-index.ts'
+import { RecordIndexes } from './record-indexes.ts'
+import { WrittenRecords } from './written-records.ts'
+
+export { putRecord } from './written-records.ts'
 
 export interface Held<R> {
   readonly id: string
@@ -52,6 +55,8 @@ export interface ClusterStateDeps {
 
 const writeAttemptsMax = 10
 const catchUpMsMax = 10_000
+/** Of the store, read at once at the start. */
+const pageEntries = 5_000
 
 export class ClusterState {
   readonly #store: MetadataStore
@@ -59,9 +64,9 @@ export class ClusterState {
   readonly #tables = new Map<RecordKind, Map<string, Held<RecordByKind[RecordKind]>>>()
   readonly #listeners = new Set<ChangeListener>()
   readonly #waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>()
-  readonly #replicasByWorkload = new GroupedIndex()
-  readonly #replicasByNode = new GroupedIndex()
-  readonly #nodeIdByName = new Map<string, string>()
+  readonly #indexes = new RecordIndexes()
+  readonly #written = new WrittenRecords()
+  readonly #decoder = new RecordDecoder()
   readonly #refused = new Semaphore(1)
   #revision = 0
   #failure: CloudlessError | undefined
@@ -78,11 +83,7 @@ export class ClusterState {
     options: { readonly signal: AbortSignal; readonly onFailure: (error: CloudlessError) => void },
   ): Promise<ClusterState> {
     const state = new ClusterState(deps)
-    const { entries, revision } = await deps.store.list('')
-    for (const entry of entries) {
-      state.#apply({ kind: 'put', entry })
-    }
-    state.#revision = revision
+    await state.#readAll()
     void state.#follow(options.signal).catch((reason: unknown) => {
       state.#failure = CloudlessError.from(reason, 'following the metadata store')
       options.onFailure(state.#failure)
@@ -111,20 +112,20 @@ export class ClusterState {
   }
 
   replicasOfWorkload(workloadId: string): Held<RecordByKind['replica']>[] {
-    return this.#resolve(this.#replicasByWorkload.of(workloadId))
+    return this.#resolve(this.#indexes.replicasOfWorkload(workloadId))
   }
 
   replicasOnNode(nodeId: string): Held<RecordByKind['replica']>[] {
-    return this.#resolve(this.#replicasByNode.of(nodeId))
+    return this.#resolve(this.#indexes.replicasOnNode(nodeId))
   }
 
   replicaCountOnNode(nodeId: string): number {
-    return this.#replicasByNode.of(nodeId).size
+    return this.#indexes.replicasOnNode(nodeId).size
   }
 
   /** By id, or by name: members have unique names. */
   findNode(idOrName: string): Held<RecordByKind['node']> | undefined {
-    return this.held('node', idOrName) ?? this.held('node', this.#nodeIdByName.get(idOrName) ?? '')
+    return this.held('node', idOrName) ?? this.held('node', this.#indexes.nodeIdOf(idOrName) ?? '')
   }
 
   /** Runs after every batch of changes, until the returned function is called. */
@@ -135,9 +136,14 @@ export class ClusterState {
 
   /** Commits, then waits until this picture shows it. A refused transaction leaves everything as it was. */
   async write(transaction: Transaction): Promise<TransactionResult> {
-    const result = await this.#store.transact(transaction)
-    await this.caughtUp(result.revision)
-    return result
+    this.#written.expect(transaction)
+    try {
+      const result = await this.#store.transact(transaction)
+      await this.caughtUp(result.revision)
+      return result
+    } finally {
+      this.#written.forget(transaction)
+    }
   }
 
   /**
@@ -195,6 +201,17 @@ export class ClusterState {
     })
   }
 
+  /** Page by page; what changes between two pages is seen again by following from the first, and changes nothing. */
+  async #readAll(): Promise<void> {
+    for (let afterKey = ''; ;) {
+      const page = await this.#store.list('', { limit: pageEntries, afterKey })
+      if (afterKey === '') this.#revision = page.revision
+      for (const entry of page.entries) this.#apply({ kind: 'put', entry })
+      if (!page.more) return
+      afterKey = page.entries.at(-1)!.key
+    }
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
     const batches = this.#store.watch('', { fromRevision: this.#revision, signal })
     for await (const batch of batches) {
@@ -219,41 +236,21 @@ export class ClusterState {
     if (parsed === undefined) return undefined
     const { kind, id } = parsed
     const table = this.#table(kind)
-    const before = table.get(id)?.record
+    const held = table.get(id)
+    const before = held?.record
+    const changedAt = change.kind === 'put' ? change.entry.modRevision : change.modRevision
+    if (held && held.modRevision >= changedAt) return undefined
     if (change.kind === 'delete') {
       table.delete(id)
-      this.#reindex(kind, id, before, undefined)
+      this.#indexes.move(kind, id, before, undefined)
       return before && { kind, id, before }
     }
-    const after = decodeRecord(kind, key, change.entry.value)
-    table.set(id, { id, record: after, modRevision: change.entry.modRevision })
-    this.#reindex(kind, id, before, after)
+    const { value, modRevision } = change.entry
+    const written = this.#written.find(key, value)
+    const after = written?.record ?? this.#decoder.decode(kind, key, value)
+    table.set(id, { id: written?.id ?? id, record: after, modRevision })
+    this.#indexes.move(kind, id, before, after)
     return before ? { kind, id, before, after } : { kind, id, after }
-  }
-
-  #reindex(
-    kind: RecordKind,
-    id: string,
-    before: RecordByKind[RecordKind] | undefined,
-    after: RecordByKind[RecordKind] | undefined,
-  ): void {
-    if (kind === 'replica') {
-      const [old, now] = [before, after] as (RecordByKind['replica'] | undefined)[]
-      this.#replicasByWorkload.move(id, old?.status?.workloadId, now?.status?.workloadId)
-      this.#replicasByNode.move(
-        id,
-        old?.status?.nodeId || undefined,
-        now?.status?.nodeId || undefined,
-      )
-    }
-    if (kind === 'node') {
-      const [old, now] = [before, after] as (RecordByKind['node'] | undefined)[]
-      const oldName = old?.node?.name
-      if (oldName !== undefined && this.#nodeIdByName.get(oldName) === id) {
-        this.#nodeIdByName.delete(oldName)
-      }
-      if (now?.node) this.#nodeIdByName.set(now.node.name, id)
-    }
   }
 
   #resolve(ids: ReadonlySet<string>): Held<RecordByKind['replica']>[] {
@@ -275,14 +272,6 @@ export interface Decision<T> {
   readonly preconditions: readonly Precondition[]
   readonly writes: readonly Write[]
   readonly result: T
-}
-
-export function putRecord<K extends RecordKind>(
-  kind: K,
-  id: string,
-  record: RecordByKind[K],
-): Write {
-  return { kind: 'put', key: keyOf(kind, id), value: encodeRecord(kind, record) }
 }
 
 export function deleteRecord(kind: RecordKind, id: string): Write {

@@ -2,7 +2,7 @@
  * How records become bytes in the metadata store, and under which keys.
  *
  * A value is one byte of schema version and the record's protobuf form. Fields are only added to the messages, so a
- * version changes only when the meaning of an old field does; readers then migrate by version in `decodeRecord`.
+ * version changes only when the meaning of an old field does; readers then migrate by version in `RecordDecoder`.
  */
 import { CloudlessError } from '@cloudless/base'
 import {
@@ -20,6 +20,7 @@ import {
   type WorkloadRecord,
 } from '@cloudless/api'
 import { fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import { encodeReplica, ReplicaDecoder } from './replica-coding.ts'
 
 const schemaVersion = 1
 
@@ -78,6 +79,7 @@ export function parseKey(key: string): { kind: RecordKind; id: string } | undefi
 }
 
 export function encodeRecord<K extends RecordKind>(kind: K, record: RecordByKind[K]): Uint8Array {
+  if (kind === 'replica') return encodeReplica(schemaVersion, record as ReplicaRecord)
   const body = toBinary(schemaByKind[kind] as DescMessage, record)
   const value = new Uint8Array(body.length + 1)
   value[0] = schemaVersion
@@ -85,27 +87,31 @@ export function encodeRecord<K extends RecordKind>(kind: K, record: RecordByKind
   return value
 }
 
-/** Throws `corrupt_data` when the bytes are not a record this version can read. */
-export function decodeRecord<K extends RecordKind>(
-  kind: K,
-  key: string,
-  value: Uint8Array,
-): RecordByKind[K] {
-  if (value[0] !== schemaVersion) {
-    throw new CloudlessError(
-      'corrupt_data',
-      `the stored ${kind} at ${key} has schema version ${value[0]}; this coordinator reads ` +
-        `version ${schemaVersion}. It was written by a newer version: upgrade this coordinator`,
-    )
+/** Reads records; replicas read by the same decoder share what they have in common. */
+export class RecordDecoder {
+  readonly #replicas = new ReplicaDecoder()
+
+  /** Throws `corrupt_data` when the bytes are not a record this version can read. */
+  decode<K extends RecordKind>(kind: K, key: string, value: Uint8Array): RecordByKind[K] {
+    if (value[0] !== schemaVersion) {
+      throw new CloudlessError(
+        'corrupt_data',
+        `the stored ${kind} at ${key} has schema version ${value[0]}; this coordinator reads ` +
+          `version ${schemaVersion}. It was written by a newer version: upgrade this coordinator`,
+      )
+    }
+    try {
+      return this.#read(kind, value.subarray(1)) as RecordByKind[K]
+    } catch (reason) {
+      throw new CloudlessError('corrupt_data', `the stored ${kind} at ${key} cannot be read`, {
+        cause: reason,
+      })
+    }
   }
-  try {
-    return fromBinary(
-      schemaByKind[kind] as DescMessage,
-      value.subarray(1),
-    ) as MessageShape<DescMessage> as RecordByKind[K]
-  } catch (reason) {
-    throw new CloudlessError('corrupt_data', `the stored ${kind} at ${key} cannot be read`, {
-      cause: reason,
-    })
+
+  #read(kind: RecordKind, body: Uint8Array): MessageShape<DescMessage> {
+    return kind === 'replica'
+      ? this.#replicas.decode(body)
+      : fromBinary(schemaByKind[kind] as DescMessage, body)
   }
 }

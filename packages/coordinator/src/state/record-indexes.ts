@@ -1,0 +1,49 @@
+/** Where records are found otherwise than by their ids: replicas by workload and by node, nodes by name. */
+import type { RecordByKind, RecordKind } from './records.ts'
+import { GroupedIndex } from './grouped-index.ts'
+
+type Replica = RecordByKind['replica'] | undefined
+type Node = RecordByKind['node'] | undefined
+
+export class RecordIndexes {
+  readonly #replicasByWorkload = new GroupedIndex()
+  readonly #replicasByNode = new GroupedIndex()
+  readonly #nodeIdByName = new Map<string, string>()
+
+  replicasOfWorkload(workloadId: string): ReadonlySet<string> {
+    return this.#replicasByWorkload.of(workloadId)
+  }
+
+  replicasOnNode(nodeId: string): ReadonlySet<string> {
+    return this.#replicasByNode.of(nodeId)
+  }
+
+  nodeIdOf(name: string): string | undefined {
+    return this.#nodeIdByName.get(name)
+  }
+
+  /** The record with this id became `after`, or is gone. */
+  move(
+    kind: RecordKind,
+    id: string,
+    before: RecordByKind[RecordKind] | undefined,
+    after: RecordByKind[RecordKind] | undefined,
+  ): void {
+    if (kind === 'replica') this.#moveReplica(id, before as Replica, after as Replica)
+    if (kind === 'node') this.#moveNode(id, before as Node, after as Node)
+  }
+
+  #moveReplica(id: string, before: Replica, after: Replica): void {
+    const [old, now] = [before?.status, after?.status]
+    this.#replicasByWorkload.move(id, old?.workloadId, now?.workloadId)
+    this.#replicasByNode.move(id, old?.nodeId || undefined, now?.nodeId || undefined)
+  }
+
+  #moveNode(id: string, before: Node, after: Node): void {
+    const oldName = before?.node?.name
+    if (oldName !== undefined && this.#nodeIdByName.get(oldName) === id) {
+      this.#nodeIdByName.delete(oldName)
+    }
+    if (after?.node) this.#nodeIdByName.set(after.node.name, id)
+  }
+}
