@@ -10,7 +10,10 @@ import { ContainerStopper } from './container/stopper.ts'
 import { createContainerdClient, type ContainerdClient } from './containerd/client.ts'
 import { callContainerd } from './containerd/errors.ts'
 import { execute } from './exec/execute.ts'
+import { ForeignImages } from './image/foreign-images.ts'
+import { ImageListing } from './image/image-listing.ts'
 import { ImagePuller } from './image/image-puller.ts'
+import { ImageStore } from './image/image-store.ts'
 import { readLogs } from './logs/log-reader.ts'
 import { RawLogs } from './logs/raw-logs.ts'
 import { ContainerNetwork } from './network/container-network.ts'
@@ -27,6 +30,7 @@ import type {
   ContainerUsage,
   ExecRequest,
   ExecSession,
+  ForeignImage,
   ImageInfo,
   LogLine,
   LogOptions,
@@ -62,6 +66,8 @@ class RuntimeOnContainerd implements ContainerdRuntime {
   readonly #store: ContainerStore
   readonly #rawLogs: RawLogs
   readonly #images: ImagePuller
+  readonly #listing: ImageListing
+  readonly #foreign: ForeignImages
   readonly #oom: OomWatch
   readonly #starter: ContainerStarter
   readonly #stopper: ContainerStopper
@@ -80,8 +86,11 @@ class RuntimeOnContainerd implements ContainerdRuntime {
     const rawLogs = new RawLogs(deps, options)
     const cgroups = new CgroupTree()
     const oom = new OomWatch(cgroups)
-    const images = new ImagePuller(deps, client, options)
     const { clock } = deps
+    const imageStore = new ImageStore(client)
+    const onChange = (): void => this.#events.tell({ kind: 'images' })
+    const foreign = new ForeignImages({ clock, onChange })
+    const images = new ImagePuller(deps, { client, store: imageStore, foreign }, options)
     const { namespace, logFilesMax } = options
     const parts = { clock, client, store, network, files, rawLogs, images, oom, namespace }
     const stopper = new ContainerStopper(parts)
@@ -95,6 +104,8 @@ class RuntimeOnContainerd implements ContainerdRuntime {
     this.#store = store
     this.#rawLogs = rawLogs
     this.#images = images
+    this.#listing = new ImageListing(client, imageStore)
+    this.#foreign = foreign
     this.#oom = oom
     this.#stopper = stopper
     // Pipes of sessions that an earlier agent had.
@@ -165,7 +176,11 @@ class RuntimeOnContainerd implements ContainerdRuntime {
   }
 
   images(): Promise<readonly ImageInfo[]> {
-    return this.#images.list()
+    return this.#listing.list()
+  }
+
+  foreignImages(): readonly ForeignImage[] {
+    return this.#foreign.list()
   }
 
   async close(): Promise<void> {

@@ -49,9 +49,13 @@ export interface ContainerExit {
   readonly finishedAtMs: number
 }
 
-/** Events in the order they happened; `reconnected` means some may have been missed: look at list(). */
+/**
+ * Events in the order they happened. `images`: what images() and foreignImages() answer may have changed. `reconnected`
+ * means that some may have been missed: look at list() and images().
+ */
 export type RuntimeEvent =
   | { readonly kind: 'exit'; readonly exit: ContainerExit }
+  | { readonly kind: 'images' }
   | { readonly kind: 'unavailable'; readonly message: string }
   | { readonly kind: 'reconnected' }
 
@@ -111,8 +115,18 @@ export interface ExecSession {
 export interface ImageInfo {
   readonly name: string
   readonly digest: string
+  /** Of its layers, as stored. */
   readonly bytes: number
+  /** What it is made for, such as "linux/arm64"; all that its index offers. Empty when it does not say. */
+  readonly platforms: readonly string[]
   readonly createdAtMs: number
+}
+
+/** An image that its registry has for other platforms than this machine's. */
+export interface ForeignImage {
+  /** In full. */
+  readonly name: string
+  readonly platforms: readonly string[]
 }
 
 export interface LogLine {
@@ -136,7 +150,10 @@ export interface Runtime {
   /** Version text such as "containerd 1.6.20"; rejects with `unavailable` when it does not answer. */
   version(): Promise<string>
 
-  /** Makes the image present under the policy; resolves with its digest. Codes: not_found, unauthenticated, unavailable. */
+  /**
+   * Makes the image present under the policy; resolves with its digest. Codes: not_found, unauthenticated, unavailable,
+   * failed_precondition when there is none for this machine's platform.
+   */
   pull(image: string, options: PullOptions): Promise<string>
 
   /** Makes and starts the container with its network. What a failed attempt left behind is cleaned first. Idempotent per id. */
@@ -159,5 +176,7 @@ export interface Runtime {
   exec(containerId: string, request: ExecRequest): Promise<ExecSession>
   logs(logPath: string, options: LogOptions): AsyncIterable<LogLine>
   images(): Promise<readonly ImageInfo[]>
+  /** What pulls of the last minutes have found to be so; newest first. */
+  foreignImages(): readonly ForeignImage[]
   close(): Promise<void>
 }

@@ -24,6 +24,7 @@ export interface EventPumpParts {
 
 /** A listener this far behind is told to look at list() instead. */
 const queueLengthMax = 1024
+const imageTopics = ['/images/create', '/images/update', '/images/delete']
 const backoff = { delayMsMin: 50, delayMsMax: 2_000 }
 
 type Listener = (event: RuntimeEvent) => void
@@ -76,13 +77,18 @@ export class EventPump {
     }
   }
 
+  /** Also what does not come from containerd. */
+  tell(event: RuntimeEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#stopped
     let attempt = 0
     while (!signal.aborted) {
       try {
         await this.#subscribe(() => {
-          if (this.#away !== undefined) this.#tell({ kind: 'reconnected' })
+          if (this.#away !== undefined) this.tell({ kind: 'reconnected' })
           this.#away = undefined
           attempt = 0
         })
@@ -90,7 +96,7 @@ export class EventPump {
         if (signal.aborted) return
         const wasAway = this.#away !== undefined
         this.#away = messageOf(reason)
-        if (!wasAway) this.#tell({ kind: 'unavailable', message: this.#away })
+        if (!wasAway) this.tell({ kind: 'unavailable', message: this.#away })
       }
       const delayMs = backoffDelayMs(this.#deps.random, attempt++, backoff)
       await sleep(this.#deps.clock, delayMs, signal).catch(() => {
@@ -101,7 +107,7 @@ export class EventPump {
 
   async #subscribe(onUp: () => void): Promise<void> {
     const { signal } = this.#stopped
-    const filters = ['/tasks/exit', '/tasks/oom'].map(
+    const filters = ['/tasks/exit', '/tasks/oom', ...imageTopics].map(
       (topic) => `namespace=="${this.#parts.namespace}",topic=="${topic}"`,
     )
     const subscription = new AbortController()
@@ -123,6 +129,7 @@ export class EventPump {
   async #receive(envelope: Envelope): Promise<void> {
     const value = envelope.event?.value
     if (value === undefined) return
+    if (imageTopics.includes(envelope.topic)) return this.tell({ kind: 'images' })
     if (envelope.topic === '/tasks/oom') {
       this.#parts.oom.noteEvent(fromBinary(TaskOOMSchema, value).containerId)
       return
@@ -134,7 +141,7 @@ export class EventPump {
     this.#parts.onExit(containerId)
     const oomKilled = await this.#wasOomKilled(containerId)
     const finishedAtMs = unixMsOf(exit.exitedAt)
-    this.#tell({
+    this.tell({
       kind: 'exit',
       exit: { containerId, exitCode: exit.exitStatus, oomKilled, finishedAtMs },
     })
@@ -144,9 +151,5 @@ export class EventPump {
     // Already removed, or containerd is going away: what the events said is what there is to know.
     const known = await this.#parts.store.get(containerId).catch(() => undefined)
     return this.#parts.oom.wasKilled(containerId, known?.labels.cgroupPath ?? '')
-  }
-
-  #tell(event: RuntimeEvent): void {
-    for (const listener of this.#listeners) listener(event)
   }
 }

@@ -5,17 +5,25 @@ import { callContainerd, errorOfContainerd, isAlreadyThere } from '../containerd
 import { snapshotter } from '../options.ts'
 import type { PullProgress } from '../runtime.ts'
 import type { BlobFetcher, FetchOptions } from './blob-fetcher.ts'
-import { layersAndChain, noPlatform, type ImageStore, type LocalImage } from './image-store.ts'
+import type { ForeignImages } from './foreign-images.ts'
+import { layersAndChain, type ImageStore, type LocalImage } from './image-store.ts'
 import {
   digestOf,
-  hostPlatform,
   isIndex,
+  parseConfigPlatform,
   parseImageConfig,
   parseIndex,
   parseManifest,
-  selectPlatform,
   type Descriptor,
 } from './manifest.ts'
+import {
+  formatPlatform,
+  hostPlatform,
+  isSameKind,
+  noPlatform,
+  platformsOf,
+  selectPlatform,
+} from './platform.ts'
 import type { ImageReference } from './reference.ts'
 import type { RegistryClient } from './registry-client.ts'
 
@@ -24,6 +32,7 @@ export interface DownloadParts {
   readonly registry: RegistryClient
   readonly blobs: BlobFetcher
   readonly store: ImageStore
+  readonly foreign: ForeignImages
 }
 
 export interface DownloadOptions {
@@ -62,6 +71,7 @@ export class ImageDownload {
       await this.#fetchContent(target, leaseId)
       await this.#name(target.descriptor)
     }
+    this.#parts.foreign.delete(this.#image.name)
     this.#report({ phase: 'done' })
     return target.descriptor.digest
   }
@@ -101,6 +111,11 @@ export class ImageDownload {
   ): Promise<LocalImage> {
     const what = `configuration ${configDescriptor.digest}`
     const bytes = await this.#parts.store.requiredContent(configDescriptor.digest)
+    const platform = parseConfigPlatform(bytes, what)
+    // Only one that says so is refused, and the variant is the kernel's to judge.
+    if (platform !== undefined && !isSameKind(platform, hostPlatform())) {
+      throw this.#foreign([formatPlatform(platform)])
+    }
     const config = parseImageConfig(bytes, what)
     const { digest } = target.descriptor
     return { name: this.#image.name, digest, config, ...layersAndChain(layers, config, what) }
@@ -156,8 +171,14 @@ export class ImageDownload {
   async #selectManifest(index: Document): Promise<Document> {
     const entries = parseIndex(index.bytes, `index ${index.descriptor.digest}`)
     const selected = selectPlatform(entries, hostPlatform())
-    if (selected === undefined) throw noPlatform(this.#image.name)
+    if (selected === undefined) throw this.#foreign(platformsOf(entries))
     return this.#fetchDocument(selected.digest)
+  }
+
+  #foreign(platforms: readonly string[]): CloudlessError {
+    const { name } = this.#image
+    this.#parts.foreign.add(name, platforms)
+    return noPlatform(name, platforms)
   }
 
   async #fetchDocument(reference: string): Promise<Document> {

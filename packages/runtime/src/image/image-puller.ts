@@ -8,11 +8,11 @@ import { ImagePullPolicy } from '@cloudless/api'
 import type { ContainerdClient } from '../containerd/client.ts'
 import { callContainerd } from '../containerd/errors.ts'
 import type { ContainerdRuntimeDeps, ResolvedOptions } from '../options.ts'
-import type { ImageInfo, PullOptions, PullProgress } from '../runtime.ts'
-import { unixMsOf } from '../container/timestamp.ts'
+import type { PullOptions, PullProgress } from '../runtime.ts'
 import { BlobFetcher } from './blob-fetcher.ts'
+import type { ForeignImages } from './foreign-images.ts'
 import { ImageDownload } from './image-download.ts'
-import { ImageStore, type LocalImage } from './image-store.ts'
+import type { ImageStore, LocalImage } from './image-store.ts'
 import { parseImageReference, type ImageReference } from './reference.ts'
 import { RegistryClient } from './registry-client.ts'
 
@@ -26,8 +26,15 @@ interface SharedPull {
 /** containerd frees what a pull that died had held after this long. */
 const leaseLifeMs = 24 * 3_600_000
 
+export interface ImagePullerParts {
+  readonly client: ContainerdClient
+  readonly store: ImageStore
+  readonly foreign: ForeignImages
+}
+
 export class ImagePuller {
   readonly #deps: ContainerdRuntimeDeps
+  readonly #parts: ImagePullerParts
   readonly #client: ContainerdClient
   readonly #store: ImageStore
   readonly #registry: RegistryClient
@@ -35,13 +42,19 @@ export class ImagePuller {
   readonly #concurrency: Semaphore
   readonly #pulls = new Map<string, SharedPull>()
 
-  constructor(deps: ContainerdRuntimeDeps, client: ContainerdClient, options: ResolvedOptions) {
+  constructor(deps: ContainerdRuntimeDeps, parts: ImagePullerParts, options: ResolvedOptions) {
+    const { client, store } = parts
     this.#deps = deps
+    this.#parts = parts
     this.#client = client
-    this.#store = new ImageStore(client)
-    this.#registry = new RegistryClient(deps, options.registries)
-    const parts = { client, registry: this.#registry }
-    this.#blobs = new BlobFetcher(deps, parts, options.blobConcurrency * options.pullConcurrency)
+    this.#store = store
+    const registry = new RegistryClient(deps, options.registries)
+    this.#registry = registry
+    this.#blobs = new BlobFetcher(
+      deps,
+      { client, registry },
+      options.blobConcurrency * options.pullConcurrency,
+    )
     this.#concurrency = new Semaphore(options.pullConcurrency)
   }
 
@@ -90,23 +103,6 @@ export class ImagePuller {
     }
   }
 
-  async list(): Promise<readonly ImageInfo[]> {
-    const { images } = await callContainerd('list the images', () => this.#client.images.list({}))
-    return Promise.all(
-      images.map(async (image) => {
-        // An image whose documents are incomplete is still there to be listed.
-        const local = await this.#store.find(image.name).catch(() => undefined)
-        const bytes = (local?.layers ?? []).reduce((sum, layer) => sum + layer.size, 0)
-        return {
-          name: image.name,
-          digest: image.target?.digest ?? '',
-          bytes,
-          createdAtMs: unixMsOf(image.createdAt),
-        }
-      }),
-    )
-  }
-
   async #join(image: ImageReference, options: PullOptions): Promise<string> {
     const pull = this.#pulls.get(image.name) ?? this.#begin(image)
     const { signal, onProgress } = options
@@ -134,7 +130,7 @@ export class ImagePuller {
       for (const listener of listeners) listener(progress)
     }
     const download = new ImageDownload(
-      { client: this.#client, registry: this.#registry, blobs: this.#blobs, store: this.#store },
+      { ...this.#parts, registry: this.#registry, blobs: this.#blobs },
       image,
       { signal: abort.signal, report },
     )

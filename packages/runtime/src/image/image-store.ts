@@ -12,15 +12,14 @@ import { snapshotter } from '../options.ts'
 import {
   chainIdsOf,
   documentBytesMax,
-  hostPlatform,
   isIndex,
   parseImageConfig,
   parseIndex,
   parseManifest,
-  selectPlatform,
   type Descriptor,
   type ImageConfig,
 } from './manifest.ts'
+import { hostPlatform, noPlatform, platformsOf, selectPlatform } from './platform.ts'
 
 export interface LocalImage {
   readonly name: string
@@ -145,7 +144,7 @@ export class ImageStore {
   async #selectFromIndex(target: Descriptor): Promise<Descriptor> {
     const entries = parseIndex(await this.requiredContent(target.digest), `index ${target.digest}`)
     const selected = selectPlatform(entries, hostPlatform())
-    if (selected === undefined) throw noPlatform(target.digest)
+    if (selected === undefined) throw noPlatform(target.digest, platformsOf(entries))
     return selected
   }
 
@@ -195,13 +194,4 @@ export function layersAndChain(
     )
   }
   return { layers, chainId: chainIdsOf(config.diffIds).at(-1)! }
-}
-
-export function noPlatform(what: string): CloudlessError {
-  const { os, architecture } = hostPlatform()
-  return new CloudlessError(
-    'failed_precondition',
-    `${what} has no image for ${os}/${architecture}, which this node is. ` +
-      'Build it for this platform or select other nodes.',
-  )
 }

@@ -5,38 +5,11 @@ import fc from 'fast-check'
 import {
   chainIdsOf,
   digestOf,
+  parseConfigPlatform,
   parseImageConfig,
   parseIndex,
   parseManifest,
-  selectPlatform,
-  type Descriptor,
 } from './manifest.ts'
-
-const entry = (architecture: string, variant?: string): Descriptor => ({
-  mediaType: 'm',
-  digest: `${architecture}-${variant ?? ''}`,
-  size: 1,
-  platform: { os: 'linux', architecture, ...(variant === undefined ? {} : { variant }) },
-})
-
-test('selects the platform that runs here, the same variant first', () => {
-  const arm64 = { os: 'linux', architecture: 'arm64', variant: 'v8' }
-  const armV7 = { os: 'linux', architecture: 'arm', variant: 'v7' }
-  const amd64 = { os: 'linux', architecture: 'amd64' }
-  const cases = [
-    [[entry('amd64'), entry('arm64', 'v8')], arm64, 'arm64-v8'],
-    [[entry('arm64')], arm64, 'arm64-'],
-    [[entry('arm', 'v6'), entry('arm', 'v7')], armV7, 'arm-v7'],
-    [[entry('arm', 'v6')], armV7, 'arm-v6'],
-    [[entry('arm', 'v8')], armV7, undefined],
-    [[entry('amd64'), entry('amd64', 'v3')], amd64, 'amd64-'],
-    [[entry('s390x')], amd64, undefined],
-    [[], amd64, undefined],
-  ] as const
-  for (const [entries, platform, digest] of cases) {
-    assert.equal(selectPlatform(entries, platform)?.digest, digest)
-  }
-})
 
 test('names each layer by all layers below it', () => {
   const [a, b, c] = ['sha256:a', 'sha256:b', 'sha256:c'] as const
@@ -45,8 +18,23 @@ test('names each layer by all layers below it', () => {
   assert.deepEqual(chainIdsOf([]), [])
 })
 
+test('a configuration says what the image is made for, or does not', () => {
+  const cases = [
+    [{ os: 'linux', architecture: 'arm', variant: 'v7' }, 'linux arm v7'],
+    [{ os: 'linux', architecture: 'amd64' }, 'linux amd64 '],
+    [{ os: 'linux' }, undefined],
+    [{ architecture: 'amd64' }, undefined],
+    [{ os: 1, architecture: [] }, undefined],
+  ] as const
+  for (const [document, said] of cases) {
+    const platform = parseConfigPlatform(Buffer.from(JSON.stringify(document)), 'c')
+    const text = platform && `${platform.os} ${platform.architecture} ${platform.variant ?? ''}`
+    assert.equal(text, said)
+  }
+})
+
 test('reports malformed documents as damaged, whatever they hold', () => {
-  const parsers = [parseIndex, parseManifest, parseImageConfig]
+  const parsers = [parseIndex, parseManifest, parseImageConfig, parseConfigPlatform]
   const check = (bytes: Uint8Array): void => {
     for (const parse of parsers) {
       try {

@@ -1,18 +1,13 @@
 /** The documents of an image (OCI and Docker, which differ in names only), read defensively: they come from outside. */
 import { CloudlessError, messageOf } from '@cloudless/base'
 import { createHash } from 'node:crypto'
+import type { Platform } from './platform.ts'
 
 export interface Descriptor {
   readonly mediaType: string
   readonly digest: string
   readonly size: number
   readonly platform?: Platform
-}
-
-export interface Platform {
-  readonly os: string
-  readonly architecture: string
-  readonly variant?: string
 }
 
 export interface ImageManifest {
@@ -52,34 +47,6 @@ export function isIndex(mediaType: string): boolean {
   return (mediaTypes.index as readonly string[]).includes(mediaType)
 }
 
-/** The machine's own platform in the images' words. */
-export function hostPlatform(architecture: string = process.arch): Platform {
-  const byNode: Readonly<Record<string, Platform>> = {
-    x64: { os: 'linux', architecture: 'amd64' },
-    arm64: { os: 'linux', architecture: 'arm64', variant: 'v8' },
-    arm: { os: 'linux', architecture: 'arm', variant: 'v7' },
-    ia32: { os: 'linux', architecture: '386' },
-  }
-  return byNode[architecture] ?? { os: 'linux', architecture }
-}
-
-/** The entry of an index that runs here; one without a variant is taken after one with the same. */
-export function selectPlatform(
-  entries: readonly Descriptor[],
-  platform: Platform,
-): Descriptor | undefined {
-  const fitting = entries.filter(
-    (entry) =>
-      entry.platform?.os === platform.os && entry.platform.architecture === platform.architecture,
-  )
-  return (
-    fitting.find((entry) => entry.platform?.variant === platform.variant) ??
-    fitting.find((entry) => entry.platform?.variant === undefined) ??
-    // Every 64-bit ARM machine runs v8; a 32-bit one runs what is older than itself.
-    fitting.find((entry) => (entry.platform?.variant ?? '') <= (platform.variant ?? ''))
-  )
-}
-
 export function parseIndex(bytes: Uint8Array, what: string): readonly Descriptor[] {
   const { manifests } = parseObject(bytes, what)
   if (!Array.isArray(manifests)) throw malformed(what, 'no list of manifests')
@@ -109,6 +76,12 @@ export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
     stopSignal: text(config['StopSignal']),
     diffIds: strings(rootfs['diff_ids']),
   }
+}
+
+/** What the configuration says the image is made for; undefined when it does not say. */
+export function parseConfigPlatform(bytes: Uint8Array, what: string): Platform | undefined {
+  const platform = platformOf(parseObject(bytes, what))
+  return platform.os === '' || platform.architecture === '' ? undefined : platform
 }
 
 /** The name under which each layer's snapshot is kept: it depends on all layers below it. */

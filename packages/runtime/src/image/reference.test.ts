@@ -49,6 +49,7 @@ test('refuses what is no image name, saying why', () => {
     'a/',
     'a@sha256:12',
     'a@b@c',
+    `a@sha512:${'a'.repeat(128)}`,
     'a b',
     '-a.x/b',
     'a:-1',
