@@ -293,6 +293,30 @@ describe('what the node says of itself', () => {
     )
   })
 
+  it('has its images once they are known, and again only when they have changed', async () => {
+    const image = { digest: 'sha256:1', bytes: 1, platforms: ['linux/amd64'], createdAtMs: 1 }
+    runtime.present = [{ name: 'x.io/a:1', ...image }]
+    const { agent, ended, session } = await startMember()
+    const told = (): string[][] =>
+      [...session.of('hello'), ...session.of('heartbeat')].flatMap(({ images }) =>
+        images === undefined ? [] : [images.images.map(({ name }) => name)],
+      )
+    await waitFor('the first', () => told().length > 0)
+    runtime.present = [{ name: 'x.io/b:1', ...image }]
+    runtime.tell({ kind: 'images' })
+    await waitFor('the change', () => told().length > 1)
+    const count = session.of('heartbeat').length
+    await waitFor('more heartbeats', () => session.of('heartbeat').length >= count + 3)
+    assert.deepEqual(told(), [['x.io/a:1'], ['x.io/b:1']])
+    const sessions = coordinator.sessions.length
+    await stopAgent(agent, ended)
+    startAgent()
+    const next = await sessionNumber(sessions)
+    await waitFor('them in the next session', () =>
+      [...next.of('hello'), ...next.of('heartbeat')].some(({ images }) => images !== undefined),
+    )
+  })
+
   it('names a clock that is an hour off, and stays a member', async () => {
     coordinator.clockAheadMs = 3_600_000
     const { session } = await startMember()

@@ -16,6 +16,7 @@ import { NodeReport } from './membership/node-report.ts'
 import { openAssignmentRecord } from './replica/assignment-record.ts'
 import { Supervisor } from './replica/supervisor.ts'
 import { allocatableOf } from './resources/capacity.ts'
+import { ImageWatch } from './resources/image-watch.ts'
 import { planStorageLimits } from './resources/storage-limits.ts'
 import { UsageSampler, type UsageSample } from './resources/usage-sampler.ts'
 import { agentServiceRoutes, errorInterceptor } from './service/agent-service.ts'
@@ -38,6 +39,7 @@ export class Agent {
   readonly #enrolled = Promise.withResolvers<void>()
   readonly supervisor: Supervisor
   readonly #sampler: UsageSampler
+  readonly #images: ImageWatch
   readonly #reversed: ReversedConnections
   /** Serves AgentService; for a listener of its own as well. */
   readonly handler: Http2Handler
@@ -77,10 +79,17 @@ export class Agent {
         onSample: (sample) => this.#sampled(sample),
       },
     )
+    this.#images = new ImageWatch({ clock, logger, runtime })
     const { capacity, bridgeName } = options
     const nodeId = (): string => this.nodeId
     this.#report = new NodeReport(
-      { ...deps, supervisor: this.supervisor, sampler: this.#sampler, nodeId },
+      {
+        ...deps,
+        supervisor: this.supervisor,
+        sampler: this.#sampler,
+        images: this.#images,
+        nodeId,
+      },
       {
         capacity,
         allocatable: this.#allocatable,
@@ -140,6 +149,7 @@ export class Agent {
     if (facts !== undefined && facts.podCidr !== '') runtime.setPodCidr?.(facts.podCidr)
     await this.supervisor.start()
     this.#sampler.start()
+    this.#images.start()
     if (this.#starting.signal.aborted) return { kind: 'left' }
     const { coordinators } = this.#options
     const addresses = coordinators.length > 0 ? coordinators : (facts?.coordinators ?? [])
@@ -165,6 +175,7 @@ export class Agent {
   async close(): Promise<void> {
     this.#cancelRelease()
     this.#sampler.close()
+    this.#images.close()
     this.#reversed.close()
     await this.supervisor.close()
   }

@@ -7,6 +7,7 @@ import {
   type HeartbeatRequest,
   type Hello,
   type NodeCapabilities,
+  type NodeImages,
   type ReportResourcesResponse,
   type ResourceCapacity,
 } from '@cloudless/api'
@@ -25,6 +26,8 @@ export interface NodeReportDeps {
   readonly sampler: UsageSampler
   readonly probeHealth: ProbeHealthBoard
   readonly capabilities: { readonly current: NodeCapabilities }
+  /** Another object when they have changed; undefined while they are not known. */
+  readonly images: { readonly current: NodeImages | undefined }
   readonly nodeId: () => string
 }
 
@@ -45,6 +48,7 @@ export class NodeReport {
   #clockSkewMs = 0
   /** What the present session's coordinator knows. */
   #told: NodeCapabilities | undefined
+  #toldImages: NodeImages | undefined
 
   constructor(deps: NodeReportDeps, options: NodeReportOptions) {
     this.#deps = deps
@@ -64,9 +68,10 @@ export class NodeReport {
   }
 
   hello(): Hello {
-    const { capabilities, nodeId, supervisor } = this.#deps
+    const { capabilities, images, nodeId, supervisor } = this.#deps
     const { capacity, bootId, instanceId, bridgeName } = this.#options
     this.#told = capabilities.current
+    this.#toldImages = images.current
     return create(HelloSchema, {
       nodeId: nodeId(),
       agentVersion: version,
@@ -79,14 +84,17 @@ export class NodeReport {
       bootId,
       instanceId,
       runtimeReady: supervisor.runtimeReady,
+      ...(this.#toldImages && { images: this.#toldImages }),
     })
   }
 
   heartbeat(roundTripMs: number): HeartbeatRequest {
-    const { capabilities, nodeId, probeHealth, sampler, supervisor } = this.#deps
+    const { capabilities, images, nodeId, probeHealth, sampler, supervisor } = this.#deps
     const used = sampler.newest?.used
     const news = capabilities.current === this.#told ? undefined : capabilities.current
     this.#told = capabilities.current
+    const newImages = images.current === this.#toldImages ? undefined : images.current
+    this.#toldImages = images.current
     return create(HeartbeatRequestSchema, {
       nodeId: nodeId(),
       allocatable: this.allocatable(),
@@ -102,6 +110,7 @@ export class NodeReport {
       wallTimeMs: this.#wallTimeMs(),
       roundTripMs,
       ...(news && { capabilities: news }),
+      ...(newImages && { images: newImages }),
       ...(used && { usage: usageMessage(used) }),
     })
   }

@@ -95,10 +95,15 @@ export class RuntimeWatch {
   }
 
   async #onEvent(event: RuntimeEvent): Promise<void> {
-    if (event.kind === 'exit') this.#listener.onExit(event.exit)
-    else if (event.kind === 'unavailable') {
-      this.#ready = false
-      this.#deps.logger.warn({}, `the container runtime is away: ${event.message}`)
-    } else await this.#look()
+    switch (event.kind) {
+      case 'exit':
+        return this.#listener.onExit(event.exit)
+      case 'unavailable':
+        this.#ready = false
+        return this.#deps.logger.warn({}, `the container runtime is away: ${event.message}`)
+      case 'reconnected':
+        return this.#look()
+      case 'images': // No container's affair.
+    }
   }
 }

@@ -7,6 +7,7 @@ import type {
   ContainerUsage,
   ExecRequest,
   ExecSession,
+  ForeignImage,
   ImageInfo,
   LogLine,
   LogOptions,
@@ -30,8 +31,13 @@ export class FakeRuntime implements Runtime {
   startsAtOnceMax = 0
   #startsNow = 0
   #addresses = 1
-  #events: RuntimeEvent[] = []
-  #wake: () => void = () => {}
+  present: ImageInfo[] = [
+    { name: 'nginx:1', digest: 'sha256:00', bytes: 10, platforms: [], createdAtMs: 1 },
+  ]
+  foreign: ForeignImage[] = []
+  /** What was told before anyone listened is for the first who does. */
+  #untaken: RuntimeEvent[] = []
+  readonly #listeners = new Set<(event: RuntimeEvent) => void>()
 
   async #call(name: string): Promise<void> {
     this.calls.push(name)
@@ -108,16 +114,20 @@ export class FakeRuntime implements Runtime {
   }
 
   async *events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
-    while (!signal.aborted) {
-      const event = this.#events.shift()
-      if (event !== undefined) yield event
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-          signal.addEventListener('abort', () => resolve(), { once: true })
-        })
-      }
+    const queue = this.#untaken.splice(0)
+    let wake = (): void => {}
+    const listener = (event: RuntimeEvent): void => {
+      queue.push(event)
+      wake()
     }
+    this.#listeners.add(listener)
+    signal.addEventListener('abort', () => wake(), { once: true })
+    while (!signal.aborted) {
+      const event = queue.shift()
+      if (event !== undefined) yield event
+      else await new Promise<void>((resolve) => (wake = resolve))
+    }
+    this.#listeners.delete(listener)
   }
 
   /** The container's process ends, and the news go out. */
@@ -131,8 +141,8 @@ export class FakeRuntime implements Runtime {
   }
 
   tell(event: RuntimeEvent): void {
-    this.#events.push(event)
-    this.#wake()
+    if (this.#listeners.size === 0) this.#untaken.push(event)
+    for (const listener of this.#listeners) listener(event)
   }
 
   async usage(): Promise<readonly ContainerUsage[]> {
@@ -153,7 +163,12 @@ export class FakeRuntime implements Runtime {
   }
 
   async images(): Promise<readonly ImageInfo[]> {
-    return [{ name: 'nginx:1', digest: 'sha256:00', bytes: 10, createdAtMs: 1 }]
+    await this.#call('images')
+    return this.present
+  }
+
+  foreignImages(): readonly ForeignImage[] {
+    return this.foreign
   }
 
   async close(): Promise<void> {}
