@@ -104,32 +104,42 @@ export class Survey {
   #score(first: number, last: number): void {
     const { cpuMillis, memoryBytes, bandwidthBps } = this.#table.resources.reserved
     const { verdicts, scores } = this
+    const withImage = this.#table.rowsWithImage(this.#kind.image)
+    const isSomewhere = withImage.size > 0
     for (let row = first; row < last; row++) {
       if (verdicts[row] !== accepted) continue
-      scores[row] = this.scoreBeside(row, cpuMillis[row]!, memoryBytes[row]!, bandwidthBps[row]!)
+      const score = this.#scoreOf(row, cpuMillis[row]!, memoryBytes[row]!, bandwidthBps[row]!)
+      scores[row] = isSomewhere && withImage.has(row) ? score + imageWeight : score
     }
   }
 
-  /** The score the row would have with this much reserved on it, whether or not it may be had. */
+  /** The score the row would have with this much reserved on it, whether or not there is room for it now. */
   scoreBeside(row: number, cpuTaken: number, memoryTaken: number, bandwidthTaken: number): number {
-    const { requests, image } = this.#kind
-    const { cpuMillis: cpu, memoryBytes: memory, bandwidthBps, gpuCount } = requests
-    const { locality, reliability, cost, utilization, networkPenalty } = this.#weights
+    const score = this.#scoreOf(row, cpuTaken, memoryTaken, bandwidthTaken)
+    return this.#table.rowsWithImage(this.#kind.image).has(row) ? score + imageWeight : score
+  }
+
+  /** With everything but the image. */
+  #scoreOf(row: number, cpuTaken: number, memoryTaken: number, bandwidthTaken: number): number {
+    const { cpuMillis: cpu, memoryBytes: memory, bandwidthBps, gpuCount } = this.#kind.requests
+    const weights = this.#weights
     const { allocatable } = this.#table.resources
     const nodeCpu = allocatable.cpuMillis[row]!
     const nodeMemory = allocatable.memoryBytes[row]!
     const wastesGpu = gpuCount === 0 && allocatable.gpuCount[row]! > 0
-    const freeBps = bandwidthBps > 0 ? allocatable.bandwidthBps[row]! - bandwidthTaken : 0
-    const shortage = bandwidthShortage(bandwidthBps, freeBps)
+    let shortage = 0
+    if (bandwidthBps > 0) {
+      shortage = bandwidthShortage(bandwidthBps, allocatable.bandwidthBps[row]! - bandwidthTaken)
+    }
     return (
-      locality * clamp(this.#region.at(row) + this.#zone.at(row)) +
-      reliability * this.#table.reliability[row]! +
-      cost * costScore(cpu, memory, nodeCpu, nodeMemory, wastesGpu) +
-      utilization * utilizationScore(cpu, memory, nodeCpu, nodeMemory, cpuTaken, memoryTaken) -
-      networkPenalty * clamp(this.#network.at(row) + shortage) +
+      weights.locality * clamp(this.#region.at(row) + this.#zone.at(row)) +
+      weights.reliability * this.#table.reliability[row]! +
+      weights.cost * costScore(cpu, memory, nodeCpu, nodeMemory, wastesGpu) +
+      weights.utilization *
+        utilizationScore(cpu, memory, nodeCpu, nodeMemory, cpuTaken, memoryTaken) -
+      weights.networkPenalty * clamp(this.#network.at(row) + shortage) +
       this.#discouragement.at(row) +
-      deviceWeight * this.#table.device[row]! +
-      (this.#table.rowsWithImage(image).has(row) ? imageWeight : 0)
+      deviceWeight * this.#table.device[row]!
     )
   }
 }
