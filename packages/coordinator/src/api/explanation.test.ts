@@ -82,7 +82,7 @@ describe('a summary', () => {
       'a',
       'a z 0.70 0; b z 0.72 0; c y 0.8 1',
       'runs on a, the best of 3 nodes that could take it (score 0.70); ' +
-        'of those about as good it is the fullest; zone y has a replica already',
+        'of those about as good none is fuller; zone y has a replica already',
     ],
     [
       'says when its node would refuse it now',

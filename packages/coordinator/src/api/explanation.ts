@@ -90,8 +90,8 @@ function whyNotHigher(feasible: readonly Feasible[], chosen: Feasible, packing: 
       other.replicasInPlace <= chosen.replicasInPlace && other.score > chosen.score + sameScore,
   )
   if (!isHigher) return ''
-  if (packing === 'best_fit') return '; of all that could, it is the fullest'
-  return `; of those about as good it is the ${packing === 'spread' ? 'emptiest' : 'fullest'}`
+  if (packing === 'best_fit') return '; none of them is fuller'
+  return `; of those about as good none is ${packing === 'spread' ? 'emptier' : 'fuller'}`
 }
 
 /** The same reason of several nodes once, most common first. */

@@ -40,6 +40,41 @@ test('a dry run that finds no place says why', async (t) => {
   assert.equal(decision!.pendingReasons[0]!.nodeCount, 1)
 })
 
+test('a dry run explains every node when asked to, and takes wishes from the manifest', async (t) => {
+  const { handlers, put } = await openScheduling(t)
+  await put('node', {
+    'node-b': nodeRecord('node-b', { node: { addresses: ['192.0.2.1', '9.9.9.9'] } }),
+  })
+  const spec = {
+    image: 'nginx',
+    replicas: 1,
+    placement: { nodeSelector: { 'network.feature/ipv6': 'required' } },
+  }
+  const annotations = { 'network.requirePublicIP': 'true' }
+  const workload = { name: 'web', spec, annotations }
+  const request = create(ScheduleRequestSchema, { workload, dryRun: true, explain: true })
+  const [decision] = (await handlers.schedule(request)).decisions
+  assert.equal(
+    decision!.summary.replace(/0\.\d\d/, 'x'),
+    'would go to a, the best of 2 nodes that could take it (score x); of those about as good none is fuller',
+  )
+  const penalties = decision!.verdicts.map(({ nodeName, terms }) => [
+    nodeName,
+    terms.find(({ name }) => name === 'network_penalty')!.value,
+  ])
+  assert.deepEqual(penalties, [
+    ['a', 40],
+    ['b', 30],
+  ])
+})
+
+test('a trial has a limit', async (t) => {
+  const { handlers } = await openScheduling(t)
+  const workload = { name: 'web', spec: { image: 'nginx', replicas: 10_001 } }
+  const request = create(ScheduleRequestSchema, { workload, dryRun: true })
+  await assert.rejects(handlers.schedule(request), { code: 'resource_exhausted' })
+})
+
 test('a schedule answers when what waited was tried', async (t) => {
   const { handlers, put } = await openScheduling(t)
   await put('workload', { 'default-web': workloadRecord() })
