@@ -11,10 +11,10 @@ export interface AffinityPlaces {
   /** Whether the node on this row is in one of the places. */
   readonly isAmong: (row: number) => boolean
   /**
-   * Nothing in the cluster has the labels but the replica itself has: the first of a group that wants to be together
-   * may go anywhere.
+   * Nothing in any place has the labels but the replica itself has: the first of a group that wants to be together may
+   * go to any place. A node that is in none would not do: the others could not follow.
    */
-  readonly isFirstOfItsKind: () => boolean
+  readonly mayBeFirstOn: (row: number) => boolean
 }
 
 export function affinityPlaces(
@@ -37,7 +37,7 @@ function placesOfReplicas(
   const isOwnKind = hasLabels(kind.labels, matchLabels)
   return {
     isAmong: (row) => (held.counts[column.ids[row]!] ?? 0) > 0,
-    isFirstOfItsKind: () => held.total === 0 && isOwnKind,
+    mayBeFirstOn: (row) => isOwnKind && held.total === 0 && column.ids[row] !== absentId,
   }
 }
 
@@ -54,6 +54,6 @@ function placesOfNodes(
   places[absentId] = 0
   return {
     isAmong: (row) => places[column.ids[row]!] === 1,
-    isFirstOfItsKind: () => false,
+    mayBeFirstOn: () => false,
   }
 }

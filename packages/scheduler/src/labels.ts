@@ -3,8 +3,7 @@ import type { Labels, NodeView, SelectorRequirement } from './model.ts'
 
 /** A node's own label, or one of those derived from what it is. */
 export function labelOf(node: NodeView, key: string): string | undefined {
-  const own = node.labels[key]
-  if (own !== undefined) return own
+  if (Object.hasOwn(node.labels, key)) return node.labels[key]
   switch (key) {
     case 'cloudless.io/node':
       return node.name

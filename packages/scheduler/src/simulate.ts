@@ -6,8 +6,8 @@ import type { ClusterTable } from './table/cluster-table.ts'
 export type SimulationKind = 'drain' | 'loss'
 
 /**
- * One move for each replica that holds room on the nodes; unplaceable ones first. With `loss` what they hold is gone before the others
- * are placed; with `drain` they keep it, and what they shun is shunned, until each is replaced.
+ * One move for each replica that holds room on the nodes; unplaceable ones first. With `loss` what they hold is gone
+ * before the others are placed; with `drain` they keep it, and what they shun is shunned, until each is replaced.
  */
 export function simulate(
   table: ClusterTable,
@@ -15,10 +15,14 @@ export function simulate(
   kind: SimulationKind,
   options: ScheduleOptions = {},
 ): SimulatedMove[] {
-  const nodes = nodeIds.map((nodeId) => table.node(nodeId)).filter((node) => node !== undefined)
+  const nodes = [...new Set(nodeIds)]
+    .map((nodeId) => table.node(nodeId))
+    .filter((node) => node !== undefined)
   const moving = nodes
     .flatMap(({ id }) => table.replicasOn(id))
     .filter(({ holding }) => holding === 'holding')
+    // Equals are placed in the order given, and that in which they came to the nodes is chance.
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
   const attempt = new Attempt(table)
   try {
     for (const node of nodes) {

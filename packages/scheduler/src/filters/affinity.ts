@@ -16,7 +16,7 @@ export const affinityFilter: PlaceFilter = {
     return {
       reject(row) {
         for (const { reason, places } of wanted) {
-          if (!places.isAmong(row) && !places.isFirstOfItsKind()) return reason
+          if (!places.isAmong(row) && !places.mayBeFirstOn(row)) return reason
         }
         return undefined
       },

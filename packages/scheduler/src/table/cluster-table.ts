@@ -70,7 +70,7 @@ export class ClusterTable {
     this.resources.clear(row)
     this.#portsByRow.delete(row)
     this.#setImages(row, node.images, none as ReadonlySet<never>)
-    this.#names.remove(node.name, row)
+    this.#names.remove(node, row)
     this.#freeRows.push(row)
     this.#factsEpoch++
     this.journal.note(row)
@@ -186,7 +186,7 @@ export class ClusterTable {
     if (row >= this.#capacity) this.#grow()
     this.#nodes[row] = node
     this.#rowById.set(node.id, row)
-    this.#names.add(node.name, row)
+    this.#names.add(node, row)
     this.#write(row, node)
     this.#setImages(row, none as ReadonlySet<never>, node.images)
     this.#factsEpoch++
@@ -200,8 +200,8 @@ export class ClusterTable {
     if (replicas) this.#countReplicas(row, before, -1)
     this.#nodes[row] = node
     if (before.name !== node.name) {
-      this.#names.remove(before.name, row)
-      this.#names.add(node.name, row)
+      this.#names.remove(before, row)
+      this.#names.add(node, row)
     }
     this.#write(row, node)
     this.#setImages(row, before.images, node.images)

@@ -23,16 +23,17 @@ export const platformFacet: Facet = {
   key: 'platform',
   valueOf: (node) => `${node.os}/${node.architecture}`,
 }
-export const gpuFacet: Facet = { key: 'gpu', valueOf: (node) => node.gpuModels.join() }
+export const gpuFacet: Facet = { key: 'gpu', valueOf: (node) => JSON.stringify(node.gpuModels) }
 export const taintsFacet: Facet = {
   key: 'taints',
-  valueOf: (node) => (node.taints.length === 0 ? '' : node.taints.map(taintKey).sort().join()),
+  // In their order: the first that is not tolerated is the reason.
+  valueOf: (node) => (node.taints.length === 0 ? '' : node.taints.map(taintKey).join()),
 }
 /** Everything of a node's network but its bandwidth. */
 export const networkFacet: Facet = {
   key: 'network',
-  valueOf: (node) =>
-    `${node.networkUnavailable} ${node.hasPublicAddress} ${node.networkFeatures.join()} ${node.region}`,
+  valueOf: ({ networkUnavailable, hasPublicAddress, networkFeatures, region }) =>
+    JSON.stringify([networkUnavailable, hasPublicAddress, networkFeatures, region]),
 }
 
 export function labelFacet(key: string): Facet {

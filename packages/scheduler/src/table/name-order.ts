@@ -1,7 +1,10 @@
 /** The order of the nodes by name, kept as numbers, so that ties between thousands of equal nodes are cheap to break. */
+import type { NodeView } from '../model.ts'
 
 interface Named {
   readonly name: string
+  /** Orders nodes of the same name, whichever came first. */
+  readonly id: string
   readonly row: number
 }
 
@@ -26,14 +29,14 @@ export class NameOrder {
     return this.#ranks
   }
 
-  add(name: string, row: number): void {
-    this.#newcomers.push({ name, row })
+  add({ name, id }: NodeView, row: number): void {
+    this.#newcomers.push({ name, id, row })
     this.#isNumbered = false
   }
 
-  remove(name: string, row: number): void {
+  remove({ name, id }: NodeView, row: number): void {
     this.#admitNewcomers()
-    this.#sorted.splice(this.#positionOf({ name, row }), 1)
+    this.#sorted.splice(this.#positionOf({ name, id, row }), 1)
     this.#isNumbered = false
   }
 
@@ -68,5 +71,5 @@ export class NameOrder {
 }
 
 function isBefore(one: Named, other: Named): boolean {
-  return one.name === other.name ? one.row < other.row : one.name < other.name
+  return one.name === other.name ? one.id < other.id : one.name < other.name
 }

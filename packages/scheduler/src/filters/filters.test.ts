@@ -1,0 +1,450 @@
+/** What each filter that looks at one node alone says of it: what the node is, and what is left on it. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { explain } from '../explain.ts'
+import {
+  noResources,
+  type NodeView,
+  type ReplicaKind,
+  type Resources,
+  type Taint,
+  type Toleration,
+} from '../model.ts'
+import { aKind, aNode, gibibyte, pendingOf, placed, tableOf } from '../test-views.ts'
+import { factFilters, placeFilters, roomFilters } from './index.ts'
+
+/** What is said of one node, with one replica on it that asks for `held`; "taints: tainted x" or "". */
+function refusal(
+  kind: Partial<ReplicaKind>,
+  node: Partial<NodeView>,
+  held: Partial<ReplicaKind> = { requests: noResources },
+): string {
+  const table = tableOf([aNode('a', node)], [placed('held', 'a', held)])
+  const [verdict] = explain(table, pendingOf('new', aKind(kind)))
+  assert.ok(verdict)
+  return verdict.kind === 'rejected' ? `${verdict.filter}: ${verdict.reason}` : ''
+}
+
+type Row = readonly [
+  property: string,
+  kind: Partial<ReplicaKind>,
+  node: Partial<NodeView>,
+  refusal: string,
+]
+
+function check(rows: readonly Row[]): void {
+  for (const [property, kind, node, expected] of rows) {
+    it(property, () => assert.equal(refusal(kind, node), expected))
+  }
+}
+
+describe('by its phase, a node', () => {
+  check([
+    ['that is ready is taken', {}, {}, ''],
+    ['that enrols is not', {}, { phase: 'enrolling' }, 'phase: enrolling'],
+    ['that is drained is not', {}, { phase: 'draining' }, 'phase: draining'],
+    ['that is cordoned is not', {}, { phase: 'cordoned' }, 'phase: cordoned'],
+    ['that is offline is not', {}, { phase: 'offline' }, 'phase: offline'],
+    ['that has failed is not', {}, { phase: 'failed' }, 'phase: failed'],
+    ['not heard from is not', {}, { phase: 'unknown' }, 'phase: not heard from'],
+  ])
+})
+
+describe('by its taints, a node', () => {
+  const noSchedule: Taint = { key: 'dedicated', value: 'api', effect: 'NoSchedule' }
+  const noExecute: Taint = { ...noSchedule, effect: 'NoExecute' }
+  const prefer: Taint = { ...noSchedule, effect: 'PreferNoSchedule' }
+  const bare: Taint = { key: 'edge', value: '', effect: 'NoSchedule' }
+  const equal: Toleration = {
+    key: 'dedicated',
+    operator: 'Equal',
+    value: 'api',
+    effect: undefined,
+  }
+  const exists: Toleration = { ...equal, operator: 'Exists', value: '' }
+  const reason = 'taints: tainted dedicated=api'
+  const rows: readonly [string, readonly Taint[], readonly Toleration[], string][] = [
+    ['tainted NoSchedule is not taken', [noSchedule], [], reason],
+    ['tainted NoExecute is not', [noExecute], [], reason],
+    ['tainted PreferNoSchedule is', [prefer], [], ''],
+    ['with a taint without a value is named by its key', [bare], [], 'taints: tainted edge'],
+    ['is taken by what tolerates key and value', [noSchedule], [equal], ''],
+    ['is not by what tolerates another value', [noSchedule], [{ ...equal, value: 'db' }], reason],
+    ['is not by what tolerates the empty value', [noSchedule], [{ ...equal, value: '' }], reason],
+    ['is not by what tolerates another key', [noSchedule], [{ ...equal, key: 'x' }], reason],
+    ['is taken by what tolerates the key, whatever the value', [noSchedule], [exists], ''],
+    [
+      'is not by what tolerates another key, whatever the value',
+      [bare],
+      [exists],
+      'taints: tainted edge',
+    ],
+    ['is taken by what tolerates every key', [noSchedule, bare], [{ ...exists, key: '' }], ''],
+    [
+      'is not by an empty key that is to be equal',
+      [bare],
+      [{ ...equal, key: '', value: '' }],
+      'taints: tainted edge',
+    ],
+    [
+      'is taken by what tolerates its effect',
+      [noExecute],
+      [{ ...exists, effect: 'NoExecute' }],
+      '',
+    ],
+    [
+      'is not by what tolerates another effect',
+      [noExecute],
+      [{ ...exists, effect: 'NoSchedule' }],
+      reason,
+    ],
+    [
+      'is not by what tolerates only the discouraging effect',
+      [noSchedule],
+      [{ ...exists, effect: 'PreferNoSchedule' }],
+      reason,
+    ],
+    [
+      'with two taints is taken when both are tolerated',
+      [noSchedule, noExecute],
+      [
+        { ...exists, effect: 'NoSchedule' },
+        { ...exists, effect: 'NoExecute' },
+      ],
+      '',
+    ],
+    ['with two taints is not when one is', [bare, noExecute], [exists], 'taints: tainted edge'],
+    ['is named by the first of its taints that is not tolerated', [noSchedule, bare], [], reason],
+    [
+      'with the same taints the other way round is named by its own first',
+      [bare, noSchedule],
+      [],
+      'taints: tainted edge',
+    ],
+  ]
+  check(
+    rows.map(([property, taints, tolerations, reason]): Row => [
+      property,
+      { tolerations },
+      { taints },
+      reason,
+    ]),
+  )
+
+  it('is named by its own first taint, whatever other nodes are named by', () => {
+    const table = tableOf([
+      aNode('a', { taints: [noSchedule, bare] }),
+      aNode('b', { taints: [bare, noSchedule] }),
+    ])
+    const reasons = explain(table, pendingOf('new', aKind())).map(
+      (verdict) => verdict.kind === 'rejected' && verdict.reason,
+    )
+    assert.deepEqual(reasons, ['tainted dedicated=api', 'tainted edge'])
+  })
+})
+
+describe('by its labels, a node', () => {
+  const differs = 'selector: labels do not match the node selector'
+  check([
+    [
+      'with the label selected is taken',
+      { nodeSelector: { disk: 'ssd' } },
+      { labels: { disk: 'ssd' } },
+      '',
+    ],
+    [
+      'with another value is not',
+      { nodeSelector: { disk: 'ssd' } },
+      { labels: { disk: 'hdd' } },
+      differs,
+    ],
+    ['without the label is not', { nodeSelector: { disk: 'ssd' } }, {}, differs],
+    [
+      'with one of two is not',
+      { nodeSelector: { disk: 'ssd', rack: '1' } },
+      { labels: { disk: 'ssd' } },
+      differs,
+    ],
+    ['has its name', { nodeSelector: { 'cloudless.io/node': 'a' } }, {}, ''],
+    ['has its region', { nodeSelector: { 'cloudless.io/region': 'home' } }, {}, ''],
+    ['has its zone', { nodeSelector: { 'cloudless.io/zone': 'zone-a' } }, {}, ''],
+    ['has its processor', { nodeSelector: { 'cloudless.io/arch': 'amd64' } }, {}, ''],
+    ['has its system', { nodeSelector: { 'cloudless.io/os': 'linux' } }, {}, ''],
+    ['has not those of others', { nodeSelector: { 'cloudless.io/zone': 'zone-b' } }, {}, differs],
+    [
+      'may call itself otherwise',
+      { nodeSelector: { 'cloudless.io/zone': 'x' } },
+      { labels: { 'cloudless.io/zone': 'x' } },
+      '',
+    ],
+    [
+      'has no labels but its own and those',
+      { nodeRequirements: [{ key: 'constructor', operator: 'Exists', values: [] }] },
+      {},
+      'selector: label constructor does not meet Exists',
+    ],
+    [
+      'must meet every condition',
+      {
+        nodeRequirements: [
+          { key: 'a', operator: 'Exists', values: [] },
+          { key: 'b', operator: 'Exists', values: [] },
+        ],
+      },
+      { labels: { a: '' } },
+      'selector: label b does not meet Exists',
+    ],
+  ])
+
+  for (const [condition, label, isMet] of [
+    ['In a,b', 'a', true],
+    ['In a,b', 'b', true],
+    ['In a,b', 'c', false],
+    ['In a,b', '', false],
+    ['In a,b', undefined, false],
+    ['NotIn a,b', 'a', false],
+    ['NotIn a,b', 'c', true],
+    ['NotIn a,b', undefined, true],
+    ['Exists', 'a', true],
+    ['Exists', '', true],
+    ['Exists', undefined, false],
+    ['DoesNotExist', 'a', false],
+    ['DoesNotExist', '', false],
+    ['DoesNotExist', undefined, true],
+    ['Gt 3', '4', true],
+    ['Gt 3', '3.5', true],
+    ['Gt 3', '3', false],
+    ['Gt 3', '10', true],
+    ['Gt 3', 'many', false],
+    ['Gt -1', '', false],
+    ['Gt -1', '0', true],
+    ['Gt 3', undefined, false],
+    ['Lt 3', '2', true],
+    ['Lt 3', '3', false],
+    ['Lt 30', '4', true],
+    ['Lt 3', 'few', false],
+    ['Lt 3', '', false],
+    ['Lt 3', undefined, false],
+  ] as const) {
+    const having = label === undefined ? 'without the label' : `labelled "${label}"`
+    it(`${having} ${isMet ? 'meets' : 'does not meet'} ${condition}`, () => {
+      const [operator, values = ''] = condition.split(' ')
+      const requirement = { key: 'k', operator: operator as 'In', values: values.split(',') }
+      const labels = label === undefined ? {} : { k: label }
+      assert.equal(
+        refusal({ nodeRequirements: [requirement] }, { labels }),
+        isMet ? '' : `selector: label k does not meet ${operator}`,
+      )
+    })
+  }
+})
+
+describe('by where it is, a node', () => {
+  check([
+    ['in the region wanted is taken', { regions: ['home'] }, {}, ''],
+    ['in a region that will do is', { regions: ['eu', 'home'] }, {}, ''],
+    ['in another is not', { regions: ['eu'] }, {}, 'location: not in a wanted region'],
+    ['in a zone wanted is', { zones: ['zone-b', 'zone-a'] }, {}, ''],
+    ['in another zone is not', { zones: ['zone-b'] }, {}, 'location: not in a wanted zone'],
+    [
+      'must be in both',
+      { regions: ['eu'], zones: ['zone-a'] },
+      {},
+      'location: not in a wanted region',
+    ],
+  ])
+})
+
+describe('by what it is made of, a node', () => {
+  const amd = { platforms: ['linux/amd64'] }
+  check([
+    ['the image is made for is taken', { platforms: ['linux/arm64', 'linux/amd64'] }, {}, ''],
+    [
+      'of another processor is not',
+      amd,
+      { architecture: 'arm64' },
+      'platform: no image for linux/arm64',
+    ],
+    ['of another system is not', amd, { os: 'windows' }, 'platform: no image for windows/amd64'],
+    [
+      'is taken when nobody knows what the image is made for',
+      { platforms: [] },
+      { architecture: 'riscv64' },
+      '',
+    ],
+    ['that has not told its processor may try', amd, { architecture: '' }, ''],
+    ['that has not told its system may try', amd, { os: '' }, ''],
+    ['is taken whatever the variant', { platforms: ['linux/arm/v7'] }, { architecture: 'arm' }, ''],
+    [
+      'is not of a processor whose name begins alike',
+      { platforms: ['linux/arm/v7'] },
+      { architecture: 'arm64' },
+      'platform: no image for linux/arm64',
+    ],
+    ['with a GPU wanted is taken', { gpuModels: ['a100', 't4'] }, { gpuModels: ['t4'] }, ''],
+    [
+      'with another GPU is not',
+      { gpuModels: ['a100'] },
+      { gpuModels: ['t4'] },
+      'gpu-model: no GPU of a wanted model',
+    ],
+    ['without a GPU is not', { gpuModels: ['a100'] }, {}, 'gpu-model: no GPU of a wanted model'],
+    ['with any GPU is taken when none is named', {}, { gpuModels: ['t4'] }, ''],
+    [
+      'whose GPU is named by two models in one word is not',
+      { gpuModels: ['a'] },
+      { gpuModels: ['a,b'] },
+      'gpu-model: no GPU of a wanted model',
+    ],
+  ])
+
+  const classes = ['unknown', 'low', 'medium', 'high', 'premium']
+  for (const wanted of ['', ...classes]) {
+    for (const offered of classes) {
+      const isEnough = wanted === '' || classes.indexOf(offered) >= classes.indexOf(wanted)
+      it(`of disk class ${offered} is ${isEnough ? '' : 'not '}taken where ${wanted || 'any'} is wanted`, () => {
+        assert.equal(
+          refusal({ iopsClass: wanted }, { iopsClass: offered }),
+          isEnough ? '' : 'iops-class: disk too slow',
+        )
+      })
+    }
+  }
+
+  check([
+    [
+      'whose disk is full is not taken by what needs disk',
+      { requests: { ...noResources, storageBytes: 1 } },
+      { diskPressure: true },
+      'storage: disk nearly full',
+    ],
+    ['whose disk is full is by what needs none', {}, { diskPressure: true }, ''],
+  ])
+})
+
+describe('beside half of what a node has', () => {
+  const allocatable: Resources = {
+    cpuMillis: 1_000,
+    memoryBytes: 1_000,
+    storageBytes: 1_000,
+    bandwidthBps: 1_000,
+    gpuCount: 4,
+  }
+  const held: Resources = {
+    cpuMillis: 500,
+    memoryBytes: 500,
+    storageBytes: 500,
+    bandwidthBps: 500,
+    gpuCount: 2,
+  }
+  for (const [asked, lack] of [
+    [{}, ''],
+    [{ cpuMillis: 500 }, ''],
+    [{ cpuMillis: 501 }, 'CPU'],
+    [{ memoryBytes: 500 }, ''],
+    [{ memoryBytes: 501 }, 'memory'],
+    [{ storageBytes: 500 }, ''],
+    [{ storageBytes: 501 }, 'storage'],
+    [{ bandwidthBps: 500 }, ''],
+    [{ bandwidthBps: 501 }, 'bandwidth'],
+    [{ gpuCount: 2 }, ''],
+    [{ gpuCount: 3 }, 'GPUs'],
+    [held, ''],
+    [{ memoryBytes: 501, cpuMillis: 501 }, 'CPU'],
+  ] as readonly [Partial<Resources>, string][]) {
+    it(`${JSON.stringify(asked)} ${lack === '' ? 'fits' : `lacks ${lack}`}`, () => {
+      const kind = { requests: { ...noResources, ...asked } }
+      assert.equal(
+        refusal(kind, { allocatable }, { requests: held }),
+        lack === '' ? '' : `resources: not enough ${lack}`,
+      )
+    })
+  }
+
+  it('nobody asks for what is not wanted, even where more is held than there is', () => {
+    const crowd = { requests: { ...noResources, cpuMillis: 5_000 } }
+    assert.equal(
+      refusal({ requests: { ...noResources, memoryBytes: 1 } }, { allocatable }, crowd),
+      '',
+    )
+    assert.equal(
+      refusal({ requests: { ...noResources, cpuMillis: 1 } }, { allocatable }, crowd),
+      'resources: not enough CPU',
+    )
+  })
+
+  for (const holding of ['holding', 'leaving', 'nominated'] as const) {
+    it(`what is ${holding} takes room and host ports`, () => {
+      const one = placed('one', 'a', { requests: held, hostPorts: ['80/TCP'] }, holding)
+      const table = tableOf([aNode('a', { allocatable })], [one])
+      const reasonOf = (kind: Partial<ReplicaKind>): string => {
+        const [verdict] = explain(table, pendingOf('new', aKind(kind)))
+        return verdict?.kind === 'rejected' ? verdict.reason : ''
+      }
+      assert.equal(reasonOf({ requests: { ...noResources, gpuCount: 3 } }), 'not enough GPUs')
+      assert.equal(
+        reasonOf({ requests: noResources, hostPorts: ['80/TCP'] }),
+        'host port 80/TCP taken',
+      )
+    })
+  }
+})
+
+describe('a host port', () => {
+  for (const [property, asked, held, expected] of [
+    ['is given once', ['80/TCP'], ['80/TCP'], 'host-ports: host port 80/TCP taken'],
+    ['is free in the other protocol', ['80/TCP'], ['80/UDP'], ''],
+    ['is free when others are taken', ['80/TCP'], ['443/TCP'], ''],
+    [
+      'is named when it is one of many',
+      ['80/TCP', '443/TCP'],
+      ['443/TCP'],
+      'host-ports: host port 443/TCP taken',
+    ],
+  ] as const) {
+    it(property, () => {
+      assert.equal(
+        refusal(
+          { requests: noResources, hostPorts: asked },
+          {},
+          { requests: noResources, hostPorts: held },
+        ),
+        expected,
+      )
+    })
+  }
+})
+
+describe('the order of the filters', () => {
+  it('is the one in which a node is judged: the first reason is the one that is told', () => {
+    const order = [...factFilters, ...roomFilters, ...placeFilters].map(({ name }) => name)
+    assert.deepEqual(order, [
+      'phase',
+      'taints',
+      'selector',
+      'location',
+      'platform',
+      'gpu-model',
+      'iops-class',
+      'storage',
+      'resources',
+      'host-ports',
+      'anti-affinity',
+      'affinity',
+      'topology-spread',
+    ])
+  })
+
+  it('puts being moved off after what the node lacks', () => {
+    const table = tableOf([aNode('a')])
+    const reasonOf = (kind: Partial<ReplicaKind>): string => {
+      const [verdict] = explain(table, pendingOf('new', aKind(kind), ['node-a']))
+      return verdict?.kind === 'rejected' ? `${verdict.filter}: ${verdict.reason}` : ''
+    }
+    assert.equal(reasonOf({}), 'excluded: excluded, the replica was moved off')
+    assert.equal(
+      reasonOf({ requests: { ...noResources, memoryBytes: 9 * gibibyte } }),
+      'resources: not enough memory',
+    )
+  })
+})
