@@ -6,8 +6,9 @@ import { formatBytes, systemClock } from '@cloudless/base'
 import { loadCredentials } from '@cloudless/identity'
 import { allocatableOf, capacityOf } from '../resources/capacity.ts'
 import { detectCapacity } from '../resources/detect.ts'
+import { detectMeteredLink } from '../resources/metered-link.ts'
 import type { AgentSettings } from './settings.ts'
-import { nodeNameOf, overridesOf, reserveOf } from './options-of.ts'
+import { meteredLinkOf, nodeNameOf, overridesOf, reserveOf } from './options-of.ts'
 
 export async function inspect(settings: AgentSettings): Promise<number> {
   const directory = settings.data_dir
@@ -15,6 +16,7 @@ export async function inspect(settings: AgentSettings): Promise<number> {
   const detected = await detectCapacity(systemClock, measured)
   const capacity = capacityOf(detected, overridesOf(settings))
   const allocatable = allocatableOf(capacity, reserveOf(settings))
+  const isMetered = meteredLinkOf(settings) ?? (await detectMeteredLink())
   const credentials = existsSync(directory)
     ? loadCredentials(join(directory, 'identity'))
     : undefined
@@ -27,6 +29,7 @@ export async function inspect(settings: AgentSettings): Promise<number> {
     ['memory', `${size(allocatable.memoryBytes)} of ${size(capacity.memoryBytes)}`],
     ['storage', `${size(allocatable.storageBytes)} of ${size(capacity.storageBytes)}`],
     ['bandwidth', `${Number(capacity.bandwidthBps) / 1e6} Mbit/s`],
+    ['link', isMetered ? 'metered' : 'not metered'],
     ['disk class', capacity.iopsClass],
     ['GPUs', capacity.gpuModels.join(', ') || 'none'],
   ] as const

@@ -34,6 +34,12 @@ export function reserveOf(settings: AgentSettings): SystemReserve {
   }
 }
 
+/** What the owner says of the link; undefined when the link is to be looked at. */
+export function meteredLinkOf(settings: AgentSettings): boolean | undefined {
+  const said = settings['node.metered']
+  return said === 'auto' ? undefined : said === 'yes'
+}
+
 /** "key=value:Effect", the value may be missing. `invalid_argument` when it is not so. */
 export function taintsOf(settings: AgentSettings): Taint[] {
   return settings.taints.map((text) => {

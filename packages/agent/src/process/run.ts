@@ -54,7 +54,11 @@ export async function run(
     detect: async () => {
       const asked = within(runtimeVersionMsMax, runtime.version())
       const runtimeVersion = await asked.catch(() => '') // Said by the supervisor.
-      return detectCapabilities(runtimeVersion, detected.gpuModels.length)
+      return detectCapabilities({
+        runtimeVersion,
+        gpuCount: detected.gpuModels.length,
+        meteredLink: optionsOf.meteredLinkOf(settings),
+      })
     },
   })
   const overrides = optionsOf.overridesOf(settings)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { yamlConfigurationFiles } from '@cloudless/api/configuration-file'
 import { loadConfiguration } from '@cloudless/base'
-import { nodeNameOf, runtimeOptionsOf, taintsOf } from './options-of.ts'
+import { meteredLinkOf, nodeNameOf, runtimeOptionsOf, taintsOf } from './options-of.ts'
 import { agentSettings } from './settings.ts'
 
 const sample = new URL('../../../../config/agent.yaml', import.meta.url).pathname
@@ -53,6 +53,13 @@ describe('settings', () => {
   it('that are wrong are refused together', () => {
     const result = load(['--log-level', 'loud', '--memory-mb=-1', '--no-such-flag', 'x'])
     assert.equal(result.kind === 'invalid' && result.problems.length, 3)
+  })
+
+  it('say of the link what its owner knows, or leave it to be looked at', () => {
+    const of = (...args: readonly string[]) => meteredLinkOf(valuesOf(args))
+    assert.equal(of(), undefined)
+    assert.deepEqual([of('--node-metered', 'yes'), of('--node-metered', 'no')], [true, false])
+    assert.equal(load(['--node-metered', 'maybe']).kind, 'invalid')
   })
 
   it('become mirrors and taints', () => {

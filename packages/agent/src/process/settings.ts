@@ -55,6 +55,13 @@ export const agentSettings = [
     help: 'Taints given at enrolment, as key=value:Effect.',
   },
   {
+    key: 'node.metered',
+    type: 'string',
+    default: 'auto',
+    choices: ['auto', 'yes', 'no'],
+    help: "Whether this node's link is paid by volume; auto: when it is a modem's or a phone's.",
+  },
+  {
     key: 'heartbeat_interval',
     type: 'duration',
     default: 0,

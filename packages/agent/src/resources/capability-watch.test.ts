@@ -20,6 +20,7 @@ describe('what a node can do', () => {
     ['a plug that was pulled is news', { powerSource: PowerSource.BATTERY }, true],
     ['a battery that loses a little is no news', { batteryPercent: 76 }, false],
     ['a battery that has lost a step is news', { batteryPercent: 75 }, true],
+    ['a link that is metered now is news', { meteredLink: true }, true],
     ['a battery that was taken out is news', { batteryPercent: -1 }, true],
     ['a runtime that is away for a while is no news', { runtimeVersion: '' }, false],
     ['a newer runtime is news', { runtimeVersion: 'containerd 2.0.0' }, true],
@@ -28,6 +29,19 @@ describe('what a node can do', () => {
       const after = newerOf(laptop, { ...laptop, ...found })
       assert.equal(after !== laptop, isNews)
       assert.notEqual(after.runtimeVersion, '')
+    })
+  }
+
+  for (const [what, before, after, isNews] of [
+    ['a battery that becomes low is news', 22, 19, true],
+    ['a battery that is just not low is no news', 22, 20, false],
+    ['a battery that is low and loses a little is no news', 19, 16, false],
+    ['a battery that is charged a little is no news, though it is not low', 19, 21, false],
+    ['a battery that is charged a step is news', 19, 24, true],
+  ] as const) {
+    it(what, () => {
+      const told = { ...laptop, batteryPercent: before }
+      assert.equal(newerOf(told, { ...laptop, batteryPercent: after }) !== told, isNews)
     })
   }
 

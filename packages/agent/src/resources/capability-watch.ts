@@ -16,6 +16,8 @@ const periodMs = 30_000
 const firstContactMs = 2_000
 /** A battery's charge is worth telling in steps of this size. */
 const batteryStepPercent = 5
+/** Below this a battery is low, which is told at once. */
+const batteryLowPercent = 20
 
 export class CapabilityWatch {
   readonly #deps: CapabilityWatchDeps
@@ -64,7 +66,12 @@ export class CapabilityWatch {
 export function newerOf(before: NodeCapabilities, found: NodeCapabilities): NodeCapabilities {
   const after = { ...found, runtimeVersion: found.runtimeVersion || before.runtimeVersion }
   const steadyBattery = { ...after, batteryPercent: before.batteryPercent }
-  const charged = Math.abs(after.batteryPercent - before.batteryPercent)
   const same = equals(NodeCapabilitiesSchema, before, steadyBattery)
-  return same && charged < batteryStepPercent ? before : after
+  return same && !isBatteryNews(before.batteryPercent, after.batteryPercent) ? before : after
+}
+
+/** One that hovers about the limit is told of once: to be high again it must rise by a step. */
+function isBatteryNews(beforePercent: number, afterPercent: number): boolean {
+  const isNowLow = beforePercent >= batteryLowPercent && afterPercent < batteryLowPercent
+  return isNowLow || Math.abs(afterPercent - beforePercent) >= batteryStepPercent
 }

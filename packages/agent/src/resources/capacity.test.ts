@@ -11,6 +11,7 @@ import {
   parseBytesSent,
   parseCpuTimes,
   parseDefaultInterface,
+  parseDefaultInterfaceV6,
   parseMemoryUsed,
 } from './proc-files.ts'
 
@@ -106,6 +107,24 @@ describe("the kernel's files", () => {
     assert.equal(parseDefaultInterface(route), 'eth0')
   })
 
+  it('name the default route with the lowest metric, and no part of one', () => {
+    const lines = [
+      'tun0 00000000 00000000 0001 0 0 0 00000080',
+      'wwan0 00000000 0102A8C0 0003 0 0 700 00000000',
+      'eth1 00000000 0102A8C0 0002 0 0 50 00000000',
+      'eth0 00000000 0102A8C0 0003 0 0 100 00000000',
+    ]
+    assert.equal(parseDefaultInterface(lines.join('\n')), 'eth0')
+    const any = `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 ${'0'.repeat(32)}`
+    const linesV6 = [
+      `fd${'0'.repeat(30)} 40 ${any.slice(36)} 00000100 00000001 00000000 00000001 eth0`,
+      `${any} ffffffff 00000001 00000000 00200200 lo`,
+      `${any} 00000400 00000001 00000000 00000003 eth1`,
+      `${any} 00000100 00000001 00000000 00000003 eth0`,
+    ]
+    assert.equal(parseDefaultInterfaceV6(linesV6.join('\n')), 'eth0')
+  })
+
   it('that say something else read as nothing', () => {
     assert.deepEqual(parseCpuTimes(''), { busy: 0, total: 0 })
     assert.equal(parseMemoryUsed('nonsense'), 0)
@@ -114,5 +133,6 @@ describe("the kernel's files", () => {
       0,
     )
     assert.equal(parseDefaultInterface(''), undefined)
+    assert.equal(parseDefaultInterfaceV6('nonsense'), undefined)
   })
 })

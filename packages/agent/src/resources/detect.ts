@@ -1,13 +1,15 @@
 /** Looks at the machine: hardware, kernel, disk speed, power. Everything is bounded in time, and what is absent is zero. */
 import { execFile } from 'node:child_process'
-import { access, open, readdir, readFile, rm, statfs } from 'node:fs/promises'
+import { access, open, readFile, rm, statfs } from 'node:fs/promises'
 import { availableParallelism, networkInterfaces, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { create } from '@bufbuild/protobuf'
-import { NodeCapabilitiesSchema, PowerSource, type NodeCapabilities } from '@cloudless/api'
+import { NodeCapabilitiesSchema, type NodeCapabilities } from '@cloudless/api'
 import { writeDurably, type Clock } from '@cloudless/base'
 import { gpuModelOf, iopsClassOf, type DetectedCapacity } from './capacity.ts'
+import { detectMeteredLink } from './metered-link.ts'
+import { detectPower } from './power.ts'
 import { parseDefaultInterface } from './proc-files.ts'
 
 export async function detectCapacity(
@@ -33,11 +35,18 @@ export async function detectCapacity(
   }
 }
 
-export async function detectCapabilities(
-  runtimeVersion: string,
-  gpuCount: number,
-): Promise<NodeCapabilities> {
+export interface CapabilityOptions {
+  /** Empty when the runtime does not answer. */
+  readonly runtimeVersion: string
+  readonly gpuCount: number
+  /** What its owner says of its link; undefined: look at it. */
+  readonly meteredLink: boolean | undefined
+}
+
+export async function detectCapabilities(options: CapabilityOptions): Promise<NodeCapabilities> {
+  const { runtimeVersion, gpuCount } = options
   const power = await detectPower()
+  const meteredLink = options.meteredLink ?? (await detectMeteredLink())
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch
   return create(NodeCapabilitiesSchema, {
     containerRuntimes: ['containerd'],
@@ -49,6 +58,7 @@ export async function detectCapabilities(
     os: 'linux',
     kernelVersion: release(),
     runtimeVersion,
+    meteredLink,
     ...power,
   })
 }
@@ -129,35 +139,10 @@ async function detectGpus(): Promise<readonly string[]> {
   }
 }
 
-async function detectPower(): Promise<{ powerSource: PowerSource; batteryPercent: number }> {
-  const root = '/sys/class/power_supply'
-  let batteryPercent = -1
-  let onMains = false
-  for (const name of await listDirectory(root)) {
-    const read = async (file: string): Promise<string> =>
-      (await readText(join(root, name, file))).trim()
-    const type = await read('type')
-    if (type === 'Battery' && (await read('scope')) !== 'Device') {
-      batteryPercent = Math.max(batteryPercent, Number(await read('capacity')) || 0)
-      if ((await read('status')) !== 'Discharging') onMains = true
-    } else if ((await read('online')) === '1') onMains = true
-  }
-  const battery = batteryPercent >= 0 && !onMains
-  return { powerSource: battery ? PowerSource.BATTERY : PowerSource.MAINS, batteryPercent }
-}
-
 async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch {
     return '' // Absent on this machine.
-  }
-}
-
-async function listDirectory(path: string): Promise<string[]> {
-  try {
-    return await readdir(path)
-  } catch {
-    return [] // Absent on this machine.
   }
 }

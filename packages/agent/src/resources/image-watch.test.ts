@@ -29,15 +29,6 @@ const clock: Clock = {
   },
 }
 
-beforeEach(() => {
-  due = []
-  runtime = new FakeRuntime()
-  runtime.present = [image('x.io/a:1')]
-  watch = new ImageWatch({ clock, logger: new QuietLogger(), runtime })
-})
-
-afterEach(() => watch.close())
-
 const listings = (): number => runtime.calls.filter((call) => call === 'images').length
 const names = (): string[] => watch.current?.images.map(({ name }) => name) ?? []
 
@@ -57,6 +48,15 @@ function turn(): Promise<void> {
 }
 
 describe('the images of a node', () => {
+  beforeEach(() => {
+    due = []
+    runtime = new FakeRuntime()
+    runtime.present = [image('x.io/a:1')]
+    watch = new ImageWatch({ clock, logger: new QuietLogger(), runtime })
+  })
+
+  afterEach(() => watch.close())
+
   it('are known soon after the start, and looked at again seldom', async () => {
     assert.equal(watch.current, undefined)
     watch.start()

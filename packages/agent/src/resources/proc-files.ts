@@ -33,11 +33,33 @@ export function parseBytesSent(netDev: string, isCounted: (name: string) => bool
   return total
 }
 
-/** The interface of the default route in /proc/net/route, or undefined. */
+/** The interface of the default route with the lowest metric in /proc/net/route, or undefined. */
 export function parseDefaultInterface(route: string): string | undefined {
-  for (const line of route.split('\n')) {
-    const [name, destination, , flags] = line.split(/\s+/)
-    if (destination === '00000000' && (Number.parseInt(flags ?? '0', 16) & 1) === 1) return name
-  }
-  return undefined
+  const defaults = route.split('\n').flatMap((line) => {
+    const [name = '', destination, , flags = '', , , metric = '', mask = ''] = line.split(/\s+/)
+    const isDefault = destination === '00000000' && Number.parseInt(mask || '0', 16) === 0
+    return isDefault && isUp(flags) ? [{ name, metric: Number(metric) }] : []
+  })
+  return preferred(defaults)
+}
+
+/** As parseDefaultInterface, of /proc/net/ipv6_route. */
+export function parseDefaultInterfaceV6(route: string): string | undefined {
+  const defaults = route.split('\n').flatMap((line) => {
+    const [destination, length, , , , metric = '', , , flags = '', name = ''] = line.split(/\s+/)
+    const isDefault = destination === '0'.repeat(32) && length === '00'
+    return isDefault && isUp(flags) ? [{ name, metric: Number.parseInt(metric, 16) }] : []
+  })
+  return preferred(defaults)
+}
+
+const routeUp = 0x1
+const routeReject = 0x200
+
+function isUp(flags: string): boolean {
+  return (Number.parseInt(flags, 16) & (routeUp | routeReject)) === routeUp
+}
+
+function preferred(routes: readonly { readonly name: string; readonly metric: number }[]) {
+  return routes.toSorted((a, b) => a.metric - b.metric)[0]?.name
 }

@@ -1,12 +1,11 @@
 /** `node describe`: what a person wants to know about a node when something is odd. */
 import type { Node, ReplicaStatus, ResourceCapacity, ResourceUsage } from '@cloudless/api'
-import { PowerSourceSchema } from '@cloudless/api'
 import type { Command, CommandContext } from '../command.ts'
 import { block, facts, type Fact } from '../output/sheet.ts'
 import { formatColumns } from '../output/table.ts'
 import { fetchAll } from '../paging.ts'
-import { age, bytes, enumLabel, instant, orDash, percent } from '../resources/format.ts'
-import { nodeStatus } from '../resources/node.ts'
+import { age, bytes, instant, orDash, percent } from '../resources/format.ts'
+import { nodeLink, nodePower, nodeStatus } from '../resources/node.ts'
 import { replicaExplanation, replicaState } from '../resources/replica.ts'
 import { recentEvents } from './recent-events.ts'
 
@@ -95,8 +94,6 @@ function capacityTable(node: Node): string {
 function capabilityFacts(node: Node): Fact[] {
   const { capabilities, capacity } = node
   if (capabilities === undefined) return []
-  const battery = capabilities.batteryPercent < 0 ? '' : ` (${capabilities.batteryPercent}%)`
-  const power = capabilities.powerSource
   return [
     ['Platform', [capabilities.os, capabilities.architecture].filter(Boolean).join('/')],
     ['Kernel', capabilities.kernelVersion],
@@ -104,7 +101,8 @@ function capabilityFacts(node: Node): Fact[] {
     ['Network', capabilities.networkFeatures.join(', ')],
     ['Disk', capacity?.iopsClass ?? ''],
     ['GPUs', capacity?.gpuModels.join(', ') ?? ''],
-    ['Power', power === 0 ? '' : `${enumLabel(PowerSourceSchema, power).toLowerCase()}${battery}`],
+    ['Power', nodePower(node)],
+    ['Link', nodeLink(node)],
   ]
 }
 

@@ -1,10 +1,23 @@
-import { NodePhaseSchema, NodeSchema, type Node } from '@cloudless/api'
+import { NodePhaseSchema, NodeSchema, PowerSourceSchema, type Node } from '@cloudless/api'
 import { age, enumLabel, instant, mebibytes, orDash, pairs } from './format.ts'
 import type { Resource } from './resource.ts'
 
 /** "READY", "OFFLINE", ... */
 export function nodeStatus(node: Node): string {
   return enumLabel(NodePhaseSchema, node.status?.phase ?? 0)
+}
+
+/** "mains", "battery (73%)"; empty when the node has not said. */
+export function nodePower({ capabilities }: Node): string {
+  if (!capabilities?.powerSource) return ''
+  const percent = capabilities.batteryPercent < 0 ? '' : ` (${capabilities.batteryPercent}%)`
+  return `${enumLabel(PowerSourceSchema, capabilities.powerSource).toLowerCase()}${percent}`
+}
+
+/** Whether what goes over its link is paid by volume. Empty when the node has not said. */
+export function nodeLink({ capabilities }: Node): string {
+  if (capabilities === undefined) return ''
+  return capabilities.meteredLink ? 'metered' : 'not metered'
 }
 
 export const nodeResource: Resource<typeof NodeSchema> = {
@@ -38,6 +51,8 @@ export const nodeResource: Resource<typeof NodeSchema> = {
       wide: true,
       value: (node) => orDash(node.capabilities?.runtimeVersion ?? ''),
     },
+    { title: 'POWER', wide: true, value: (node) => orDash(nodePower(node)) },
+    { title: 'LINK', wide: true, value: (node) => orDash(nodeLink(node)) },
     {
       title: 'CERTIFICATE UNTIL',
       wide: true,
