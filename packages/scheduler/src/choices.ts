@@ -44,7 +44,7 @@ export function choicesOf(table: ClusterTable): Choices {
   return table.keep(() => new Choices(table))
 }
 
-function sameWeights(one: ScoreWeights, other: ScoreWeights): boolean {
+export function sameWeights(one: ScoreWeights, other: ScoreWeights): boolean {
   return (
     one === other ||
     (one.locality === other.locality &&

@@ -250,8 +250,10 @@ export type Verdict =
 /** What stopping some replicas would make possible. */
 export interface Preemption {
   readonly nodeId: string
-  /** Lowest priority first. */
+  /** Lowest priority first; empty when what is leaving makes enough room. */
   readonly victimIds: readonly string[]
+  /** Of a lower priority, for which room is being made there, and which will not fit beside it. Lowest priority first. */
+  readonly displacedIds: readonly string[]
 }
 
 /** What would become of one replica. */

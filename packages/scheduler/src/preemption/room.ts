@@ -1,0 +1,97 @@
+/**
+ * What one kind of replica lacks on each node, and who could give it way there.
+ *
+ * Room that is coming counts as there: that of replicas which are leaving, and that of nominations of a lower priority,
+ * which are overridden. What holds with an equal or higher priority stays.
+ */
+import type { ReplicaKind, Resources } from '../model.ts'
+import type { ClusterTable } from '../table/cluster-table.ts'
+import { resourceNames } from '../table/resource-columns.ts'
+import type { OccupantGroup, Occupants } from './occupants.ts'
+import type { VictimGroup } from './victim-search.ts'
+
+/** What could be done about one node. */
+export interface Way {
+  /** Lowest priority first; only those that may be stopped. */
+  readonly groups: readonly WayGroup[]
+  /** By resource the kind asks for: what must come free beside what is coming; 0 or less: nothing. */
+  readonly lacking: readonly number[]
+  /** Groups whose room is coming. */
+  readonly coming: readonly OccupantGroup[]
+}
+
+export interface WayGroup extends VictimGroup {
+  readonly occupants: OccupantGroup
+}
+
+export class Room {
+  readonly #table: ClusterTable
+  readonly #kind: ReplicaKind
+  readonly #occupants: Occupants
+  readonly #asked: readonly (keyof Resources)[]
+  readonly #frees = new WeakMap<ReplicaKind, readonly number[]>()
+
+  constructor(table: ClusterTable, kind: ReplicaKind, occupants: Occupants) {
+    this.#table = table
+    this.#kind = kind
+    this.#occupants = occupants
+    this.#asked = resourceNames.filter((name) => kind.requests[name] > 0)
+  }
+
+  /** Undefined when a host port is held by what stays. */
+  wayAt(row: number): Way | undefined {
+    const { allocatable, reserved } = this.#table.resources
+    const { requests, priority } = this.#kind
+    const lacking = this.#asked.map(
+      (name) => reserved[name][row]! + requests[name] - allocatable[name][row]!,
+    )
+    const groups: WayGroup[] = []
+    const coming: OccupantGroup[] = []
+    for (const occupants of this.#occupants.at(row)) {
+      const { kind, holding, size } = occupants
+      const frees = this.#freesOf(kind)
+      if (holding === 'leaving' || (holding === 'nominated' && kind.priority < priority)) {
+        for (let at = 0; at < frees.length; at++) lacking[at]! -= size * frees[at]!
+        coming.push(occupants)
+        continue
+      }
+      const isInTheWay = this.#wantsPortOf(kind)
+      if (holding === 'holding' && kind.priority < priority) {
+        const { workloadId } = kind
+        const isMandatory = isInTheWay
+        groups.push({ workloadId, priority: kind.priority, size, frees, isMandatory, occupants })
+      } else if (isInTheWay) {
+        return undefined
+      }
+    }
+    return { groups, lacking, coming }
+  }
+
+  #freesOf(kind: ReplicaKind): readonly number[] {
+    let frees = this.#frees.get(kind)
+    if (frees === undefined) {
+      frees = this.#asked.map((name) => kind.requests[name])
+      this.#frees.set(kind, frees)
+    }
+    return frees
+  }
+
+  #wantsPortOf({ hostPorts }: ReplicaKind): boolean {
+    if (hostPorts.length === 0) return false
+    return this.#kind.hostPorts.some((port) => hostPorts.includes(port))
+  }
+}
+
+/** What is reserved of a resource on the row once the coming room is there and the victims are gone. */
+export function reservedAfter(
+  { resources }: ClusterTable,
+  row: number,
+  name: keyof Resources,
+  { coming, groups }: Way,
+  taken: readonly number[],
+): number {
+  let left = resources.reserved[name][row]!
+  for (const { kind, size } of coming) left -= size * kind.requests[name]
+  groups.forEach(({ occupants: { kind } }, n) => (left -= taken[n]! * kind.requests[name]))
+  return left
+}
