@@ -103,6 +103,7 @@ function capabilityFacts(node: Node): Fact[] {
     ['GPUs', capacity?.gpuModels.join(', ') ?? ''],
     ['Power', nodePower(node)],
     ['Link', nodeLink(node)],
+    ['Images', node.imageCount === 0 ? '' : String(node.imageCount)],
   ]
 }
 

@@ -7,6 +7,7 @@ import {
   GetNodeRequestSchema,
   HelloSchema,
   ListNodesRequestSchema,
+  NodeImagesSchema,
   NodePhase,
   RemoveNodeRequestSchema,
   ReplicaState,
@@ -146,15 +147,17 @@ test('a node is found by name and by id, listed by region and label', async (t) 
   assert.equal(count({ labelSelector: { disk: 'hdd' } }), 0)
 })
 
-test('what is served of a node counts its replicas and what they reserve', async (t) => {
+test('what is served of a node counts its replicas, what they reserve, and its images', async (t) => {
   const { handlers, put, liveNodes } = await openHandlers(t)
   const status = { resources: { cpuMillicores: 250, memoryBytes: 1_024n } as never }
   await put('replica', { 'web-1': readyReplica('web-1', 'node-a', { status }) })
   const wallTimeMs = BigInt(systemClock.wallMs() + 120_000)
   const hello = create(HelloSchema, { nodeId: 'node-a', runtimeReady: true, wallTimeMs })
-  liveNodes.connected('node-a', hello)
+  const images = ['x.io/a:1', 'x.io/b:1'].map((name) => ({ name, digest: 'sha256:1' }))
+  liveNodes.connected('node-a', { ...hello, images: create(NodeImagesSchema, { images }) })
   const node = handlers.getNode(create(GetNodeRequestSchema, { nodeId }))
   assert.equal(node.replicaCount, 1)
+  assert.equal(node.imageCount, 2)
   assert.equal(node.reserved!.cpuMillicores, 250)
   assert.equal(node.reserved!.memoryBytes, 1_024n)
   assert.equal(node.status!.phase, NodePhase.READY)

@@ -40,6 +40,7 @@ export function viewNode(deps: NodeViewDeps, { id, record, modRevision }: Held<N
     },
     reserved: capacityOf(reserved),
     replicaCount: replicas.length,
+    imageCount: deps.liveNodes.imagesOf(id).size,
     reliabilityScore: reliabilityOf(deps, record),
     lastSeenMs: BigInt(Math.round(live?.lastSeenAtMs ?? 0)),
     resourceVersion: BigInt(modRevision),
