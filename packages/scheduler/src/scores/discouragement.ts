@@ -4,11 +4,11 @@ import { tolerates } from '../tolerations.ts'
 
 const malus = 0.2
 
-/** 0 or less. */
+/** -1 to 0. */
 export function discouragement({ tolerations }: ReplicaKind, { taints }: NodeView): number {
   let score = 0
   for (const taint of taints) {
     if (taint.effect === 'PreferNoSchedule' && !tolerates(tolerations, taint)) score -= malus
   }
-  return score
+  return Math.max(-1, score)
 }
