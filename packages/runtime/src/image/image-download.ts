@@ -111,14 +111,18 @@ export class ImageDownload {
   ): Promise<LocalImage> {
     const what = `configuration ${configDescriptor.digest}`
     const bytes = await this.#parts.store.requiredContent(configDescriptor.digest)
-    const platform = parseConfigPlatform(bytes, what)
-    // Only one that says so is refused, and the variant is the kernel's to judge.
-    if (platform !== undefined && !isSameKind(platform, hostPlatform())) {
-      throw this.#foreign([formatPlatform(platform)])
-    }
+    if (!isIndex(target.descriptor.mediaType)) this.#requireForHost(bytes, what)
     const config = parseImageConfig(bytes, what)
     const { digest } = target.descriptor
     return { name: this.#image.name, digest, config, ...layersAndChain(layers, config, what) }
+  }
+
+  /** An index has said what its entries are for, and configurations are often wrong; without one there is nothing else. */
+  #requireForHost(config: Uint8Array, what: string): void {
+    const platform = parseConfigPlatform(config, what)
+    // The variant is the kernel's to judge.
+    if (platform === undefined || isSameKind(platform, hostPlatform())) return
+    throw this.#foreign([formatPlatform(platform)])
   }
 
   /** The documents last: their labels tell the collector to keep everything they name. */

@@ -74,6 +74,14 @@ describe('images on a node', { timeout: 120_000 }, () => {
     assert.deepEqual((await listed(name))?.platforms, [ownPlatform])
   })
 
+  test('are for this machine when their index says so, whatever their configuration says', async () => {
+    const { name } = await pushIndex(registry, 'team/app:mislabelled', [
+      { image: other, architecture: own },
+    ])
+    await pull(name)
+    assert.deepEqual((await listed(name))?.platforms, [ownPlatform])
+  })
+
   test('are not those of other machines, which are known apart until there is one for this', async () => {
     const single = `${registry.name}/team/app:other`
     const index = await pushIndex(registry, 'team/app:alien', [
