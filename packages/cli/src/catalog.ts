@@ -9,6 +9,8 @@ export interface Group {
   /** Other words that mean it. */
   readonly aliases: readonly string[]
   readonly summary: string
+  /** The verb that is meant by the group's name alone. */
+  readonly byDefault?: string
 }
 
 export interface Entry {
@@ -26,6 +28,14 @@ export const groups: readonly Group[] = [
   { name: 'workload', aliases: ['workloads', 'wl'], summary: 'What should run' },
   { name: 'token', aliases: ['tokens'], summary: 'Join tokens, with which devices enrol' },
   { name: 'cluster', aliases: [], summary: 'The cluster as a whole' },
+  {
+    name: 'vrn',
+    aliases: ['pool'],
+    summary: 'The virtual resource network: what all nodes have together',
+    byDefault: 'show',
+  },
+  { name: 'scheduler', aliases: [], summary: 'How nodes are chosen for replicas' },
+  { name: 'simulate', aliases: [], summary: 'What would happen if nodes were drained or lost' },
   { name: 'container', aliases: ['containers'], summary: 'Containers of one node' },
   { name: 'image', aliases: ['images'], summary: 'Images of one node' },
   { name: 'config', aliases: [], summary: 'Contexts of this command' },
@@ -138,6 +148,12 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/workload-status.ts')).workloadStatusCommand,
   },
   {
+    name: 'workload explain',
+    aliases: ['why'],
+    summary: 'Explain why each replica is where it is, or where it would go',
+    load: async () => (await import('./commands/workload-explain.ts')).workloadExplain,
+  },
+  {
     name: 'workload replicas',
     summary: 'List replicas with their nodes and addresses',
     load: async () => (await import('./commands/workload-replicas.ts')).workloadReplicas,
@@ -200,6 +216,37 @@ export const entries: readonly Entry[] = [
     name: 'cluster status',
     summary: 'Show nodes, workloads, capacity and the coordinator at a glance',
     load: async () => (await import('./commands/cluster-status.ts')).clusterStatus,
+  },
+  {
+    name: 'vrn show',
+    summary: 'Show capacity, what is promised and used, and what is free',
+    load: async () => (await import('./commands/vrn-show.ts')).vrnShow,
+  },
+  {
+    name: 'vrn fragments',
+    aliases: ['fragment'],
+    summary: 'List the pieces of capacity that are held for replicas',
+    load: async () => (await import('./commands/vrn-fragments.ts')).vrnFragments,
+  },
+  {
+    name: 'scheduler get',
+    summary: 'Show how nodes are chosen',
+    load: async () => (await import('./commands/scheduler-get.ts')).schedulerGet,
+  },
+  {
+    name: 'scheduler set',
+    summary: 'Change how nodes are chosen, from the next decision on',
+    load: async () => (await import('./commands/scheduler-set.ts')).schedulerSet,
+  },
+  {
+    name: 'simulate drain',
+    summary: 'Show what a drain would move where, and what would not fit',
+    load: async () => (await import('./commands/simulate.ts')).simulateDrain,
+  },
+  {
+    name: 'simulate loss',
+    summary: 'Show what the loss of nodes would move where, and what would not fit',
+    load: async () => (await import('./commands/simulate.ts')).simulateLoss,
   },
   {
     name: 'container list',

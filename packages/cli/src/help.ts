@@ -39,11 +39,14 @@ export function groupHelp(group: Group): string {
   const others = group.aliases.length === 0 ? '' : ` (also: ${group.aliases.join(', ')})`
   return [
     `${group.summary}${others}\n`,
-    `Usage: cloudlessctl ${group.name} VERB [OPTIONS]\n`,
+    `Usage: cloudlessctl ${group.name} ${group.byDefault ? '[VERB]' : 'VERB'} [OPTIONS]\n`,
     section(
       'Verbs',
       verbs.map((entry) => [entry.name.split(' ')[1]!, entry.summary]),
     ),
+    ...(group.byDefault === undefined
+      ? []
+      : [`Without a verb: cloudlessctl ${group.name} ${group.byDefault}\n`]),
     `More: cloudlessctl ${group.name} VERB --help\n`,
   ].join('\n')
 }

@@ -19,3 +19,10 @@ export function parsePort(text: string): { name: string; containerPort: number; 
   }
   return { name: name ?? '', containerPort, protocol: (protocol ?? 'TCP').toUpperCase() }
 }
+
+/** "0.5", "2": a number that is not negative; undefined when not given. */
+export function parseNumber(optionName: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Number(text)
+  throw new UsageError(`--${optionName} must be a number such as 1 or 0.25, not "${text}"`)
+}

@@ -26,6 +26,12 @@ const cases: readonly (readonly [line: string, verb: string, words: string])[] =
   ['drain node', 'node drain', 'node'],
   ['logs node', 'workload logs', 'node'],
   ['exec web -- node list', 'workload exec', 'web -- node list'],
+  ['vrn', 'vrn show', ''],
+  ['vrn --by zone -o json', 'vrn show', '--by zone -o json'],
+  ['pool fragments', 'vrn fragments', ''],
+  ['explain web', 'workload explain', 'web'],
+  ['explain workload web', 'workload explain', 'web'],
+  ['explain -f web.yaml', 'workload explain', '-f web.yaml'],
   ['apply -f - -R', 'apply', '-f - -R'],
 ]
 
@@ -47,6 +53,7 @@ test('what is no command says the nearest, or what there is', () => {
   assert.match(problem('node drainn'), /Did you mean "drain"\?/)
   assert.match(problem('token frobnicate'), /There are create, list, revoke\./)
   assert.equal(problem('workload'), 'group')
+  assert.equal(problem('vrn --help'), 'group')
   assert.equal(problem('--version'), 'root')
 })
 

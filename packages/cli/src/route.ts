@@ -9,7 +9,13 @@ import { globalOptions } from './global-options.ts'
 import { didYouMean } from './suggest.ts'
 
 export type Route =
-  | { readonly kind: 'verb'; readonly entry: Entry; readonly words: readonly string[] }
+  | {
+      readonly kind: 'verb'
+      readonly entry: Entry
+      readonly words: readonly string[]
+      /** The group's name was all there was: this is the verb it means. */
+      readonly impliedBy?: Group
+    }
   | { readonly kind: 'group'; readonly group: Group }
   | { readonly kind: 'root' }
   | { readonly kind: 'unknown'; readonly problem: string }
@@ -23,7 +29,7 @@ export function route(words: readonly string[]): Route {
 
   const group = groupOf(word)
   if (group !== undefined) {
-    if (next === undefined) return { kind: 'group', group }
+    if (next === undefined) return groupAlone(group, words, first)
     const entry = entryOf(group.name, next)
     if (entry === undefined) return unknownVerb(group, next)
     return verb(entry, words, [first, second!])
@@ -39,6 +45,13 @@ export function route(words: readonly string[]): Route {
     kind: 'unknown',
     problem: `there is no command "${word}".${didYouMean(word, firstWords())}`,
   }
+}
+
+function groupAlone(group: Group, words: readonly string[], at: number): Route {
+  const asksForHelp = words.includes('--help') || words.includes('-h')
+  if (group.byDefault === undefined || asksForHelp) return { kind: 'group', group }
+  const entry = entryNamed(`${group.name} ${group.byDefault}`)
+  return { ...verb(entry, words, [at]), impliedBy: group }
 }
 
 function groupOf(word: string): Group | undefined {
@@ -76,6 +89,7 @@ const shortcuts: Readonly<Record<string, string>> = {
   uncordon: 'node uncordon',
   label: 'node label',
   taint: 'node taint',
+  explain: 'workload explain',
 }
 
 /** Resources that kubectl's users would name where our groups have another word. */
@@ -123,12 +137,16 @@ function unknownVerb(group: Group, word: string): Route {
   return { kind: 'unknown', problem: `"${group.name}" has no "${word}".${suggestion}` }
 }
 
-function verb(entry: Entry, words: readonly string[], taken: readonly number[]): Route {
+function verb(
+  entry: Entry,
+  words: readonly string[],
+  taken: readonly number[],
+): Extract<Route, { kind: 'verb' }> {
   return { kind: 'verb', entry, words: words.filter((_, index) => !taken.includes(index)) }
 }
 
 /** Those of lists, whose values would be taken for a name in `get nodes -z zone-a`. */
-const listOptions = ['--labels', '-l', '--region', '-r', '--zone', '-z', '--node']
+const listOptions = ['--labels', '-l', '--region', '-r', '--zone', '-z', '--node', '--by']
 
 const valueOptions = new Set([
   ...listOptions,

@@ -38,10 +38,12 @@ async function candidatesFor(
     return groups.flatMap((group) => [group.name, ...group.aliases])
   }
   if (found.kind === 'root') return typed.startsWith('-') ? names(globalOptions) : firstWords()
-  if (found.kind === 'group') {
-    const prefix = `${found.group.name} `
+  const group = found.kind === 'group' ? found.group : found.impliedBy
+  if (group !== undefined && ![typed, before.at(-1)!].some((word) => word.startsWith('-'))) {
+    const prefix = `${group.name} `
     return entries.filter((e) => e.name.startsWith(prefix)).map((e) => e.name.split(' ')[1]!)
   }
+  if (found.kind === 'group') return []
   const command = await found.entry.load()
   const options = optionsOf(command)
   const last = before.at(-1)

@@ -15,5 +15,9 @@ export function facts(rows: readonly Fact[]): string {
 /** A titled block, indented; nothing when there is nothing in it. */
 export function block(title: string, text: string): string {
   if (text === '') return ''
-  return `${title}:\n${text.replace(/^(?=.)/gm, '  ')}`
+  return `${title}:\n${indented(text)}`
+}
+
+export function indented(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ')
 }

@@ -1,4 +1,9 @@
-import { ReplicaStateSchema, ReplicaStatusSchema, type ReplicaStatus } from '@cloudless/api'
+import {
+  ReplicaStateSchema,
+  ReplicaStatusSchema,
+  type PendingReason,
+  type ReplicaStatus,
+} from '@cloudless/api'
 import { age, enumLabel, orDash } from './format.ts'
 import type { Resource } from './resource.ts'
 
@@ -8,15 +13,19 @@ export function replicaState(replica: ReplicaStatus): string {
 
 /** Why it is not running, for people: "0 of 3 nodes: 2 not enough memory, 1 tainted". Empty when there is nothing to say. */
 export function replicaExplanation(replica: ReplicaStatus): string {
-  if (replica.pendingReasons.length > 0 && replica.nodeId === '') {
-    const total = replica.pendingReasons.reduce((sum, { nodeCount }) => sum + nodeCount, 0)
-    const counts = replica.pendingReasons
-      .map(({ reason, nodeCount }) => `${nodeCount} ${reason}`)
-      .join(', ')
-    return `0 of ${total} nodes: ${counts}`
+  if (replica.nodeId === '' && replica.pendingReasons.length > 0) {
+    return pendingSentence(replica.pendingReasons)
   }
   if (replica.reason === '') return replica.message
   return replica.message === '' ? replica.reason : `${replica.reason}: ${replica.message}`
+}
+
+/** "0 of 3 nodes: 2 not enough memory, 1 tainted"; empty without reasons. */
+export function pendingSentence(reasons: readonly PendingReason[]): string {
+  if (reasons.length === 0) return ''
+  const total = reasons.reduce((sum, { nodeCount }) => sum + nodeCount, 0)
+  const counts = reasons.map(({ reason, nodeCount }) => `${nodeCount} ${reason}`)
+  return `0 of ${total === 1 ? '1 node' : `${total} nodes`}: ${counts.join(', ')}`
 }
 
 /** Where people reach it: its address with each port, or the address alone. */

@@ -11,7 +11,7 @@ import {
 import { CloudlessError, systemClock } from '@cloudless/base'
 import type { ConnectRouter, ServiceImpl } from '@connectrpc/connect'
 import { once } from 'node:events'
-import { aToken, type FakeState } from './fake-state.ts'
+import { aToken, fileConfiguration, type FakeState } from './fake-state.ts'
 
 type Handlers = Partial<ServiceImpl<typeof CoordinatorService>>
 
@@ -21,6 +21,7 @@ export function serveCoordinator(router: ConnectRouter, state: FakeState): void 
     ...workloadHandlers(state),
     ...tokenHandlers(state),
     ...clusterHandlers(state),
+    ...schedulingHandlers(state),
   })
 }
 
@@ -198,6 +199,44 @@ function tokenHandlers(state: FakeState): Handlers {
       if (token === undefined) return refuse('not_found', `there is no token "${tokenId}"`)
       token.revoked = true
       return {}
+    },
+  }
+}
+
+function schedulingHandlers(state: FakeState): Handlers {
+  const { scheduling } = state
+  return {
+    schedule: () => ({ decisions: scheduling.decisions }),
+    explainWorkload({ workloadId, replicaId }) {
+      const workload =
+        state.workloads.find(({ id, name }) => id === workloadId || name === workloadId) ??
+        refuse('not_found', `there is no workload "${workloadId}"`)
+      const replicas = scheduling.explanations.filter(({ replica }) =>
+        replica?.id.endsWith(replicaId),
+      )
+      return { workload, replicas }
+    },
+    simulateNodes: () => scheduling.simulation,
+    getResourcePool: () => scheduling.pool,
+    listFragments(request) {
+      const { page, nextToken, total } = pageOf(state, scheduling.fragments, request)
+      return { fragments: page, nextToken, total }
+    },
+    getSchedulerConfiguration: () => scheduling.configuration,
+    updateSchedulerConfiguration({ configuration, reset }) {
+      const base = reset ? fileConfiguration() : scheduling.configuration
+      const given = Object.entries(configuration ?? {}).filter(
+        ([name, value]) => value !== undefined && !['$typeName', 'changed'].includes(name),
+      )
+      const changed = given.map(([name]) => name).filter((name) => name !== 'resourceVersion')
+      const resourceVersion = base.resourceVersion + 1n
+      scheduling.configuration = {
+        ...base,
+        ...Object.fromEntries(given),
+        resourceVersion,
+        changed,
+      }
+      return scheduling.configuration
     },
   }
 }

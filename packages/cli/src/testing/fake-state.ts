@@ -7,12 +7,21 @@ import {
   NodeSchema,
   ReplicaState,
   ReplicaStatusSchema,
+  ResourcePoolSchema,
+  SchedulerConfigurationSchema,
+  SimulateNodesResponseSchema,
   WorkloadPhase,
   WorkloadSchema,
   type Event,
+  type Fragment,
   type JoinToken,
   type Node,
+  type ReplicaExplanation,
   type ReplicaStatus,
+  type ResourcePool,
+  type ScheduleDecision,
+  type SchedulerConfiguration,
+  type SimulateNodesResponse,
   type Workload,
 } from '@cloudless/api'
 import { systemClock } from '@cloudless/base'
@@ -24,6 +33,8 @@ export interface FakeState {
   readonly replicas: ReplicaStatus[]
   readonly tokens: JoinToken[]
   readonly events: Event[]
+  /** What the scheduler is asked gets these answers. */
+  readonly scheduling: FakeScheduling
   /** Every call: its method, and the headers it came with. */
   readonly calls: {
     readonly method: string
@@ -36,6 +47,15 @@ export interface FakeState {
   pageMax: number
 }
 
+export interface FakeScheduling {
+  decisions: ScheduleDecision[]
+  explanations: ReplicaExplanation[]
+  simulation: SimulateNodesResponse
+  pool: ResourcePool
+  readonly fragments: Fragment[]
+  configuration: SchedulerConfiguration
+}
+
 export function emptyState(): FakeState {
   const changes = new EventEmitter()
   changes.setMaxListeners(0)
@@ -45,10 +65,37 @@ export function emptyState(): FakeState {
     replicas: [],
     tokens: [],
     events: [],
+    scheduling: {
+      decisions: [],
+      explanations: [],
+      simulation: create(SimulateNodesResponseSchema),
+      pool: create(ResourcePoolSchema, { cluster: { name: 'cluster' } }),
+      fragments: [],
+      configuration: fileConfiguration(),
+    },
     calls: [],
     changes,
     pageMax: 1_000,
   }
+}
+
+/** What the coordinator's configuration file says. */
+export function fileConfiguration(): SchedulerConfiguration {
+  return create(SchedulerConfigurationSchema, {
+    weights: {
+      locality: 0.3,
+      reliability: 0.25,
+      cost: 0.15,
+      utilization: 0.2,
+      networkPenalty: 0.1,
+    },
+    packing: 'binpack',
+    spreadTopology: 'zone',
+    cpuOvercommit: 1,
+    memoryOvercommit: 1,
+    preemptionPriorityAbove: 100,
+    resourceVersion: 3n,
+  })
 }
 
 export function aNode(init: MessageInitShape<typeof NodeSchema> & { name: string }): Node {
