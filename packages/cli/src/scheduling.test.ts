@@ -7,7 +7,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   FragmentSchema,
   FragmentStatus,
-  NodeVerdictSchema,
+  type NodeVerdictSchema,
   ReplicaExplanationSchema,
   ResourcePoolSchema,
   ScheduleDecisionSchema,
