@@ -30,28 +30,50 @@ export class BestNode {
   #preferences: ((row: number) => number) | undefined
   /** The workload's replicas by place and by node, where they are to be spread; the places come first. */
   #spread: readonly PlaceCounts[] = []
+  /** Of the rows that are compared. */
+  #scores = new Float64Array(0)
 
   constructor(table: ClusterTable, kind: ReplicaKind) {
     this.#table = table
     this.#kind = kind
   }
 
-  /** `rows` are not empty, and used up. */
-  of(rows: number[], merits: Merits): number {
-    if (rows.length === 1) return rows[0]!
+  /** Of the first `count` of the rows, which are used up; there is one at least. */
+  of(rows: Int32Array, count: number, merits: Merits): number {
+    if (count === 1) return rows[0]!
     this.#prepare()
-    for (const counts of this.#spread) keepLeast(rows, (row) => countAt(counts, row))
-    if (this.#kind.packing !== 'best_fit') {
-      const preferences = this.#preferences
-      const minus = (row: number): number =>
-        -clamp(merits.scores[row]! + (preferences === undefined ? 0 : preferences(row)))
-      keepLeast(rows, minus, scoreTolerance + noise)
-    }
-    keepLeast(rows, (row) => merits.gpus[row]!)
-    keepLeast(rows, (row) => merits.misfits[row]!, noise)
+    let left = count
+    for (const counts of this.#spread) left = keepFewest(rows, left, counts)
+    const leastScore = this.#leastScore(rows, left, merits)
     const names = this.#table.nameRanks()
-    keepLeast(rows, (row) => names[row]!)
-    return rows[0]!
+    const { gpus, misfits } = merits
+    let best = -1
+    for (let at = 0; at < left; at++) {
+      const row = rows[at]!
+      if (this.#scores[at]! < leastScore) continue
+      if (best >= 0) {
+        const stranded = gpus[row]! - gpus[best]!
+        const worse = misfits[row]! - misfits[best]!
+        if (stranded > 0 || (stranded === 0 && worse > noise)) continue
+        if (stranded === 0 && worse >= -noise && names[row]! > names[best]!) continue
+      }
+      best = row
+    }
+    return best
+  }
+
+  /** Notes the score of each with its wishes; those below what is returned are worse than the best. */
+  #leastScore(rows: Int32Array, count: number, merits: Merits): number {
+    if (this.#scores.length < count) this.#scores = new Float64Array(rows.length)
+    const preferences = this.#preferences
+    let most = 0
+    for (let at = 0; at < count; at++) {
+      const row = rows[at]!
+      const score = clamp(merits.scores[row]! + (preferences === undefined ? 0 : preferences(row)))
+      this.#scores[at] = score
+      if (score > most) most = score
+    }
+    return this.#kind.packing === 'best_fit' ? 0 : most - scoreTolerance - noise
   }
 
   #prepare(): void {
@@ -68,17 +90,21 @@ export class BestNode {
   }
 }
 
-/** Drops the rows that are more than `tolerance` above the least. */
-function keepLeast(rows: number[], valueOf: (row: number) => number, tolerance = 0): void {
-  if (rows.length === 1) return
-  let least = Infinity
-  for (const row of rows) {
-    const value = valueOf(row)
-    if (value < least) least = value
-  }
+/** Drops the rows of all places but those with the fewest; how many are left. */
+function keepFewest(rows: Int32Array, count: number, places: PlaceCounts): number {
+  let fewest = Infinity
   let kept = 0
-  for (const row of rows) if (valueOf(row) <= least + tolerance) rows[kept++] = row
-  rows.length = kept
+  for (let at = 0; at < count; at++) {
+    const row = rows[at]!
+    const inPlace = countAt(places, row)
+    if (inPlace > fewest) continue
+    if (inPlace < fewest) {
+      fewest = inPlace
+      kept = 0
+    }
+    rows[kept++] = row
+  }
+  return kept
 }
 
 function countAt({ counts, column }: PlaceCounts, row: number): number {

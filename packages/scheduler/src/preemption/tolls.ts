@@ -64,6 +64,7 @@ export class Tolls {
   #merits = { scores: this.#highest, gpus: this.#highest, misfits: this.#highest }
   /** By row, for one plan: 0 not looked at, 1 could do, 2 could not. */
   #standing = new Uint8Array(0)
+  #candidates = new Int32Array(0)
 
   /** `weights` are normalised. */
   constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights, occupants: Occupants) {
@@ -125,6 +126,7 @@ export class Tolls {
     this.#counts = new Int32Array(length)
     this.#isExact = new Uint8Array(length)
     this.#standing = new Uint8Array(length)
+    this.#candidates = new Int32Array(length)
     this.#highest = new Float64Array(length)
     this.#sums = new Float64Array(length)
     const column = (): Float64Array<ArrayBuffer> => new Float64Array(length)
@@ -143,13 +145,12 @@ export class Tolls {
     for (;;) {
       const count = this.#leastCount()
       if (count === none) return none
-      const rows: number[] = []
       for (let row = 0; row < this.#rows; row++) {
-        if (this.#counts[row] !== count || !this.#couldDo(row)) continue
-        if (this.#isExact[row] === 0) this.#lookClosely(row, spareOf)
-        if (this.#counts[row] === count) rows.push(row)
+        if (this.#counts[row] !== count || this.#isExact[row] === 1 || !this.#couldDo(row)) continue
+        this.#lookClosely(row, spareOf)
       }
-      if (rows.length > 0) return this.#best.of(this.#withLowestPriorities(rows), this.#merits)
+      const kept = this.#keepLowestPriorities(count)
+      if (kept > 0) return this.#best.of(this.#candidates, kept, this.#merits)
     }
   }
 
@@ -162,19 +163,23 @@ export class Tolls {
     return least
   }
 
-  #withLowestPriorities(rows: readonly number[]): number[] {
-    let [highest, sum] = [Infinity, Infinity]
-    let lowest: number[] = []
-    for (const row of rows) {
-      const [rowHighest, rowSum] = [this.#highest[row]!, this.#sums[row]!]
+  /** Of the rows that cost so many, those with the lowest priorities become the candidates; how many there are. */
+  #keepLowestPriorities(count: number): number {
+    const candidates = this.#candidates
+    let [highest, sum, kept] = [Infinity, Infinity, 0]
+    for (let row = 0; row < this.#rows; row++) {
+      if (this.#counts[row] !== count || !this.#couldDo(row)) continue
+      const rowHighest = this.#highest[row]!
+      const rowSum = this.#sums[row]!
       if (rowHighest > highest || (rowHighest === highest && rowSum > sum)) continue
       if (rowHighest < highest || rowSum < sum) {
-        ;[highest, sum] = [rowHighest, rowSum]
-        lowest = []
+        highest = rowHighest
+        sum = rowSum
+        kept = 0
       }
-      lowest.push(row)
+      candidates[kept++] = row
     }
-    return lowest
+    return kept
   }
 
   #couldDo(row: number): boolean {
@@ -208,8 +213,8 @@ export class Tolls {
       (allocatable.memoryBytes[row]! - memory) / mebibyte +
       (allocatable.storageBytes[row]! - reserved('storageBytes')) / gibibyte
     scores[row] = this.#survey.scoreBeside(row, cpu, memory, reserved('bandwidthBps'))
-    gpus[row] =
-      allocatable.gpuCount[row]! === 0 ? 0 : allocatable.gpuCount[row]! - reserved('gpuCount')
+    const gpuCount = allocatable.gpuCount[row]!
+    gpus[row] = gpuCount === 0 ? 0 : gpuCount - reserved('gpuCount')
     misfits[row] = this.#kind.packing === 'spread' ? -left : left
   }
 

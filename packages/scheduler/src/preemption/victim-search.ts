@@ -175,7 +175,7 @@ class VictimSearch {
     for (let n = 0; n < this.#groups.length; n++) this.#take(n, this.#most(n))
     if (!this.#isCovered() || !this.#accepts(this.#taken)) return undefined
     for (let n = this.#groups.length - 1; n >= 0; n--) {
-      while (this.#taken[n]! > 0) {
+      while (this.#taken[n]! > 0 && !this.#groups[n]!.isMandatory) {
         this.#take(n, -1)
         if (this.#isCovered() && this.#accepts(this.#taken)) continue
         this.#take(n, 1)
