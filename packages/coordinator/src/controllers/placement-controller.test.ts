@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { NodePhase, ReplicaState } from '@cloudless/api'
+import { create } from '@bufbuild/protobuf'
+import {
+  ClusterRecordSchema,
+  NodePhase,
+  ReplicaState,
+  SchedulerConfigurationSchema,
+} from '@cloudless/api'
+import { clusterRecordId } from '../state/cluster-record.ts'
 import { deleteRecord } from '../state/cluster-state.ts'
 import { eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
 import {
@@ -177,4 +184,46 @@ test('what is being stopped gets no place', async (t) => {
   await controller.settled()
   assert.equal(nodeOf('web-1'), '')
   assert.equal(controller.queueDepth, 0)
+})
+
+test('what waits is tried again only for a change that can help it', async (t) => {
+  const { put, nodeOf, said, controller } = await openPlacement(t)
+  await put('node', { 'node-a': small('node-a', 100) })
+  await put('replica', { 'web-1': asking('web-1', 500) })
+  await eventually(() => said.some(({ what }) => what === 'replicaUnplaceable'))
+  await controller.settled()
+  const tries = (): number => said.filter(({ what }) => what === 'scheduled').length
+  const before = tries()
+  await put('node', { 'node-b': small('node-b', 200) })
+  await put('node', { 'node-c': nodeRecord('node-c', { phase: NodePhase.CORDONED }) })
+  await put('replica', { 'other-1': readyReplica('other-1', 'node-b') })
+  await controller.settled()
+  assert.equal(tries(), before)
+  await put('node', { 'node-c': nodeRecord('node-c') })
+  await eventually(() => nodeOf('web-1') === 'node-c')
+})
+
+test('the highest priority is placed first, whatever came first', async (t) => {
+  const { put, nodeOf, state } = await openPlacement(t)
+  const ids = Array.from({ length: 20 }, (_, n) => `web-${n}`)
+  await put(
+    'replica',
+    Object.fromEntries(
+      ids.map((id, n) => [id, asking(id, 500, { spec: { priority: n } as never })]),
+    ),
+  )
+  await eventually(() => ids.every((id) => state.get('replica', id)!.status!.message !== ''))
+  await put('node', { 'node-a': small('node-a', 1_000) })
+  await eventually(() => nodeOf('web-19') === 'node-a' && nodeOf('web-18') === 'node-a')
+  assert.ok(ids.slice(0, 18).every((id) => nodeOf(id) === ''))
+})
+
+test('an operator may let more be promised than there is', async (t) => {
+  const { put, nodeOf } = await openPlacement(t)
+  await put('node', { 'node-a': small('node-a', 1_000) })
+  await put('replica', { 'web-1': asking('web-1', 800), 'web-2': asking('web-2', 800) })
+  await eventually(() => nodeOf('web-1') !== '' || nodeOf('web-2') !== '')
+  const scheduler = create(SchedulerConfigurationSchema, { cpuOvercommit: 2 })
+  await put('cluster', { [clusterRecordId]: create(ClusterRecordSchema, { scheduler }) })
+  await eventually(() => nodeOf('web-1') === 'node-a' && nodeOf('web-2') === 'node-a')
 })

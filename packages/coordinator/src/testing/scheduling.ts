@@ -39,16 +39,24 @@ export function openScheduling(
     livenessDefaults,
   )
   cleanUp(t, () => liveNodes.close())
-  const view = new SchedulerView({
-    state,
-    liveNodes,
-    clock,
-    reliability: () => 1,
-    settings: { ...schedulerDefaults, ...settings },
-  })
+  const view = createView(state, liveNodes, settings)
   cleanUp(t, () => view.close())
   const deps = { state, view, clock, random: seededRandom(1), report }
   const controller = new PlacementController(deps)
   cleanUp(t, () => controller.close())
   return { view, liveNodes, controller }
+}
+
+export function createView(
+  state: ClusterState,
+  liveNodes: LiveNodes,
+  settings: Partial<SchedulerSettings> = {},
+): SchedulerView {
+  return new SchedulerView({
+    state,
+    liveNodes,
+    clock: systemClock,
+    reliability: () => 1,
+    settings: { ...schedulerDefaults, ...settings },
+  })
 }
