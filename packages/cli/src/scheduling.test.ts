@@ -74,9 +74,9 @@ test('workload explain says where each replica is, and what of every node', asyn
      cellar  tainted gpu=only
 
 web-one runs on pi-kitchen, the best of 2 nodes that could take it (score 0.75)
-     NODE        VERDICT           LOCALITY x0.30  RELIABILITY x0.25  DEVICE x0.25
-  *  pi-kitchen  0.76              70              100                0
-     attic       0.51              70              60                 -40
+     NODE        VERDICT           IN PLACE  LOCALITY x0.30  RELIABILITY x0.25  DEVICE x0.25
+  *  pi-kitchen  0.76              0         70              100                0
+     attic       0.51              1         70              60                 -40
      cellar      tainted gpu=only
 `,
   )
@@ -88,9 +88,9 @@ test('explain -o wide shows every term and what it adds', async (t) => {
   assert.equal(
     out,
     `web-one runs on pi-kitchen, the best of 2 nodes that could take it (score 0.75)
-     NODE        VERDICT           LOCALITY x0.30  RELIABILITY x0.25  NETWORK PENALTY x-0.10  DEVICE x0.25  IN PLACE
-  *  pi-kitchen  0.76              70 (+0.210)     100 (+0.250)       0 (+0.000)              0 (+0.000)    0
-     attic       0.51              70 (+0.210)     60 (+0.150)        0 (+0.000)              -40 (-0.100)  1
+     NODE        VERDICT           IN PLACE  LOCALITY x0.30  RELIABILITY x0.25  NETWORK PENALTY x-0.10  DEVICE x0.25
+  *  pi-kitchen  0.76              0         70 (+0.210)     100 (+0.250)       0 (+0.000)              0 (+0.000)
+     attic       0.51              1         70 (+0.210)     60 (+0.150)        0 (+0.000)              -40 (-0.100)
      cellar      tainted gpu=only
 `,
   )
@@ -164,6 +164,22 @@ test('explain needs a workload or a manifest, not both', async (t) => {
     assert.equal((await cli(line)).code, 2, line)
   }
   assert.equal((await cli('explain api')).code, 3)
+})
+
+test('workload describe says how its replicas are to be placed', async (t) => {
+  const { cli, state } = await cluster(t)
+  const placement = {
+    packing: 'best_fit',
+    topologySpread: [
+      { topologyKey: 'zone', maxSkew: 1, minDomains: 3, required: true },
+      { topologyKey: 'rack', maxSkew: 2 },
+    ],
+    scoreWeights: { reliability: 4, networkPenalty: 1 },
+  }
+  state.workloads.push(aWorkload({ name: 'db', spec: { image: 'db', placement } }))
+  const { out } = await cli('describe workload db')
+  assert.match(out, /Spread: +zone by at most 1, at least 3, rack by at most 2 if possible\n/)
+  assert.match(out, /Packing: +best_fit\n +Weights: +reliability 4, network penalty 1\n/)
 })
 
 const moves = [

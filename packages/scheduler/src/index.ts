@@ -1,6 +1,6 @@
 export type * from './model.ts'
 export { noResources } from './model.ts'
-export type { Around, SchedulePhase } from './choice.ts'
+export { scoreTolerance, type Around, type SchedulePhase } from './choice.ts'
 export { admit, couldTake, explain } from './explain.ts'
 export { planPreemption, type PreemptionOptions } from './preempt.ts'
 export { describeRejections } from './rejections.ts'

@@ -4,6 +4,8 @@ import {
   RolloutStrategyKindSchema,
   type HealthCheck,
   type ReplicaStatus,
+  type ScoreWeights,
+  type TopologySpread,
   type Workload,
 } from '@cloudless/api'
 import { formatDurationMs } from '@cloudless/base'
@@ -145,11 +147,29 @@ function placementFacts({ spec }: Workload): Fact[] {
         .join(', '),
     ],
     ['Spread over', placement.spreadTopology],
+    ['Spread', placement.topologySpread.map(spreadText).join(', ')],
+    ['Packing', placement.packing],
+    ['Weights', weightsText(placement.scoreWeights)],
     [
       'Tolerates',
       placement.tolerations.map((t) => `${t.key || 'every key'}:${t.effect || 'all'}`).join(', '),
     ],
   ]
+}
+
+function spreadText({ topologyKey, maxSkew, minDomains, required }: TopologySpread): string {
+  const least = minDomains > 0 ? `, at least ${minDomains}` : ''
+  return `${topologyKey} by at most ${maxSkew}${least}${required ? '' : ' if possible'}`
+}
+
+function weightsText(weights: ScoreWeights | undefined): string {
+  if (weights === undefined) return ''
+  const { locality, reliability, cost, utilization, networkPenalty } = weights
+  const all = { locality, reliability, cost, utilization, 'network penalty': networkPenalty }
+  return Object.entries(all)
+    .filter(([, weight]) => weight > 0)
+    .map(([name, weight]) => `${name} ${weight}`)
+    .join(', ')
 }
 
 function replicaTable(replicas: readonly ReplicaStatus[], nowMs: number): string {

@@ -18,8 +18,9 @@ import { workloadTitle } from '../resources/workload.ts'
 export const workloadExplain: Command = {
   description:
     'For each replica: one sentence, then every node with its score or the reason it was refused. The score is the\n' +
-    'sum of its terms, each from 0 to 100 times the weight in its title; the star is where the replica is. Verdicts\n' +
-    'are of this moment, as if the replica had no place yet.\n\n' +
+    'sum of its terms, each from 0 to 100 times the weight in its title, cut to 0 to 1; the star is where the replica\n' +
+    'is. IN PLACE counts replicas of the workload in the same place: the fewest come before the score. Verdicts are of\n' +
+    'this moment, as if the replica had no place yet.\n\n' +
     'With -f, of manifests that need not be applied: where their replicas would go, together, beside everything\n' +
     'that runs (replicas of a workload of the same name included). Nothing is changed. -o wide shows what each term\n' +
     'adds to the score.',

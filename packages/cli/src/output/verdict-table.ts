@@ -22,8 +22,9 @@ export function verdictTable(
   const refused = verdicts.filter(({ reason }) => reason !== '')
   const shown = wide ? verdicts : [...feasible.slice(0, rowsMax), ...refused.slice(0, rowsMax)]
   const terms = termsShown(feasible, wide)
-  const head = [' ', 'NODE', 'VERDICT', ...terms.map(titleOf), ...(wide ? ['IN PLACE'] : [])]
-  const rows = shown.map((verdict) => rowOf(verdict, terms, wide))
+  const withPlace = wide || feasible.some(({ replicasInPlace }) => replicasInPlace > 0)
+  const head = [' ', 'NODE', 'VERDICT', ...(withPlace ? ['IN PLACE'] : []), ...terms.map(titleOf)]
+  const rows = shown.map((verdict) => rowOf(verdict, terms, { wide, withPlace }))
   const left = verdicts.length - shown.length
   return [
     formatColumns(headers ? [head, ...rows] : rows),
@@ -45,7 +46,11 @@ function titleOf({ name, weight }: ScoreTerm): string {
   return `${name.toUpperCase().replaceAll('_', ' ')} x${weight.toFixed(2)}`
 }
 
-function rowOf(verdict: NodeVerdict, terms: readonly ScoreTerm[], wide: boolean): string[] {
+function rowOf(
+  verdict: NodeVerdict,
+  terms: readonly ScoreTerm[],
+  { wide, withPlace }: { readonly wide: boolean; readonly withPlace: boolean },
+): string[] {
   const { nodeName, nodeId, chosen, reason, score, replicasInPlace } = verdict
   const node = [chosen ? '*' : ' ', nodeName || nodeId]
   if (reason !== '') return [...node, reason]
@@ -56,7 +61,7 @@ function rowOf(verdict: NodeVerdict, terms: readonly ScoreTerm[], wide: boolean)
     if (!wide) return value
     return `${value} (${term.contribution < 0 ? '' : '+'}${term.contribution.toFixed(3)})`
   })
-  return [...node, score.toFixed(2), ...cells, ...(wide ? [String(replicasInPlace)] : [])]
+  return [...node, score.toFixed(2), ...(withPlace ? [String(replicasInPlace)] : []), ...cells]
 }
 
 function termOf(terms: readonly ScoreTerm[], name: string): ScoreTerm | undefined {

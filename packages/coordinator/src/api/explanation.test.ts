@@ -72,6 +72,12 @@ describe('a summary', () => {
       'runs on b (score 0.50); a would be chosen now (score 0.75), and what has a place is not moved for that',
     ],
     [
+      'says so too where packing would choose the lower score',
+      'b',
+      'a z 0.70 0; b z 0.72 0',
+      'runs on b (score 0.72); a would be chosen now (score 0.70), and what has a place is not moved for that',
+    ],
+    [
       'takes nodes that are equally good for that',
       'b',
       'a z 0.5 0; b z 0.5 0',
@@ -82,7 +88,14 @@ describe('a summary', () => {
       'a',
       'a z 0.70 0; b z 0.72 0; c y 0.8 1',
       'runs on a, the best of 3 nodes that could take it (score 0.70); ' +
-        'of those about as good none is fuller; zone y has a replica already',
+        'scores this near are equal, and binpack prefers it; zone y has a replica already',
+    ],
+    [
+      'says so too when it is for the replicas on the nodes',
+      'a',
+      'a z 0.5 0; b z 0.9 0',
+      'runs on a, the best of 2 nodes that could take it (score 0.50); ' +
+        'those with a higher score have more of its replicas',
     ],
     [
       'says when its node would refuse it now',

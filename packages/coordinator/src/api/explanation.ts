@@ -9,6 +9,7 @@ import { NodeVerdictSchema, ScoreTermSchema, type NodeVerdict } from '@cloudless
 import { counted } from '@cloudless/base'
 import {
   describeRejections,
+  scoreTolerance,
   type NodeView,
   type Packing,
   type RejectionCount,
@@ -83,15 +84,18 @@ export function summaryOf(replica: ExplainedReplica, findNode: FindNode): string
   return `${on}, ${rank} ${score}${whyNotHigher(feasible, chosen, replica.packing)}${apart}`
 }
 
-/** The best is not always the highest score: among those about as good it is packing that chooses. */
+/** The best is not always the highest score: fewer replicas on the node come first, and packing decides between near ones. */
 function whyNotHigher(feasible: readonly Feasible[], chosen: Feasible, packing: Packing): string {
-  const isHigher = feasible.some(
-    (other) =>
-      other.replicasInPlace <= chosen.replicasInPlace && other.score > chosen.score + sameScore,
+  const highest = Math.max(
+    ...feasible
+      .filter(({ replicasInPlace }) => replicasInPlace <= chosen.replicasInPlace)
+      .map(({ score }) => score),
   )
-  if (!isHigher) return ''
-  if (packing === 'best_fit') return '; none of them is fuller'
-  return `; of those about as good none is ${packing === 'spread' ? 'emptier' : 'fuller'}`
+  if (highest <= chosen.score + sameScore) return ''
+  if (packing === 'best_fit') return '; best_fit packs tightly, whatever the scores'
+  return highest <= chosen.score + scoreTolerance + sameScore
+    ? `; scores this near are equal, and ${packing} prefers it`
+    : '; those with a higher score have more of its replicas'
 }
 
 /** The same reason of several nodes once, most common first. */
@@ -117,13 +121,12 @@ function whyWaiting(
   return `: ${describeRejections(verdicts.length, rejectionsOf(verdicts))}`
 }
 
-/** Fewer replicas in the place come before a better score. */
+/** The first verdict is of what would be chosen now; only what ties with it in everything is as good. */
 function isBetter(best: Feasible, chosen: Feasible): boolean {
-  if (best.nodeId === chosen.nodeId) return false
-  if (best.replicasInPlace !== chosen.replicasInPlace) {
-    return best.replicasInPlace < chosen.replicasInPlace
-  }
-  return best.score > chosen.score + sameScore
+  const isTie =
+    best.replicasInPlace === chosen.replicasInPlace &&
+    Math.abs(best.score - chosen.score) < sameScore
+  return best.nodeId !== chosen.nodeId && !isTie
 }
 
 /** "; zone-b and zone-c have a replica already": places that could take it and have more of the workload. */

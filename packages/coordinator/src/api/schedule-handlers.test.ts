@@ -56,7 +56,7 @@ test('a dry run explains every node when asked to, and takes wishes from the man
   const [decision] = (await handlers.schedule(request)).decisions
   assert.equal(
     decision!.summary.replace(/0\.\d\d/, 'x'),
-    'would go to a, the best of 2 nodes that could take it (score x); of those about as good none is fuller',
+    'would go to a, the best of 2 nodes that could take it (score x); scores this near are equal, and binpack prefers it',
   )
   const penalties = decision!.verdicts.map(({ nodeName, terms }) => [
     nodeName,
