@@ -54,10 +54,14 @@ export class Choice {
   #fewestInPlace = 0
   #fewestOnNode = 0
 
-  constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights) {
+  /** `weights` are normalised. `retired` is not used any more: its memory is taken over. */
+  constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights, retired?: Choice) {
     this.#table = table
     this.#kind = kind
-    this.#survey = new Survey(table, kind, weights)
+    this.#survey = new Survey(table, kind, weights, retired && retired.#survey)
+    if (retired === undefined) return
+    this.#verdicts = retired.#verdicts
+    this.#scores = retired.#scores
   }
 
   /** The row of the node to take; -1 when none will do. What was thought of each row can be asked until the next call. */
@@ -119,12 +123,13 @@ export class Choice {
 
   #prepare(): void {
     const { spreadTopology, workloadId } = this.#kind
+    const { counts } = this.#table
+    counts.makeRoom()
     this.#checks = placeFilters.flatMap(({ name, check }) => {
       const asked = check(this.#kind, this.#table)
       return asked === undefined ? [] : [{ filter: name, ...asked }]
     })
     this.#preferences = preferencesOf(this.#kind, this.#table)
-    const { counts } = this.#table
     this.#spread =
       spreadTopology === ''
         ? undefined

@@ -29,12 +29,22 @@ export class Choices {
     }
     let choice = this.#byKind.get(kind)
     if (choice === undefined) {
-      choice = new Choice(this.#table, kind, normaliseWeights(kind.weights ?? clusterWeights))
-      if (this.#byKind.size >= choicesMax) this.#byKind.delete(this.#byKind.keys().next().value!)
+      const weights = normaliseWeights(kind.weights ?? clusterWeights)
+      choice = new Choice(this.#table, kind, weights, this.#retire())
     } else {
       this.#byKind.delete(kind)
     }
     this.#byKind.set(kind, choice)
+    return choice
+  }
+
+  /** The least recently used, when there are enough. */
+  #retire(): Choice | undefined {
+    if (this.#byKind.size < choicesMax) return undefined
+    const [[kind, choice]] = this.#byKind as Iterable<[ReplicaKind, Choice]> as [
+      [ReplicaKind, Choice],
+    ]
+    this.#byKind.delete(kind)
     return choice
   }
 }

@@ -77,7 +77,9 @@ export function couldTake(table: ClusterTable, kind: ReplicaKind, nodeId: string
   for (const { checks } of factFilters) {
     if (checks(kind).some(({ reject }) => reject(node) !== undefined)) return false
   }
-  return roomFilters.every(({ check }) => check(kind, table)?.(row) === undefined)
+  return roomFilters.every(({ check }) =>
+    check(kind, table).every((lacks) => lacks(row) === undefined),
+  )
 }
 
 function orderedRows(table: ClusterTable, choice: Choice, chosen: number): number[] {

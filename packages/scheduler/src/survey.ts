@@ -27,12 +27,17 @@ import {
   type FacetColumn,
 } from './table/facet.ts'
 
+interface RoomCheck {
+  readonly filter: string
+  readonly check: (row: number) => Reason
+}
+
 export class Survey {
   readonly #table: ClusterTable
   readonly #kind: ReplicaKind
   readonly #weights: ScoreWeights
   readonly #facts: FactVerdicts
-  readonly #room: readonly { readonly filter: string; readonly check: (row: number) => Reason }[]
+  #room: readonly RoomCheck[] = []
   readonly #region: ScoreLookup
   readonly #zone: ScoreLookup
   readonly #network: ScoreLookup
@@ -45,22 +50,21 @@ export class Survey {
   /** By row, where accepted: the score but for affinity, not cut to 0 to 1. */
   scores = new Float64Array(0)
 
-  /** `weights` are normalised. */
-  constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights) {
+  /** `weights` are normalised. `retired` is not used any more: its memory is taken over. */
+  constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights, retired?: Survey) {
     this.#table = table
     this.#kind = kind
     this.#weights = weights
     this.#facts = new FactVerdicts(kind, table)
-    this.#room = roomFilters.flatMap(({ name, check }) => {
-      const asked = check(kind, table)
-      return asked === undefined ? [] : [{ filter: name, check: asked }]
-    })
     const lookup = (facet: Facet, of: (node: NodeView) => number): ScoreLookup =>
       new ScoreLookup(table.column(facet), of)
     this.#region = lookup(regionFacet, ({ region }) => regionScore(kind.regions, region))
     this.#zone = lookup(zoneFacet, ({ zone }) => zoneBonus(kind.zones, zone))
     this.#network = lookup(networkFacet, (node) => networkShortcomings(kind, node))
     this.#discouragement = lookup(taintsFacet, (node) => discouragement(kind, node))
+    if (retired === undefined) return
+    this.verdicts = retired.verdicts
+    this.scores = retired.scores
   }
 
   /** Brings the verdicts and scores up to the table as it is now. */
@@ -82,6 +86,9 @@ export class Survey {
       this.scores = new Float64Array(length)
     }
     this.#rows = rowCount
+    this.#room = roomFilters.flatMap(({ name, check }) =>
+      check(this.#kind, this.#table).map((check) => ({ filter: name, check })),
+    )
     this.#look(0, rowCount)
   }
 

@@ -27,8 +27,8 @@ export interface FactCheck {
 /** By what is reserved on the node. */
 export interface RoomFilter {
   readonly name: string
-  /** Undefined when the kind makes no such demand. The answer is by row. */
-  check(kind: ReplicaKind, table: ClusterTable): ((row: number) => Reason) | undefined
+  /** Empty when the kind makes no such demand. The answers are by row, and good until there are more rows. */
+  check(kind: ReplicaKind, table: ClusterTable): readonly ((row: number) => Reason)[]
 }
 
 /** By what runs elsewhere. */

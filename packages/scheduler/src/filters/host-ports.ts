@@ -5,12 +5,9 @@ export const hostPortsFilter: RoomFilter = {
   name: 'host-ports',
 
   check({ hostPorts }, table) {
-    if (hostPorts.length === 0) return undefined
-    return (row) => {
-      for (const port of hostPorts) {
-        if (table.isPortTaken(row, port)) return `host port ${port} taken`
-      }
-      return undefined
-    }
+    return hostPorts.map((port) => {
+      const reason = `host port ${port} taken`
+      return (row) => (table.isPortTaken(row, port) ? reason : undefined)
+    })
   },
 }

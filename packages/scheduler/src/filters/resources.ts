@@ -16,14 +16,14 @@ export const resourcesFilter: RoomFilter = {
 
   check({ requests }, { resources }) {
     // What is not asked for is not looked at: a node may have been given less than is reserved on it.
-    const asked = resourceNames.filter((name) => requests[name] > 0)
-    if (asked.length === 0) return undefined
-    const { allocatable, reserved } = resources
-    return (row) => {
-      for (const name of asked) {
-        if (reserved[name][row]! + requests[name] > allocatable[name][row]!) return reasons[name]
-      }
-      return undefined
-    }
+    return resourceNames
+      .filter((name) => requests[name] > 0)
+      .map((name) => {
+        const asked = requests[name]
+        const reason = reasons[name]
+        const taken = resources.reserved[name]
+        const there = resources.allocatable[name]
+        return (row) => (taken[row]! + asked > there[row]! ? reason : undefined)
+      })
   },
 }

@@ -4,21 +4,17 @@
  * The truth is one small map a group of replicas: how many are on which row. What was asked for is kept beside it as a
  * column of counts by place, and follows each change, so that asking again costs a lookup and no walk over replicas.
  */
-import { hasLabels, keyOfLabels, placeOf } from '../labels.ts'
-import type { Affinity, Labels, NodeView, ReplicaKind } from '../model.ts'
-import { absentId, placeFacet, type FacetColumn } from './facet.ts'
+import { hasLabels, keyOfLabels } from '../labels.ts'
+import type { Labels, NodeView, ReplicaKind } from '../model.ts'
 import type { ColumnSource } from './columns.ts'
+import { placeFacet } from './facet.ts'
+import { addToPlace, type PlaceCounts } from './place-counts.ts'
+import { Repulsions, type Repulsion } from './repulsions.ts'
+
+export type { PlaceCounts } from './place-counts.ts'
 
 /** Which replicas are counted. */
 export type Counted = { readonly workloadId: string } | { readonly matchLabels: Labels }
-
-/** Replicas by the number of their place in `column`. Follows the table until `isStale`. */
-export interface PlaceCounts {
-  readonly column: FacetColumn
-  counts: Int32Array
-  /** In all places together; replicas on nodes that are in no place do not count. */
-  total: number
-}
 
 interface Group {
   readonly workloadId: string
@@ -30,11 +26,7 @@ interface Group {
 
 interface Watched extends PlaceCounts {
   readonly counted: Counted
-}
-
-/** A required anti-affinity that replicas on some nodes have: nothing it names may join them in their places. */
-export interface Repulsion extends PlaceCounts {
-  readonly matchLabels: Labels
+  readonly topologyKey: string
 }
 
 /** Of all counts that are watched, 4 bytes each; beyond it they are forgotten together and worked out as they are asked for. */
@@ -47,7 +39,11 @@ export class ReplicaCounts {
   readonly #groupsByWorkload = new Map<string, Set<Group>>()
   #groupOfKind = new WeakMap<ReplicaKind, Group>()
   readonly #watched = new Map<string, Watched>()
-  readonly #repulsions = new Map<string, Repulsion>()
+  readonly #watchedByWorkload = new Map<string, Watched[]>()
+  readonly #watchedByLabels: Watched[] = []
+  /** By topology key: what was used for counts that were forgotten, to be used again. */
+  readonly #spare = new Map<string, Int32Array[]>()
+  readonly #repulsions: Repulsions
   #epoch = 0
   #cells = 0
   /** Of groups and repulsions, when they are next looked through for those that nothing is left of. */
@@ -55,6 +51,7 @@ export class ReplicaCounts {
 
   constructor(columns: ColumnSource) {
     this.#columns = columns
+    this.#repulsions = new Repulsions(columns)
   }
 
   /** Changes when counts that were handed out no longer follow, or there are repulsions that were not. */
@@ -68,10 +65,10 @@ export class ReplicaCounts {
     const onRow = (group.rows.get(row) ?? 0) + times
     if (onRow === 0) group.rows.delete(row)
     else group.rows.set(row, onRow)
-    for (const watched of group.watchedBy) add(watched, row, times)
+    for (const watched of group.watchedBy) addToPlace(watched, row, times)
     for (const affinity of kind.antiAffinity) {
       if (!affinity.required || affinity.subject !== 'workload') continue
-      this.#repel(row, node, affinity, times)
+      if (this.#repulsions.count(row, node, affinity, times)) this.#epoch++
     }
   }
 
@@ -82,22 +79,28 @@ export class ReplicaCounts {
     if (known !== undefined) return known
     const column = this.#columns.column(placeFacet(topologyKey))
     this.#cells += column.size
-    if (this.#cells > cellsMax || this.#watched.size >= watchedMax) this.#forgetWatched()
-    const watched: Watched = { counted, column, counts: new Int32Array(column.size), total: 0 }
-    const groups =
-      'workloadId' in counted
-        ? (this.#groupsByWorkload.get(counted.workloadId) ?? [])
-        : this.#groups.values()
-    for (const group of groups) this.#watch(watched, group)
+    const counts = this.#zeros(topologyKey, column.size)
+    const watched: Watched = { counted, topologyKey, column, counts, total: 0 }
     this.#watched.set(key, watched)
+    if ('workloadId' in counted) {
+      pushTo(this.#watchedByWorkload, counted.workloadId, watched)
+      for (const group of this.#groupsByWorkload.get(counted.workloadId) ?? [])
+        watch(watched, group)
+    } else {
+      this.#watchedByLabels.push(watched)
+      for (const group of this.#groups.values()) watch(watched, group)
+    }
     return watched
+  }
+
+  /** To be called before asking, and not between: what was handed out may be forgotten when there is much of it. */
+  makeRoom(): void {
+    if (this.#cells > cellsMax || this.#watched.size > watchedMax) this.#forgetWatched()
   }
 
   /** Those that concern a replica with these labels. */
   repulsionsOf(labels: Labels): readonly Repulsion[] {
-    return [...this.#repulsions.values()].filter(({ matchLabels }) =>
-      hasLabels(labels, matchLabels),
-    )
+    return this.#repulsions.of(labels)
   }
 
   /** Counts nothing any more, and what was handed out no longer follows: the numbers of the places change. */
@@ -111,7 +114,7 @@ export class ReplicaCounts {
   tidy(): void {
     if (this.#groups.size + this.#repulsions.size <= this.#tidiedAbove) return
     for (const [key, group] of this.#groups) if (group.rows.size === 0) this.#drop(key, group)
-    for (const [key, { total }] of this.#repulsions) if (total === 0) this.#repulsions.delete(key)
+    this.#repulsions.tidy()
     this.#groupOfKind = new WeakMap()
     this.#tidiedAbove = 2 * (this.#groups.size + this.#repulsions.size) + 1_024
     this.#epoch++
@@ -125,10 +128,20 @@ export class ReplicaCounts {
   }
 
   #forgetWatched(): void {
+    for (const { topologyKey, counts } of this.#watched.values()) {
+      pushTo(this.#spare, topologyKey, counts)
+    }
     this.#watched.clear()
+    this.#watchedByWorkload.clear()
+    this.#watchedByLabels.length = 0
     this.#cells = 0
     for (const group of this.#groups.values()) group.watchedBy.length = 0
     this.#epoch++
+  }
+
+  #zeros(topologyKey: string, length: number): Int32Array {
+    const spare = this.#spare.get(topologyKey)?.pop()
+    return spare === undefined || spare.length < length ? new Int32Array(length) : spare.fill(0)
   }
 
   #groupOf(kind: ReplicaKind): Group {
@@ -143,50 +156,28 @@ export class ReplicaCounts {
       const siblings = this.#groupsByWorkload.get(workloadId)
       if (siblings === undefined) this.#groupsByWorkload.set(workloadId, new Set([group]))
       else siblings.add(group)
-      for (const watched of this.#watched.values()) this.#watch(watched, group)
+      for (const watched of this.#watchedByWorkload.get(workloadId) ?? []) watch(watched, group)
+      for (const watched of this.#watchedByLabels) watch(watched, group)
     }
     this.#groupOfKind.set(kind, group)
     return group
   }
-
-  #watch(watched: Watched, group: Group): void {
-    const { counted } = watched
-    const matches =
-      'workloadId' in counted
-        ? group.workloadId === counted.workloadId
-        : hasLabels(group.labels, counted.matchLabels)
-    if (!matches) return
-    group.watchedBy.push(watched)
-    for (const [row, onRow] of group.rows) add(watched, row, onRow)
-  }
-
-  #repel(row: number, node: NodeView, affinity: Affinity, times: number): void {
-    const { matchLabels, topologyKey } = affinity
-    if (placeOf(node, topologyKey) === undefined) return
-    const key = JSON.stringify([keyOfLabels(matchLabels), topologyKey])
-    let repulsion = this.#repulsions.get(key)
-    if (repulsion === undefined) {
-      const column = this.#columns.column(placeFacet(topologyKey))
-      repulsion = { matchLabels, column, counts: new Int32Array(column.size), total: 0 }
-      this.#repulsions.set(key, repulsion)
-      this.#epoch++
-    }
-    add(repulsion, row, times)
-  }
 }
 
-function add(counts: PlaceCounts, row: number, times: number): void {
-  const place = counts.column.ids[row]!
-  if (place === absentId) return
-  counts.total += times
-  if (place >= counts.counts.length) {
-    const wider = new Int32Array(Math.max(counts.column.size, counts.counts.length * 2))
-    wider.set(counts.counts)
-    counts.counts = wider
-  }
-  counts.counts[place]! += times
+/** From now on the group is counted, if it is one of those that are. */
+function watch(watched: Watched, group: Group): void {
+  const { counted } = watched
+  if ('matchLabels' in counted && !hasLabels(group.labels, counted.matchLabels)) return
+  group.watchedBy.push(watched)
+  for (const [row, onRow] of group.rows) addToPlace(watched, row, onRow)
 }
 
 function keyOfCounted(counted: Counted): string {
   return 'workloadId' in counted ? `of ${counted.workloadId}` : keyOfLabels(counted.matchLabels)
+}
+
+function pushTo<Value>(lists: Map<string, Value[]>, key: string, value: Value): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
 }
