@@ -7,13 +7,16 @@ import { schedulerDefaults } from '../testing/scheduling.ts'
 import { ReplicaKinds } from './replica-kinds.ts'
 import type { SchedulerSettings } from './scheduler-configuration.ts'
 
+const arm = ['linux/arm64']
+const none: readonly string[] = []
+
 function kindsWith(
   settings: () => SchedulerSettings = () => schedulerDefaults,
   annotations: Record<string, string> = {},
 ): ReplicaKinds {
   return new ReplicaKinds({
     settings,
-    platformsOf: (image) => (image.includes('/arm:') ? ['linux/arm64'] : []),
+    platformsOf: (image) => (image.includes('/arm:') ? arm : none),
     annotationsOf: () => annotations,
   })
 }

@@ -29,7 +29,7 @@ import { spreadTopologyOf, type SchedulerSettings } from './scheduler-configurat
 
 export interface ReplicaKindsDeps {
   readonly settings: () => SchedulerSettings
-  /** Of the full name of an image; empty when not known. */
+  /** Of the full name of an image; empty when not known, and the same array until it changes. */
   readonly platformsOf: (image: string) => readonly string[]
   /** Of the replica's workload. */
   readonly annotationsOf: (workloadId: string) => Labels
@@ -55,7 +55,7 @@ export class ReplicaKinds {
   of(record: ReplicaRecord): ReplicaKind {
     const spec = record.spec!
     const known = this.#kindBySpec.get(spec)
-    if (known !== undefined && known.workloadId === record.status!.workloadId) return known
+    if (known !== undefined && this.#isCurrent(known, record)) return known
     const { workloadId, namespace } = record.status!
     const annotations = this.#deps.annotationsOf(workloadId)
     const made = this.#make({ workloadId, namespace, labels: record.labels, annotations }, spec)
@@ -72,10 +72,14 @@ export class ReplicaKinds {
     return this.#make({ workloadId: id, namespace, labels, annotations }, spec!)
   }
 
-  /** The settings or what images are made for have changed: kinds are made anew. */
+  /** The settings have changed: kinds are made anew. */
   forget(): void {
     this.#kindBySpec = new WeakMap()
     this.#kindByContent.clear()
+  }
+
+  #isCurrent({ workloadId, image, platforms }: ReplicaKind, { status }: ReplicaRecord): boolean {
+    return workloadId === status!.workloadId && platforms === this.#deps.platformsOf(image)
   }
 
   #make({ annotations, ...owner }: Owner, spec: WorkloadSpec): ReplicaKind {

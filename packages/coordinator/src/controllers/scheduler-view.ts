@@ -46,8 +46,17 @@ export interface ViewChange {
   readonly nodeIds: ReadonlySet<string>
   /** A replica came to be or ceased to be somewhere: affinity and spread may see it differently. */
   readonly replicasMoved: boolean
-  /** The settings, or what images are made for: anything may be different. */
+  /** Full names of images that turn out to be made for other platforms than was known. */
+  readonly images: ReadonlySet<string>
+  /** The settings: anything may be different. */
   readonly everything: boolean
+}
+
+const nothing: ViewChange = {
+  nodeIds: new Set(),
+  replicasMoved: false,
+  images: new Set(),
+  everything: false,
 }
 
 export type ViewListener = (change: ViewChange) => void
@@ -121,13 +130,12 @@ export class SchedulerView {
     const before = this.table.node(nodeId)
     this.table.putNode(this.#viewOf(record))
     if (this.table.node(nodeId) === before) return
-    this.#tell({ nodeIds: new Set([nodeId]), replicasMoved: false, everything: false })
+    this.#tell({ ...nothing, nodeIds: new Set([nodeId]) })
   }
 
   /** Images turn out to be made for other platforms than was known. */
-  platformsChanged(): void {
-    this.#kinds.forget()
-    this.#tell({ nodeIds: new Set(), replicasMoved: false, everything: true })
+  platformsChanged(images: readonly string[]): void {
+    this.#tell({ ...nothing, images: new Set(images) })
   }
 
   #onChanges(changes: readonly RecordChange[]): void {
@@ -142,7 +150,7 @@ export class SchedulerView {
       replicasMoved = this.#followReplica(id, after, nodeIds) || replicasMoved
     }
     if (nodeIds.size > 0 || replicasMoved || everything) {
-      this.#tell({ nodeIds, replicasMoved, everything })
+      this.#tell({ ...nothing, nodeIds, replicasMoved, everything })
     }
   }
 

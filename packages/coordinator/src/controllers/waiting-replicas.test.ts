@@ -5,7 +5,12 @@ import { aKind, aNode } from '@cloudless/scheduler/testing'
 import type { ViewChange } from './scheduler-view.ts'
 import { WaitingReplicas } from './waiting-replicas.ts'
 
-const nothing: ViewChange = { nodeIds: new Set(), replicasMoved: false, everything: false }
+const nothing: ViewChange = {
+  nodeIds: new Set(),
+  replicasMoved: false,
+  images: new Set(),
+  everything: false,
+}
 const changed = (...names: string[]): ViewChange => ({
   ...nothing,
   nodeIds: new Set(names.map((name) => `node-${name}`)),
@@ -13,7 +18,11 @@ const changed = (...names: string[]): ViewChange => ({
 const moved: ViewChange = { ...nothing, replicasMoved: true }
 
 const large = aKind({ workloadId: 'large', requests: { ...noResources, cpuMillis: 8_000 } })
-const ssd = aKind({ workloadId: 'ssd', nodeSelector: { disk: 'ssd' } })
+const ssd = aKind({
+  workloadId: 'ssd',
+  nodeSelector: { disk: 'ssd' },
+  image: 'docker.io/library/ssd:1',
+})
 const near = aKind({ workloadId: 'near' })
 
 function tableOf(...nodes: NodeView[]): ClusterTable {
@@ -42,6 +51,11 @@ for (const { what, change, helps } of [
   { what: 'several nodes', change: changed('small', 'big', 'fast'), helps: ['large', 'ssd'] },
   { what: 'a node that is gone again', change: changed('gone'), helps: [] },
   { what: 'a replica that moved', change: moved, helps: ['near'] },
+  {
+    what: 'an image for other platforms',
+    change: { ...nothing, images: new Set(['docker.io/library/ssd:1']) },
+    helps: ['ssd'],
+  },
   {
     what: 'other settings',
     change: { ...nothing, everything: true },

@@ -85,6 +85,7 @@ export class WaitingReplicas {
     const helped: ReplicaKind[] = []
     for (const [kind, waiting] of this.#byKind) {
       if (change.replicasMoved && waiting.dependsOnReplicas) helped.push(kind)
+      else if (change.images.has(kind.image)) helped.push(kind)
       else if (anyCouldTake(table, kind, nodeIds)) helped.push(kind)
     }
     return helped

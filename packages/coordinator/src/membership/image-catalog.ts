@@ -47,6 +47,9 @@ const platformsMax = 32
 const platformShape = /^[a-z0-9_.-]{1,32}(?:\/[a-z0-9_.-]{1,32}){1,2}$/
 const none: ReadonlySet<string> = new Set()
 
+/** Of an image of which nothing was told. */
+const unknown: readonly string[] = []
+
 export class ImageCatalog {
   readonly #images = new Map<string, KnownImage>()
   readonly #nodes = new Map<string, NodeTold>()
@@ -58,7 +61,7 @@ export class ImageCatalog {
 
   /** What the image is made for, such as "linux/arm64", sorted; empty when nobody knows. `image` is a full name. */
   platformsOf(image: string): readonly string[] {
-    return this.#images.get(image)?.platforms ?? []
+    return this.#images.get(image)?.platforms ?? unknown
   }
 
   /** How many images are known by name. */

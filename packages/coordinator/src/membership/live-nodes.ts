@@ -72,7 +72,10 @@ export class LiveNodes {
     return this.#images.imagesOf(nodeId)
   }
 
-  /** What the image of this full name is made for, such as "linux/arm64"; empty when no node has told. */
+  /**
+   * What the image of this full name is made for, such as "linux/arm64"; empty when no node has told. The same array
+   * until it changes.
+   */
   platformsOf(image: string): readonly string[] {
     return this.#images.platformsOf(image)
   }

@@ -34,7 +34,7 @@ export function startControlPlane(
     nodeController.look(nodeId)
   }
   const liveNodes = new LiveNodes(
-    { clock, onChange, onPlatforms: () => view.platformsChanged() },
+    { clock, onChange, onPlatforms: (images) => view.platformsChanged(images) },
     options.liveness,
   )
   opened.defer(() => liveNodes.close())
