@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Affinity, NodeView, PlacedReplica, ReplicaKind, TopologySpread } from './model.ts'
 import { noResources } from './model.ts'
-import { planPreemption } from './preempt.ts'
+import { planPreemption, planPreemptions } from './preempt.ts'
 import { schedule } from './schedule.ts'
 import { aKind, aNode, aReplica, gibibyte, pendingOf, placed, tableOf } from './test-views.ts'
 
@@ -383,4 +383,53 @@ test('once the victims are gone the replica is placed there', () => {
   for (const id of victimIds) table.removeReplica(id)
   const [placement] = schedule(table, [pending])
   assert.ok(placement!.kind === 'placed' && placement!.nodeId === nodeId)
+})
+
+test('plans made together take nothing twice, leave something to spare, and leave the table as it was', () => {
+  const low = aKind({ workloadId: 'low', priority: 1, ...cpu(2_000) })
+  const table = tableOf([a, b])
+  for (const nodeId of ['node-a', 'node-b']) {
+    for (const n of [1, 2]) {
+      table.putReplica({ id: `low-${nodeId}-${n}`, nodeId, kind: low, holding: 'holding' })
+    }
+  }
+  const kind = aKind({ priority: 100, ...cpu(2_000) })
+  const pending = [1, 2, 3, 4].map((n) => pendingOf(`new-${n}`, kind))
+  const onIt = () => new Set([...table.nodes()].flatMap(({ id }) => table.replicasOn(id)))
+  const before = onIt()
+  const plans = [...planPreemptions(table, pending, { spareOf: () => 3 })]
+  const victims = plans.flatMap(({ preemption }) => preemption?.victimIds ?? [])
+  assert.equal(new Set(victims).size, 3)
+  assert.equal(plans.at(-1)!.preemption, undefined)
+  assert.deepEqual(onIt(), before)
+})
+
+test('of plans made together the highest priority is planned first, and whoever ends early changes nothing', () => {
+  const table = tableOf([a], [on('a', 'low-1', cpu(4_000))])
+  const pending = [
+    aReplica('new-1', { ...cpu(4_000), priority: 100 }),
+    aReplica('new-2', { ...cpu(4_000), priority: 200 }),
+  ]
+  for (const { pending: first } of planPreemptions(table, pending, { spareOf: () => 9 })) {
+    assert.equal(first.id, 'new-2')
+    break
+  }
+  assert.deepEqual(
+    table.replicasOn('node-a').map(({ id, holding }) => [id, holding]),
+    [['low-1', 'holding']],
+  )
+})
+
+test('one node may be asked about alone', () => {
+  const table = tableOf(
+    [a, b],
+    [on('a', 'low-1', cpu(4_000)), on('b', 'gone-1', cpu(4_000), 'leaving')],
+  )
+  const pending = aReplica('new-1', { ...cpu(4_000), priority: 100 })
+  const plan = (onlyNodeId: string, spare: number) =>
+    planPreemption(table, pending, { spareOf: () => spare, onlyNodeId })?.victimIds
+  assert.deepEqual(plan('node-a', 1), ['low-1'])
+  assert.deepEqual(plan('node-a', 0), undefined)
+  assert.deepEqual(plan('node-b', 0), [])
+  assert.deepEqual(plan('node-c', 9), undefined)
 })

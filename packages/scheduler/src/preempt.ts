@@ -21,7 +21,7 @@ import { Occupants } from './preemption/occupants.ts'
 import { reservedAfter } from './preemption/room.ts'
 import { Tolls, type Deal } from './preemption/tolls.ts'
 import { victimsOf } from './preemption/victims.ts'
-import { Attempt } from './schedule.ts'
+import { Attempt, inOrderOfPlacement } from './schedule.ts'
 import { defaultWeights, normaliseWeights } from './scores/weights.ts'
 import type { ClusterTable } from './table/cluster-table.ts'
 import { resourceNames } from './table/resource-columns.ts'
@@ -31,19 +31,86 @@ export interface PreemptionOptions {
   readonly spareOf: (workloadId: string) => number
   /** `defaultWeights` when not given; a kind's own weigh more. */
   readonly weights?: ScoreWeights
+  /** No other node is looked at. */
+  readonly onlyNodeId?: string
 }
 
 /** Undefined when stopping replicas of lower priority would not help. */
 export function planPreemption(
   table: ClusterTable,
   pending: PendingReplica,
-  { spareOf, weights = defaultWeights }: PreemptionOptions,
+  options: PreemptionOptions,
 ): Preemption | undefined {
   table.tidy()
+  return planOne(table, pending, options)
+}
+
+export interface PlannedPreemption {
+  readonly pending: PendingReplica
+  readonly preemption: Preemption | undefined
+}
+
+/**
+ * One plan for each, in the order in which they would be placed, as if those before it had been carried out. The caller
+ * may end at any of them; the table is as it was once it has, and must not be used for anything else before.
+ */
+export function* planPreemptions(
+  table: ClusterTable,
+  pending: readonly PendingReplica[],
+  options: PreemptionOptions,
+): Generator<PlannedPreemption, void, undefined> {
+  table.tidy()
+  const attempt = new Attempt(table)
+  const taken = new Map<string, number>()
+  const spareOf = (workloadId: string): number =>
+    options.spareOf(workloadId) - (taken.get(workloadId) ?? 0)
+  let refused: { readonly pending: PendingReplica; readonly position: number } | undefined
+  try {
+    for (const replica of inOrderOfPlacement(pending)) {
+      const { position } = table.journal
+      const isRefusedAgain = refused?.position === position && areAlike(refused.pending, replica)
+      const preemption = isRefusedAgain
+        ? undefined
+        : planOne(table, replica, { ...options, spareOf })
+      if (preemption === undefined) refused = { pending: replica, position }
+      else carryOut(attempt, replica, preemption, taken)
+      yield { pending: replica, preemption }
+    }
+  } finally {
+    attempt.undo()
+  }
+}
+
+function areAlike(one: PendingReplica, other: PendingReplica): boolean {
+  return one.kind === other.kind && one.excludedNodeIds.join() === other.excludedNodeIds.join()
+}
+
+function carryOut(
+  attempt: Attempt,
+  { id, kind }: PendingReplica,
+  { nodeId, victimIds, displacedIds }: Preemption,
+  taken: Map<string, number>,
+): void {
+  for (const victimId of victimIds) {
+    const victim = attempt.table.replica(victimId)!
+    const { workloadId } = victim.kind
+    taken.set(workloadId, (taken.get(workloadId) ?? 0) + 1)
+    attempt.put({ ...victim, holding: 'leaving' })
+  }
+  for (const displacedId of displacedIds) attempt.take(displacedId)
+  attempt.put({ id, nodeId, kind, holding: 'nominated' })
+}
+
+function planOne(
+  table: ClusterTable,
+  pending: PendingReplica,
+  { spareOf, weights = defaultWeights, onlyNodeId }: PreemptionOptions,
+): Preemption | undefined {
   const attempt = new Attempt(table)
   try {
     attempt.take(pending.id)
-    const deal = knownOf(table).tollsOf(pending, weights).plan(pending.excludedNodeIds, spareOf)
+    const tolls = knownOf(table).tollsOf(pending, weights)
+    const deal = tolls.plan(pending.excludedNodeIds, spareOf, onlyNodeId)
     if (deal === undefined) return undefined
     const { row, way, sacrifice } = deal
     return {

@@ -78,14 +78,14 @@ export class Tolls {
   }
 
   /** The cheapest way on the best node; undefined when there is none. */
-  plan(excludedNodeIds: readonly string[], spareOf: SpareOf): Deal | undefined {
+  plan(
+    excludedNodeIds: readonly string[],
+    spareOf: SpareOf,
+    onlyNodeId?: string,
+  ): Deal | undefined {
     this.#refresh(spareOf)
     const arePlacesAsked = this.#places.begin()
-    this.#standing.fill(arePlacesAsked ? 0 : 1)
-    for (const nodeId of excludedNodeIds) {
-      const row = this.#table.rowOf(nodeId)
-      if (row !== undefined) this.#standing[row] = 2
-    }
+    this.#stand(arePlacesAsked ? 0 : 1, excludedNodeIds, onlyNodeId)
     for (;;) {
       const row = this.#cheapest(spareOf)
       if (row === none) return undefined
@@ -95,6 +95,16 @@ export class Tolls {
       // What runs elsewhere is asked again each time.
       if (arePlacesAsked) this.#stale.add(row)
     }
+  }
+
+  #stand(open: number, excludedNodeIds: readonly string[], onlyNodeId: string | undefined): void {
+    const set = (nodeId: string, standing: number): void => {
+      const row = this.#table.rowOf(nodeId)
+      if (row !== undefined) this.#standing[row] = standing
+    }
+    this.#standing.fill(onlyNodeId === undefined ? open : 2)
+    if (onlyNodeId !== undefined) set(onlyNodeId, open)
+    for (const nodeId of excludedNodeIds) set(nodeId, 2)
   }
 
   #refresh(spareOf: SpareOf): void {
