@@ -23,6 +23,7 @@ import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import { putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { requireWorkload, workloadIdOf } from './find.ts'
+import { spareReplicas } from './ready-replicas.ts'
 import { tryOut } from './trial.ts'
 
 export interface ScheduleHandlersDeps {
@@ -62,7 +63,13 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
       kind,
       excludedNodeIds: [],
     }))
-    return tryOut(view.table, pending, { weights: view.configuration().weights, explain })
+    const { weights, preemptionPriorityAbove } = view.configuration()
+    return tryOut(view.table, pending, {
+      weights,
+      explain,
+      priorityAbove: preemptionPriorityAbove,
+      spareOf: (workloadId) => spareReplicas(state, workloadId),
+    })
   }
 
   async function markForReplacement(

@@ -11,10 +11,10 @@ import {
 } from '@cloudless/api'
 import { CloudlessError, counted } from '@cloudless/base'
 import { simulate, type SimulatedMove } from '@cloudless/scheduler'
-import { isLost, minAvailableOf } from '../controllers/plan-workload.ts'
 import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 import { requireNode } from './find.ts'
+import { minimumOf, readyReplicaIds } from './ready-replicas.ts'
 
 export interface SimulateHandlersDeps {
   readonly state: ClusterState
@@ -96,12 +96,7 @@ function nodeIdsOf(state: ClusterState, { kind, nodeIds }: SimulateNodesRequest)
 }
 
 function fallsBelow(state: ClusterState, workloadId: string, going: ReadonlySet<string>): boolean {
-  const workload = state.get('workload', workloadId)
-  if (workload === undefined || workload.deletedAtMs > 0n) return false
-  const ready = state
-    .replicasOfWorkload(workloadId)
-    .map(({ record }) => record)
-    .filter((record) => record.status!.ready && !record.stopping && !isLost(record))
-  const left = ready.filter(({ status }) => !going.has(status!.id)).length
-  return left < ready.length && left < minAvailableOf(workload)
+  const ready = readyReplicaIds(state, workloadId)
+  const left = ready.filter((id) => !going.has(id)).length
+  return left < ready.length && left < minimumOf(state.get('workload', workloadId))
 }

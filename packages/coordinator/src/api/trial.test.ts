@@ -4,28 +4,33 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { NodeVerdict, ScheduleDecision } from '@cloudless/api'
 import { defaultWeights, noResources, type ReplicaKind } from '@cloudless/scheduler'
-import { nodeView, pendingOf, replicaKind, tableOf } from '../testing/scheduler-views.ts'
-import { tryOut } from './trial.ts'
+import { aNode, placed, replicas, tableOf } from '@cloudless/scheduler/testing'
+import { tryOut, type TrialOptions } from './trial.ts'
 
-const explained = { weights: defaultWeights, explain: true }
+const explained: TrialOptions = {
+  weights: defaultWeights,
+  explain: true,
+  priorityAbove: 100,
+  spareOf: () => 1,
+}
 const gpuOnly = { key: 'gpu', value: 'only', effect: 'NoSchedule' } as const
+const apart = { spreadTopology: 'zone' } as const
 
 const home = () =>
-  tableOf(
-    nodeView('kitchen', { images: new Set(['docker.io/library/web:1']) }),
-    nodeView('attic', { reliability: 0.5, onBattery: true, batteryPercent: 40 }),
-    nodeView('cellar', { taints: [gpuOnly] }),
-    nodeView('shed', { phase: 'cordoned' }),
-  )
+  tableOf([
+    aNode('kitchen', { zone: 'zone-a', images: new Set(['docker.io/library/web:1']) }),
+    aNode('attic', { zone: 'zone-b', reliability: 0.5, onBattery: true, batteryPercent: 40 }),
+    aNode('cellar', { zone: 'zone-c', taints: [gpuOnly] }),
+    aNode('shed', { zone: 'zone-d', phase: 'cordoned' }),
+  ])
 
 const scenarios: readonly (readonly [string, number, Partial<ReplicaKind>])[] = [
-  ['three replicas see those before them, and are kept apart', 3, {}],
-  ['nothing fits', 1, { requests: { ...noResources, memoryBytes: 5 * 2 ** 30 } }],
+  ['three replicas see those before them, and are kept apart', 3, apart],
+  ['nothing fits', 1, { requests: { ...noResources, memoryBytes: 9 * 2 ** 30 } }],
   [
     'a zone may not have two more than another',
     3,
     {
-      spreadTopology: '',
       topologySpread: [
         { topologyKey: 'zone', maxSkew: 1, minDomains: 0, required: true, matchLabels: {} },
       ],
@@ -45,7 +50,7 @@ const scenarios: readonly (readonly [string, number, Partial<ReplicaKind>])[] = 
 test('explanations are those of the golden file', () => {
   const text = scenarios
     .map(([title, count, kind]) => {
-      const decisions = tryOut(home(), pendingOf(replicaKind(kind), count), explained)
+      const decisions = tryOut(home(), replicas(count, kind), explained)
       return `# ${title}\n${decisions.map(read).join('')}`
     })
     .join('\n')
@@ -71,19 +76,19 @@ function readVerdict(verdict: NodeVerdict): string {
 
 test('a trial leaves the table as it was', () => {
   const table = home()
-  const before = tryOut(table, pendingOf(replicaKind(), 3), explained)
+  const before = tryOut(table, replicas(3, apart), explained)
   assert.equal(table.replica('web-0'), undefined)
   assert.equal(table.reservedOn('node-kitchen').cpuMillis, 0)
-  assert.deepEqual(tryOut(table, pendingOf(replicaKind(), 3), explained), before)
+  assert.deepEqual(tryOut(table, replicas(3, apart), explained), before)
 })
 
 test('without explaining, decisions have their terms and their sentence alone', () => {
-  const [decision] = tryOut(home(), pendingOf(replicaKind(), 1), { ...explained, explain: false })
+  const [decision] = tryOut(home(), replicas(1, apart), { ...explained, explain: false })
   assert.deepEqual(decision!.verdicts, [])
   assert.match(decision!.summary, /^would go to kitchen, the best of 2 nodes/)
   assert.deepEqual(decision!.scoreTerms, {
     locality: 0.7,
-    reliability: 1,
+    reliability: 0.9,
     cost: 1,
     utilization: 0.475,
     network_penalty: 0,
@@ -92,11 +97,42 @@ test('without explaining, decisions have their terms and their sentence alone', 
 })
 
 test('an answer has so many verdicts that it fits into a message, and a decision for every replica', () => {
-  const nodes = Array.from({ length: 3_000 }, (_, n) => nodeView(`n${n}`))
-  const decisions = tryOut(tableOf(...nodes), pendingOf(replicaKind(), 100), explained)
+  const nodes = Array.from({ length: 3_000 }, (_, n) => aNode(`n${n}`))
+  const decisions = tryOut(tableOf(nodes), replicas(100), explained)
   assert.equal(decisions.length, 100)
   const counts = decisions.map(({ verdicts }) => verdicts.length)
   assert.deepEqual(counts, [3_000, ...Array<number>(99).fill(0)])
-  assert.match(decisions[65]!.summary, /the best of 3000 nodes/)
+  assert.match(decisions[65]!.summary, /the best of 2992 nodes/)
   assert.match(decisions[66]!.summary, /^would go to n\d+ \(score 0\.\d\d\)$/)
+})
+
+test('replicas of a high priority say what would be stopped for them, each something else', () => {
+  const low = { requests: { ...noResources, cpuMillis: 3_000 } }
+  const [web, api] = [
+    { ...low, workloadId: 'default-web' },
+    { ...low, workloadId: 'default-api' },
+  ]
+  const table = tableOf(
+    [aNode('a'), aNode('b')],
+    [
+      placed('low-1', 'a', web),
+      placed('low-2', 'b', api),
+      placed('low-3', 'b', { workloadId: 'x' }),
+    ],
+  )
+  const kind = { ...low, workloadId: 'default-high', priority: 200 }
+  const said = () =>
+    tryOut(table, replicas(3, kind), { ...explained, spareOf: (id) => (id === 'x' ? 0 : 1) }).map(
+      ({ summary }) => summary,
+    )
+  const waits = 'would wait: 0 of 2 nodes: 2 not enough CPU'
+  const once = said()
+  assert.deepEqual(once, [
+    `${waits}; 1 replica of lower priority would be stopped on b to make room`,
+    `${waits}; 1 replica of lower priority would be stopped on a to make room`,
+    waits,
+  ])
+  assert.deepEqual(said(), once, 'the table is left as it was')
+  const [modest] = tryOut(table, replicas(1, { ...kind, priority: 100 }), explained)
+  assert.equal(modest!.summary, waits)
 })

@@ -9,6 +9,7 @@ import {
   type NodeVerdict,
   type ScheduleDecision,
 } from '@cloudless/api'
+import { counted } from '@cloudless/base'
 import {
   describeRejections,
   explain,
@@ -16,14 +17,17 @@ import {
   type ClusterTable,
   type PendingReplica,
   type Placement,
-  type ScoreWeights,
+  type Preemption,
   type Verdict,
 } from '@cloudless/scheduler'
 import { summaryOf, verdictMessages } from './explanation.ts'
+import { RoomMaking, type RoomMakingOptions } from './room-making.ts'
 import { VerdictBudget } from './verdict-budget.ts'
 
-export interface TrialOptions {
-  readonly weights: ScoreWeights
+/** Of one trial: making room looks at every node's replicas. */
+const plansMax = 100
+
+export interface TrialOptions extends RoomMakingOptions {
   /** Every node's verdict with each decision. */
   readonly explain: boolean
 }
@@ -32,14 +36,16 @@ export interface TrialOptions {
 export function tryOut(
   table: ClusterTable,
   pending: readonly PendingReplica[],
-  { weights, explain: withVerdicts }: TrialOptions,
+  options: TrialOptions,
 ): ScheduleDecision[] {
+  const { weights, explain: withVerdicts } = options
   const pendingById = new Map(pending.map((replica) => [replica.id, replica]))
   const budget = new VerdictBudget(table.nodeCount)
   const placements = schedule(table, pending, { weights })
   const put: string[] = []
+  const rooms = new RoomMaking(table, options)
   try {
-    return placements.map((placement) => {
+    const decisions = placements.map((placement) => {
       const replica = pendingById.get(placement.replicaId)!
       if (!budget.takeReplica()) return decisionOf(table, placement)
       const verdicts = explain(table, replica, { weights })
@@ -52,9 +58,22 @@ export function tryOut(
       }
       return decision
     })
+    for (const decision of decisions.filter(({ nodeId }) => nodeId === '').slice(0, plansMax)) {
+      const plan = rooms.roomFor(pendingById.get(decision.replicaId)!)
+      if (plan !== undefined) decision.summary += howRoomIsMade(table, plan)
+    }
+    return decisions
   } finally {
+    rooms.undo()
     for (const id of put) table.removeReplica(id)
   }
+}
+
+function howRoomIsMade(table: ClusterTable, { nodeId, victimIds }: Preemption): string {
+  const name = table.node(nodeId)?.name
+  if (victimIds.length === 0) return `; there will be room on ${name}, where replicas are leaving`
+  const replicas = counted(victimIds.length, 'replica')
+  return `; ${replicas} of lower priority would be stopped on ${name} to make room`
 }
 
 function messages(
