@@ -13,21 +13,24 @@ import { counted } from '@cloudless/base'
 import {
   describeRejections,
   explain,
+  planPreemptions,
   schedule,
   type ClusterTable,
   type PendingReplica,
   type Placement,
   type Preemption,
+  type PreemptionOptions,
   type Verdict,
 } from '@cloudless/scheduler'
 import { summaryOf, verdictMessages } from './explanation.ts'
-import { RoomMaking, type RoomMakingOptions } from './room-making.ts'
 import { VerdictBudget } from './verdict-budget.ts'
 
 /** Of one trial: making room looks at every node's replicas. */
 const plansMax = 100
 
-export interface TrialOptions extends RoomMakingOptions {
+export interface TrialOptions extends Required<Pick<PreemptionOptions, 'weights' | 'spareOf'>> {
+  /** Only what has a priority above this may have others stopped. */
+  readonly priorityAbove: number
   /** Every node's verdict with each decision. */
   readonly explain: boolean
 }
@@ -43,29 +46,54 @@ export function tryOut(
   const budget = new VerdictBudget(table.nodeCount)
   const placements = schedule(table, pending, { weights })
   const put: string[] = []
-  const rooms = new RoomMaking(table, options)
+
+  function decide(placement: Placement): ScheduleDecision {
+    if (!budget.takeReplica()) return decisionOf(table, placement)
+    const replica = pendingById.get(placement.replicaId)!
+    const verdicts = explain(table, replica, { weights })
+    const decision = explainedDecision(table, placement, replica, verdicts)
+    if (withVerdicts) decision.verdicts.push(...messages(table, placement, verdicts, budget))
+    return decision
+  }
+
+  function take(placement: Placement): void {
+    if (placement.kind !== 'placed') return
+    const { id, kind } = pendingById.get(placement.replicaId)!
+    table.putReplica({ id, kind, nodeId: placement.nodeId, holding: 'holding' })
+    put.push(id)
+  }
+
   try {
     const decisions = placements.map((placement) => {
-      const replica = pendingById.get(placement.replicaId)!
-      if (!budget.takeReplica()) return decisionOf(table, placement)
-      const verdicts = explain(table, replica, { weights })
-      const decision = explainedDecision(table, placement, replica, verdicts)
-      if (withVerdicts) decision.verdicts.push(...messages(table, placement, verdicts, budget))
-      if (placement.kind === 'placed') {
-        const { id, kind } = replica
-        table.putReplica({ id, kind, nodeId: placement.nodeId, holding: 'holding' })
-        put.push(id)
-      }
+      const decision = decide(placement)
+      take(placement)
       return decision
     })
-    for (const decision of decisions.filter(({ nodeId }) => nodeId === '').slice(0, plansMax)) {
-      const plan = rooms.roomFor(pendingById.get(decision.replicaId)!)
-      if (plan !== undefined) decision.summary += howRoomIsMade(table, plan)
-    }
+    sayHowRoomIsMade(table, decisions, pendingById, options)
     return decisions
   } finally {
-    rooms.undo()
     for (const id of put) table.removeReplica(id)
+  }
+}
+
+/** For those that fit nowhere, with all that do in their places. */
+function sayHowRoomIsMade(
+  table: ClusterTable,
+  decisions: readonly ScheduleDecision[],
+  pendingById: ReadonlyMap<string, PendingReplica>,
+  options: TrialOptions,
+): void {
+  const waiting = new Map<string, ScheduleDecision>()
+  for (const decision of decisions) {
+    if (decision.nodeId === '') waiting.set(decision.replicaId, decision)
+  }
+  const pending = [...waiting.keys()]
+    .map((id) => pendingById.get(id)!)
+    .filter(({ kind }) => kind.priority > options.priorityAbove)
+    .slice(0, plansMax)
+  for (const { pending: replica, preemption } of planPreemptions(table, pending, options)) {
+    if (preemption === undefined) continue
+    waiting.get(replica.id)!.summary += howRoomIsMade(table, preemption)
   }
 }
 
