@@ -9,19 +9,20 @@
 import { excludedRejection, placeFilters } from './filters/index.ts'
 import type { PlaceCheck } from './filters/filter.ts'
 import type { PendingReplica, ReplicaKind, ScoreWeights } from './model.ts'
+import { Fit } from './fit.ts'
 import { preferencesOf } from './preferences.ts'
+import { Ranking } from './ranking.ts'
 import { accepted } from './rejections.ts'
 import { clamp } from './scores/clamp.ts'
 import { Survey } from './survey.ts'
 import type { ClusterTable } from './table/cluster-table.ts'
-import type { PlaceCounts } from './table/replica-counts.ts'
+import { countAt, type PlaceCounts } from './table/place-counts.ts'
 
 export const scoreTolerance = 0.05
-/** Scores nearer to each other than this are equal: the rest is the noise of adding fractions. */
+/** And a little for the noise of adding fractions. */
 const noise = 1e-9
-
-const mebibyte = 2 ** 20
-const gibibyte = 2 ** 30
+/** Decisions of a kind, one after another, before it is worth a ranking. */
+const decisionsUnranked = 2
 
 interface NamedCheck extends PlaceCheck {
   readonly filter: string
@@ -53,21 +54,41 @@ export class Choice {
   #scoreMax = 0
   #fewestInPlace = 0
   #fewestOnNode = 0
+  readonly #fit: Fit
+  /** How much less than the best score is as good. */
+  readonly #tolerance: number
+  #ranking: Ranking | undefined
+  /** Since it was prepared. */
+  #decisions = 0
 
   /** `weights` are normalised. `retired` is not used any more: its memory is taken over. */
   constructor(table: ClusterTable, kind: ReplicaKind, weights: ScoreWeights, retired?: Choice) {
     this.#table = table
     this.#kind = kind
     this.#survey = new Survey(table, kind, weights, retired && retired.#survey)
+    this.#fit = new Fit(table, kind)
+    this.#tolerance = kind.packing === 'best_fit' ? Infinity : scoreTolerance + noise
     if (retired === undefined) return
     this.#verdicts = retired.#verdicts
     this.#scores = retired.#scores
   }
 
-  /** The row of the node to take; -1 when none will do. What was thought of each row can be asked until the next call. */
+  /** As `choose`; what was thought of each row can be asked until the next call. */
+  chooseAmongAll(replica: PendingReplica): number {
+    this.judge(replica)
+    return this.#pick()
+  }
+
+  /** The row of the node to take; -1 when none will do: only then can be asked what was thought of the other rows. */
   choose(replica: PendingReplica, around: Around = doOnly): number {
-    around('filter', () => this.judge(replica))
-    return around('score', () => this.#pick())
+    const ranking = around(
+      'filter',
+      () => this.#rank(replica) ?? this.#judge(replica.excludedNodeIds),
+    )
+    const row = around('score', () => ranking?.pick() ?? this.#pick())
+    if (ranking !== undefined && row < 0) around('filter', () => this.#judge([]))
+    if (ranking !== undefined && row >= 0) this.#scores[row] = ranking.scoreAt(row)
+    return row
   }
 
   /** Only works out what is thought of each row. */
@@ -110,6 +131,22 @@ export class Choice {
     return this.#spread === undefined ? 0 : countAt(this.#spread.places, row)
   }
 
+  /** Undefined when all rows must be looked at: for what looks at what is elsewhere, and for kinds that are seldom asked for. */
+  #rank({ excludedNodeIds }: PendingReplica): Ranking | undefined {
+    this.#refresh()
+    const isOfRow = this.#checks.length === 0 && this.#preferences === undefined
+    if (!isOfRow || excludedNodeIds.length > 0 || ++this.#decisions <= decisionsUnranked) return
+    if (this.#ranking?.refresh()) return this.#ranking
+    this.#ranking = new Ranking({
+      table: this.#table,
+      survey: this.#survey,
+      fit: this.#fit,
+      spread: this.#spread,
+      tolerance: this.#tolerance,
+    })
+    return this.#ranking
+  }
+
   #refresh(): void {
     const { factsEpoch, counts, rowCount } = this.#table
     this.#survey.refresh()
@@ -122,6 +159,8 @@ export class Choice {
   }
 
   #prepare(): void {
+    this.#ranking = undefined
+    this.#decisions = 0
     const { spreadTopology, workloadId } = this.#kind
     const { counts } = this.#table
     counts.makeRoom()
@@ -143,7 +182,7 @@ export class Choice {
   }
 
   /** Fills in the verdicts and scores, and notes the best of each measure. */
-  #judge(excludedNodeIds: readonly string[]): void {
+  #judge(excludedNodeIds: readonly string[]): undefined {
     const { rowCount } = this.#table
     const { verdicts: surveyed, scores: base } = this.#survey
     const verdicts = this.#verdicts
@@ -208,55 +247,16 @@ export class Choice {
     const names = this.#table.nameRanks()
     const verdicts = this.#verdicts
     const spread = this.#spread
-    const leastScore = this.#leastScore()
+    const leastScore = this.#scoreMax - this.#tolerance
     let best = -1
-    let bestGpus = 0
-    let bestFit = 0
     for (let row = 0; row < rowCount; row++) {
       if (verdicts[row] !== accepted || this.#scores[row]! < leastScore) continue
       if (spread !== undefined) {
         if (countAt(spread.places, row) !== this.#fewestInPlace) continue
         if (countAt(spread.nodes, row) !== this.#fewestOnNode) continue
       }
-      const gpus = this.#strandedGpus(row)
-      const fit = this.#misfit(row)
-      if (best >= 0) {
-        if (gpus > bestGpus) continue
-        if (gpus === bestGpus) {
-          if (fit > bestFit + noise) continue
-          if (fit >= bestFit - noise && names[row]! > names[best]!) continue
-        }
-      }
-      best = row
-      bestGpus = gpus
-      bestFit = fit
+      if (best < 0 || this.#fit.isBetter(row, best, names)) best = row
     }
     return best
   }
-
-  #leastScore(): number {
-    return this.#kind.packing === 'best_fit' ? 0 : this.#scoreMax - scoreTolerance - noise
-  }
-
-  /** GPUs that would be left over beside it, or that it would keep from those who need them. */
-  #strandedGpus(row: number): number {
-    const { allocatable, reserved } = this.#table.resources
-    const gpus = allocatable.gpuCount[row]!
-    return gpus === 0 ? 0 : gpus - reserved.gpuCount[row]! - this.#kind.requests.gpuCount
-  }
-
-  /** What would be left of the node, added up only for comparing; the least is taken. */
-  #misfit(row: number): number {
-    const { allocatable, reserved } = this.#table.resources
-    const left =
-      allocatable.cpuMillis[row]! -
-      reserved.cpuMillis[row]! +
-      (allocatable.memoryBytes[row]! - reserved.memoryBytes[row]!) / mebibyte +
-      (allocatable.storageBytes[row]! - reserved.storageBytes[row]!) / gibibyte
-    return this.#kind.packing === 'spread' ? -left : left
-  }
-}
-
-function countAt({ counts, column }: PlaceCounts, row: number): number {
-  return counts[column.ids[row]!] ?? 0
 }

@@ -40,7 +40,7 @@ export function explain(
   try {
     attempt.take(replica.id)
     const choice = choicesOf(table).of(replica.kind, weights)
-    const chosen = choice.choose(replica)
+    const chosen = choice.chooseAmongAll(replica)
     const used = normaliseWeights(replica.kind.weights ?? weights)
     return orderedRows(table, choice, chosen).map((row) =>
       verdictAt(table, choice, replica.kind, row, used),

@@ -21,3 +21,8 @@ export function addToPlace(held: PlaceCounts, row: number, times: number): void 
   }
   held.counts[place]! += times
 }
+
+/** In the place of the row. */
+export function countAt({ counts, column }: PlaceCounts, row: number): number {
+  return counts[column.ids[row]!] ?? 0
+}
