@@ -110,7 +110,10 @@ async function stopAgent(agent: Agent, ended: Promise<MembershipEnd>): Promise<v
 
 const upsert = (replicaId: string, spec = {}) => ({
   case: 'assignments' as const,
-  value: { upsert: [{ replicaId, spec: { image: 'nginx:1', ...spec } }], version: 2n },
+  value: {
+    upsert: [{ replicaId, workloadName: 'web', spec: { image: 'nginx:1', ...spec } }],
+    version: 2n,
+  },
 })
 
 describe('enrolment', () => {
@@ -401,7 +404,8 @@ describe('the reversed connection', () => {
     assert.equal(pulls.at(-1)?.done, true)
     assert.equal((await client.listImages({})).total, 1)
     assert.equal((await client.reportResources({})).allocatable?.cpuMillicores, 1_800)
-    assert.equal((await client.getFragments({})).fragments[0]?.id, 'frag-web-1')
+    const [fragment] = (await client.getFragments({})).fragments
+    assert.deepEqual([fragment?.id, fragment?.workloadName], ['frag-web-1', 'web'])
   })
 
   it('a followed log ends when the container is gone', async () => {

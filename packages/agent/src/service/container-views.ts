@@ -81,6 +81,8 @@ export function fragmentOf(state: ReplicaMachine, nodeId: string): Fragment {
     id: assignment.fragmentId || `frag-${assignment.replicaId}`,
     nodeId,
     workloadId: assignment.workloadId,
+    workloadName: assignment.workloadName,
+    namespace: assignment.namespace,
     replicaId: assignment.replicaId,
     status: fragmentStatusOf(state.stage),
     ...(resources === undefined ? {} : { resources }),

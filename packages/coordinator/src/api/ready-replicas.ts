@@ -11,11 +11,12 @@ export function readyReplicaIds(state: ClusterState, workloadId: string): string
     .map(({ id }) => id)
 }
 
-/** How many may go before it has fewer than its min_available. Of a workload that is being deleted: all. */
+/** How many may be stopped before it has fewer ready than its min_available; with a minimum of 0, all that are live. */
 export function spareReplicas(state: ClusterState, workloadId: string): number {
-  const ready = readyReplicaIds(state, workloadId).length
-  const workload = state.get('workload', workloadId)
-  return Math.max(0, ready - minimumOf(workload))
+  const minimum = minimumOf(state.get('workload', workloadId))
+  if (minimum > 0) return Math.max(0, readyReplicaIds(state, workloadId).length - minimum)
+  const all = state.replicasOfWorkload(workloadId)
+  return all.filter(({ record }) => !record.stopping && !isLost(record)).length
 }
 
 /** 0 of what is gone or going. */
