@@ -29,6 +29,15 @@ export {
   type ErrorCode,
   type ErrorDetails,
 } from './errors.ts'
+export {
+  hostRefusal,
+  isUnderAny,
+  plainPath,
+  type HostDemands,
+  type HostPolicy,
+  type HostRefusal,
+  type SecurityModule,
+} from './host-policy.ts'
 export { problemWithLabel, problemWithSubdomain } from './names.ts'
 export { isPublicAddress } from './public-address.ts'
 export { between, pick, randomId, seededRandom, systemRandom, type Random } from './random.ts'
