@@ -93,6 +93,16 @@ for (const [property, record, expected] of [
     'was lost with a',
   ],
   [
+    'has ended',
+    readyReplica('web-1', 'node-a', { status: { state: ReplicaState.STOPPED } }),
+    'has ended on a, the best of 2 nodes that could take it (score 0.63)',
+  ],
+  [
+    'has failed',
+    readyReplica('web-1', 'node-a', { status: { state: ReplicaState.FAILED } }),
+    'has failed on a, the best of 2 nodes that could take it (score 0.63)',
+  ],
+  [
     'is on a node that has been cordoned',
     readyReplica('web-1', 'node-c'),
     'runs on c, which would not take it now: cordoned',

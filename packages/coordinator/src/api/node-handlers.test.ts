@@ -110,7 +110,7 @@ test('a dead node is removed without force: what it ran is replaced already', as
 
 test('a node with more replicas than one transaction takes is removed', async (t) => {
   const { handlers, put, state } = await openHandlers(t)
-  const ids = Array.from({ length: 300 }, (_, n) => `web-${n}`)
+  const ids = Array.from({ length: 1_200 }, (_, n) => `web-${n}`)
   await put('replica', Object.fromEntries(ids.map((id) => [id, readyReplica(id, 'node-a')])))
   await handlers.removeNode(create(RemoveNodeRequestSchema, { nodeId, force: true }))
   assert.equal(state.count('node'), 0)

@@ -86,12 +86,12 @@ test('a schedule answers when what waited was tried', async (t) => {
 
 test('a reschedule marks every placed replica, however many', async (t) => {
   const { handlers, put, state } = await openScheduling(t)
-  await put('workload', { 'default-web': workloadRecord({ spec: { replicas: 300 } }) })
-  const ids = Array.from({ length: 300 }, (_, n) => `web-${n}`)
+  await put('workload', { 'default-web': workloadRecord({ spec: { replicas: 1_200 } }) })
+  const ids = Array.from({ length: 1_200 }, (_, n) => `web-${n}`)
   await put('replica', Object.fromEntries(ids.map((id) => [id, readyReplica(id, 'node-a')])))
   const request = create(RescheduleRequestSchema, { workloadId: 'web', reason: 'too warm' })
   const { oldDecisions } = await handlers.reschedule(request)
-  assert.equal(oldDecisions.length, 300)
+  assert.equal(oldDecisions.length, 1_200)
   for (const { record } of state.all('replica')) {
     assert.equal(record.replaceWanted, true)
     assert.equal(record.replaceReason, 'too warm')

@@ -21,7 +21,7 @@ import type { PlacementController } from '../controllers/placement-controller.ts
 import { newReplica } from '../controllers/replica-records.ts'
 import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import { putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
-import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { firstThatFit } from '../state/transaction-limits.ts'
 import { requireWorkload, workloadIdOf } from './find.ts'
 import { spareReplicas } from './ready-replicas.ts'
 import { tryOut } from './trial.ts'
@@ -107,9 +107,13 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
     async reschedule(request: RescheduleRequest) {
       const { id } = requireWorkload(state, request.workloadId, request.namespace)
       const oldDecisions = decisionsOf(state, id)
-      for (let first = 0; first < oldDecisions.length; first += recordsPerTransactionMax) {
-        const some = oldDecisions.slice(first, first + recordsPerTransactionMax)
-        await markForReplacement(some, request.reason || 'rescheduled')
+      const bytesOf = (replicaId: string): number => state.held('replica', replicaId)?.bytes ?? 0
+      let left = oldDecisions.map((decision) => ({ decision, bytes: bytesOf(decision.replicaId) }))
+      while (left.length > 0) {
+        const some = firstThatFit(left)
+        left = left.slice(some.length)
+        const decisions = some.map(({ decision }) => decision)
+        await markForReplacement(decisions, request.reason || 'rescheduled')
       }
       await deps.placement.settled()
       const before = new Set(oldDecisions.map((decision) => decision.replicaId))

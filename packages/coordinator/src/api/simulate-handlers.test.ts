@@ -67,6 +67,22 @@ test('nodes that go together do not take from each other', async (t) => {
   ])
 })
 
+test('a simulation of more than fits into an answer is refused', async (t) => {
+  const cluster = await openCluster(t)
+  const { view } = openScheduling(t, cluster.state, recordingReporter().report)
+  await cluster.put('node', { 'node-a': nodeRecord('node-a') })
+  const kind = view.kindOf(replica('web-1', 'node-a', 1))
+  for (let n = 0; n <= 10_000; n++) {
+    view.table.putReplica({ id: `web-${n}`, nodeId: 'node-a', kind, holding: 'holding' })
+  }
+  const { simulateNodes } = simulateHandlers({ state: cluster.state, view })
+  const request = create(SimulateNodesRequestSchema, { kind: LOSS, nodeIds: ['a'] })
+  assert.throws(() => simulateNodes(request), {
+    code: 'resource_exhausted',
+    message: /10001 replicas/,
+  })
+})
+
 test('a simulation needs a kind and nodes that exist', async (t) => {
   const simulate = await open(t, 10)
   assert.throws(() => simulate(SimulationKind.UNSPECIFIED, 'a'), { code: 'invalid_argument' })
