@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { systemClock, sleep } from '@cloudless/base'
 import type { Change, ChangeBatch, MetadataStore, TransactionResult, Write } from './store.ts'
-import { operationsPerTransactionMax, valueBytesMax } from './rules.ts'
+import { operationsPerTransactionMax, transactionBytesMax, valueBytesMax } from './rules.ts'
 
 export interface StoreUnderTest {
   readonly store: MetadataStore
@@ -210,8 +210,16 @@ export function describeMetadataStore(
         [/with prefix/, [put('p/a'), { kind: 'delete-prefix', prefix: 'p/' }]],
         [/1048577 bytes/, [{ kind: 'put', key: 'a', value: new Uint8Array(valueBytesMax + 1) }]],
         [
-          /at most 128/,
+          /at most 1024/,
           Array.from({ length: operationsPerTransactionMax + 1 }, (_, n) => put(`k${n}`)),
+        ],
+        [
+          /8388608 bytes/,
+          Array.from({ length: transactionBytesMax / valueBytesMax }, (_, n) => ({
+            kind: 'put',
+            key: `k${n}`,
+            value: new Uint8Array(valueBytesMax),
+          })),
         ],
       ]
       for (const [message, writes] of wrong) {

@@ -1,4 +1,4 @@
-export { operationsPerTransactionMax } from './rules.ts'
+export { operationsPerTransactionMax, transactionBytesMax } from './rules.ts'
 export {
   createSqliteStore,
   type SqliteStoreDeps,

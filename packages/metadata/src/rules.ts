@@ -4,8 +4,12 @@ import type { Precondition, Transaction, Write } from './store.ts'
 
 export const keyBytesMax = 1024
 export const valueBytesMax = 1024 * 1024
-/** etcd's own limit for one transaction; kept everywhere, so that moving from SQLite to etcd breaks nothing. */
-export const operationsPerTransactionMax = 128
+/**
+ * Limits of one transaction, kept everywhere, so that moving from SQLite to etcd breaks nothing: etcd takes 128 operations
+ * and 1.5 MiB unless it is told otherwise, and ours is started by us (docs/decisions/0013).
+ */
+export const operationsPerTransactionMax = 1024
+export const transactionBytesMax = 8 * 1024 * 1024
 
 const keyShape = /^[\x21-\x7e]+$/
 const prefixShape = /^[\x21-\x7e]*$/
@@ -38,6 +42,13 @@ export function problemWithTransaction(transaction: Transaction): string | undef
       `this one has ${operations}; split it`
     )
   }
+  const bytes = bytesOf(transaction)
+  if (bytes > transactionBytesMax) {
+    return (
+      `the keys and values of a transaction have at most ${transactionBytesMax} bytes, ` +
+      `this one's have ${bytes}; split it`
+    )
+  }
   return (
     firstProblem(preconditions, problemWithPrecondition) ??
     firstProblem(transaction.writes, problemWithWrite) ??
@@ -53,6 +64,16 @@ export function requireValid(what: string, problem: string | undefined): void {
 /** The first key after all that start with `prefix`: keys are printable ASCII, below 0x7f. */
 export function endOfPrefix(prefix: string): string {
   return `${prefix}\x7f`
+}
+
+function bytesOf({ preconditions = [], writes }: Transaction): number {
+  let bytes = 0
+  for (const { key } of preconditions) bytes += key.length
+  for (const write of writes) {
+    bytes += write.kind === 'delete-prefix' ? write.prefix.length : write.key.length
+    if (write.kind === 'put') bytes += write.value.byteLength
+  }
+  return bytes
 }
 
 function firstProblem<T>(

@@ -89,7 +89,7 @@ test('a lost node is OFFLINE, and all it ran is LOST and replaced', async (t) =>
 test('a lost node with more replicas than one transaction takes loses them all', async (t) => {
   const nodes = await openNodes(t)
   await nodes.put('node', { 'node-a': nodeRecord('node-a') })
-  const replicas = Array.from({ length: 300 }, (_, n) => readyReplica(`web-${n}`, 'node-a'))
+  const replicas = Array.from({ length: 1_200 }, (_, n) => readyReplica(`web-${n}`, 'node-a'))
   await nodes.put('replica', Object.fromEntries(replicas.map((r) => [r.status!.id, r])))
   nodes.liveNodes.presumeLost('node-a')
   nodes.start()
@@ -105,7 +105,7 @@ test('a lost node with more replicas than one transaction takes loses them all',
 test('a node with more replicas than one transaction takes is welcomed back', async (t) => {
   const nodes = await openNodes(t)
   await nodes.put('node', { 'node-a': nodeRecord('node-a') })
-  const ids = Array.from({ length: 300 }, (_, n) => `web-${n}`)
+  const ids = Array.from({ length: 1_200 }, (_, n) => `web-${n}`)
   const placed = { state: ReplicaState.SCHEDULED, nodeId: 'node-a' }
   await nodes.put(
     'replica',
@@ -118,7 +118,7 @@ test('a node with more replicas than one transaction takes is welcomed back', as
 
 test('what was given to a node that is gone is forgotten, however much', async (t) => {
   const nodes = await openNodes(t)
-  const replicas = Array.from({ length: 300 }, (_, n) => readyReplica(`web-${n}`, 'node-a'))
+  const replicas = Array.from({ length: 1_200 }, (_, n) => readyReplica(`web-${n}`, 'node-a'))
   await nodes.put('replica', Object.fromEntries(replicas.map((r) => [r.status!.id, r])))
   nodes.start()
   await eventually(() => nodes.state.count('replica') === 0)
@@ -128,7 +128,7 @@ test('a drain of more than one transaction takes asks for all to be replaced', a
   const nodes = await openNodes(t)
   const draining = nodeRecord('node-a', { drainStartedAtMs: 1n, drainGraceful: true })
   await nodes.put('node', { 'node-a': draining })
-  const replicas = Array.from({ length: 300 }, (_, n) => readyReplica(`web-${n}`, 'node-a'))
+  const replicas = Array.from({ length: 1_200 }, (_, n) => readyReplica(`web-${n}`, 'node-a'))
   await nodes.put('replica', Object.fromEntries(replicas.map((r) => [r.status!.id, r])))
   nodes.liveNodes.connected('node-a', hello('node-a'))
   nodes.start()

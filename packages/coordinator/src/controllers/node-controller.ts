@@ -26,7 +26,7 @@ import {
   type Held,
   type RecordChange,
 } from '../state/cluster-state.ts'
-import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { firstThatFit, TransactionRoom } from '../state/transaction-limits.ts'
 import { planEvictions } from './plan-evictions.ts'
 import { stopping, withStatus } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
@@ -152,7 +152,7 @@ export class NodeController {
 
   /** What was given to a node while it was being removed: its workload makes another. */
   #forgetReplicas(nodeId: string): Decision<Done> {
-    const replicas = this.#deps.state.replicasOnNode(nodeId).slice(0, recordsPerTransactionMax)
+    const replicas = firstThatFit(this.#deps.state.replicasOnNode(nodeId))
     return {
       preconditions: replicas.map((replica) => unchanged('replica', replica)),
       writes: replicas.map((replica) => deleteRecord('replica', replica.id)),
@@ -201,7 +201,7 @@ export class NodeController {
     const { clock, report } = this.#deps
     const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)
     // The changes themselves make us look again, for those that are left.
-    for (const replica of given.slice(0, recordsPerTransactionMax)) {
+    for (const replica of firstThatFit(given)) {
       step.preconditions.push(unchanged('replica', replica))
       const { id, record } = replica
       const after = record.stopping ? undefined : lost(record, node, clock.wallMs())
@@ -216,8 +216,10 @@ export class NodeController {
     const records = replicas.map((held) => held.record)
     const plan = planEvictions(node.record, records)
     const heldById = new Map(replicas.map((held) => [held.id, held]))
-    for (const { replica, kind, reason } of plan.slice(0, recordsPerTransactionMax)) {
+    const room = new TransactionRoom()
+    for (const { replica, kind, reason } of plan) {
       const held = heldById.get(replica.status!.id)!
+      if (!room.takes(held.bytes)) break
       step.preconditions.push(unchanged('replica', held))
       const record = {
         replace: (): ReplicaRecord => ({ ...replica, replaceWanted: true, replaceReason: reason }),

@@ -11,7 +11,7 @@ import {
 import type { Precondition, Write } from '@cloudless/metadata'
 import { deleteRecord, putRecord, unchanged } from '../state/cluster-state.ts'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
-import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { recordsPerTransactionMax, TransactionRoom } from '../state/transaction-limits.ts'
 import { applyObservation, withStatus } from './replica-records.ts'
 
 export interface Settlement {
@@ -41,14 +41,16 @@ export function settleReplicas(known: Known, nodeId: string, hello: Hello): Sett
     changed: [],
     complete: true,
   }
+  // One replica takes two writes at most: its own and its successor's. The one that no longer fits is still taken.
+  const room = new TransactionRoom(Math.floor(recordsPerTransactionMax / 2) - 1)
   for (const held of known.state.replicasOnNode(nodeId)) {
-    // One replica takes two writes at most: its own and its successor's.
-    if (settlement.writes.length + 2 > recordsPerTransactionMax) {
-      return { ...settlement, complete: false }
-    }
+    const writesBefore = settlement.writes.length
     const observation = observed.get(held.id)
     if (observation === undefined) settleAbsent(held, settlement)
     else settleObserved(known, held, observation, settlement)
+    if (settlement.writes.length > writesBefore && !room.takes(held.bytes)) {
+      return { ...settlement, complete: false }
+    }
   }
   return settlement
 }

@@ -39,11 +39,11 @@ test('a workload gets the replicas it asks for, named after it', async (t) => {
 test('more replicas than one transaction takes are made, stopped and deleted', async (t) => {
   const workloads = await openWorkloads(t)
   workloads.start()
-  await workloads.put('workload', { 'default-web': workloadRecord({ spec: { replicas: 300 } }) })
-  await eventually(() => workloads.replicas().length === 300, workloads.errors)
+  await workloads.put('workload', { 'default-web': workloadRecord({ spec: { replicas: 1_200 } }) })
+  await eventually(() => workloads.replicas().length === 1_200, workloads.errors)
   await workloads.put('workload', { 'default-web': workloadRecord({ spec: { replicas: 10 } }) })
   await eventually(() => workloads.replicas().length === 10, workloads.errors)
-  const deleted = workloadRecord({ deletedAtMs: 1n, spec: { replicas: 300 } })
+  const deleted = workloadRecord({ deletedAtMs: 1n, spec: { replicas: 1_200 } })
   await workloads.put('workload', { 'default-web': deleted })
   await eventually(() => workloads.state.count('workload') === 0, workloads.errors)
   assert.equal(workloads.state.count('replica'), 0)
@@ -52,7 +52,7 @@ test('more replicas than one transaction takes are made, stopped and deleted', a
 
 test('a deleted workload with more unplaced replicas than one transaction takes ends', async (t) => {
   const workloads = await openWorkloads(t)
-  const ids = Array.from({ length: 250 }, (_, n) => `web-${n}`)
+  const ids = Array.from({ length: 1_200 }, (_, n) => `web-${n}`)
   await workloads.put('replica', Object.fromEntries(ids.map((id) => [id, replicaRecord(id)])))
   await workloads.put('workload', { 'default-web': workloadRecord({ deletedAtMs: 1n }) })
   workloads.start()

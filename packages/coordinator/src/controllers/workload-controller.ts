@@ -12,7 +12,7 @@ import {
   type Held,
   type RecordChange,
 } from '../state/cluster-state.ts'
-import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { firstThatFit, TransactionRoom } from '../state/transaction-limits.ts'
 import { planFromTally, planWorkload, type WorkloadPlan } from './plan-workload.ts'
 import { newReplica, newReplicaId, stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
@@ -113,7 +113,10 @@ export class WorkloadController {
 
   #decide(workload: Held<WorkloadRecord>, plan: WorkloadPlan): Decision<Done> {
     const { state, clock, random, report } = this.#deps
-    const { create, stop, forget, finished } = firstPart(plan)
+    const { create, stop, forget, finished } = firstPart(plan, {
+      madeBytes: workload.bytes,
+      bytesOf: ({ status }) => state.held('replica', status!.id)!.bytes,
+    })
     const preconditions: Precondition[] = [unchanged('workload', workload)]
     const writes: Write[] = []
     const reports: Done[] = []
@@ -148,14 +151,18 @@ export class WorkloadController {
  * As much of a plan as one transaction takes; what it changes makes the controller look again for the rest. What frees
  * room comes first.
  */
-function firstPart(plan: WorkloadPlan): WorkloadPlan {
-  let left = recordsPerTransactionMax
-  const some = <T>(items: readonly T[]): readonly T[] => {
-    const taken = items.slice(0, left)
-    left -= taken.length
-    return taken
+function firstPart(
+  plan: WorkloadPlan,
+  sizes: { readonly madeBytes: number; readonly bytesOf: (replica: ReplicaRecord) => number },
+): WorkloadPlan {
+  const room = new TransactionRoom()
+  const some = <T>(items: readonly T[], bytesOf: (item: T) => number): readonly T[] => {
+    const end = items.findIndex((item) => !room.takes(bytesOf(item)))
+    return end === -1 ? items : items.slice(0, end)
   }
-  const [forget, stop, create] = [some(plan.forget), some(plan.stop), some(plan.create)]
+  const forget = some(plan.forget, () => 0)
+  const stop = some(plan.stop, ({ replica }) => sizes.bytesOf(replica))
+  const create = some(plan.create, () => sizes.madeBytes)
   return {
     ...plan,
     forget,
@@ -169,14 +176,13 @@ function firstPart(plan: WorkloadPlan): WorkloadPlan {
 function orphaned(replicas: readonly Held<ReplicaRecord>[]): Decision<Done> | undefined {
   const preconditions: Precondition[] = []
   const writes: Write[] = []
-  for (const held of replicas) {
-    const { nodeId, state } = held.record.status!
-    const unreachable = nodeId === '' || state === ReplicaState.LOST
-    if (held.record.stopping && !unreachable) continue
-    if (writes.length >= recordsPerTransactionMax) break
+  const isUnreachable = ({ record }: Held<ReplicaRecord>): boolean =>
+    record.status!.nodeId === '' || record.status!.state === ReplicaState.LOST
+  const left = replicas.filter((held) => !held.record.stopping || isUnreachable(held))
+  for (const held of firstThatFit(left)) {
     preconditions.push(unchanged('replica', held))
     writes.push(
-      unreachable
+      isUnreachable(held)
         ? deleteRecord('replica', held.id)
         : putRecord('replica', held.id, stopping(held.record, 'deleted', undefined)),
     )

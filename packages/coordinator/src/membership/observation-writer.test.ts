@@ -47,7 +47,7 @@ test('the newest of many reports is stored, in few transactions', async (t) => {
 
 test('reports of more replicas than one transaction takes are all stored', async (t) => {
   const { writer, state, place, errors } = await openWriter(t)
-  const ids = Array.from({ length: 300 }, (_, n) => `web-${n}`)
+  const ids = Array.from({ length: 1_200 }, (_, n) => `web-${n}`)
   await place(ids)
   writer.report(
     'node-a',

@@ -14,7 +14,7 @@ import {
   type ClusterState,
   type Decision,
 } from '../state/cluster-state.ts'
-import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { TransactionRoom } from '../state/transaction-limits.ts'
 import { applyObservation } from '../controllers/replica-records.ts'
 
 export interface ObservationWriterDeps {
@@ -77,8 +77,9 @@ export class ObservationWriter {
 
   #takeBatch(): Map<string, Reported> {
     const batch = new Map<string, Reported>()
+    const room = new TransactionRoom()
     for (const [id, reported] of this.#waiting) {
-      if (batch.size >= recordsPerTransactionMax) break
+      if (!room.takes(this.#deps.state.held('replica', id)?.bytes ?? 0)) break
       batch.set(id, reported)
       this.#waiting.delete(id)
     }

@@ -36,6 +36,8 @@ export interface Held<R> {
   readonly id: string
   readonly record: R
   readonly modRevision: number
+  /** As it is stored. */
+  readonly bytes: number
 }
 
 /** One record that changed; `before` or `after` is missing when it was made or deleted. */
@@ -248,7 +250,7 @@ export class ClusterState {
     const { value, modRevision } = change.entry
     const written = this.#written.find(key, value)
     const after = written?.record ?? this.#decoder.decode(kind, key, value)
-    table.set(id, { id: written?.id ?? id, record: after, modRevision })
+    table.set(id, { id: written?.id ?? id, record: after, modRevision, bytes: value.byteLength })
     this.#indexes.move(kind, id, before, after)
     return before ? { kind, id, before, after } : { kind, id, after }
   }

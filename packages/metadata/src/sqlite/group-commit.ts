@@ -9,6 +9,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { CloudlessError, systemClock } from '@cloudless/base'
 import { createApply, type Revisions } from './apply.ts'
+import { HistorySize } from './history-size.ts'
 import { explainFailure, leavesOutcomeUnknown, toFailureMessage } from './failure.ts'
 import type { CommitReply, DatabaseOptions, Operation, Outcome } from './messages.ts'
 
@@ -26,7 +27,7 @@ export function createGroupCommit(
   const saveState = database.prepare('UPDATE state SET revision = ?, compacted_revision = ?')
   const pageBytes = Number(database.prepare('PRAGMA page_size').get()!['page_size'])
   const pagesMax = Math.ceil(options.sizeBytesMax / pageBytes)
-  const trimSlack = Math.ceil(options.historyRevisions / 10)
+  const history = new HistorySize(database)
   let current = start
   let broken: CloudlessError | undefined
 
@@ -53,6 +54,10 @@ export function createGroupCommit(
       committing = true
       database.exec('COMMIT')
       current = after
+      for (const outcome of outcomes) {
+        if (outcome.kind === 'done') history.add(outcome.revision, outcome.changes.length)
+      }
+      history.forgetBefore(after.compactedRevision)
       return outcomes
     } catch (reason) {
       if (database.isTransaction) database.exec('ROLLBACK')
@@ -79,11 +84,19 @@ export function createGroupCommit(
       after = applied.revisions
       wrote ||= applied.wrote
     }
-    const oldest = after.revision - options.historyRevisions + 1
-    if (wrote && oldest - after.compactedRevision > trimSlack) {
-      after = apply({ kind: 'compact', revision: oldest }, after).revisions
-    }
+    const oldest = wrote ? oldestToKeep(after) : 0
+    if (oldest > 0) after = apply({ kind: 'compact', revision: oldest }, after).revisions
     return { outcomes, after, wrote }
+  }
+
+  /** Below which history is cut off; 0: not now. Seldom: what is cut off at once is a tenth of it. */
+  function oldestToKeep({ revision, compactedRevision }: Revisions): number {
+    const { historyRevisions, historyChangesMax } = options
+    const byRevisions = revision - historyRevisions + 1
+    const isLong = byRevisions - compactedRevision > Math.ceil(historyRevisions / 10)
+    const isLarge = history.changes > historyChangesMax * 1.1
+    const byChanges = isLarge ? history.oldestOf(historyChangesMax) : 0
+    return Math.max(isLong ? byRevisions : 0, byChanges)
   }
 
   /** What was in flight is unknown; what comes later is refused for certain. */

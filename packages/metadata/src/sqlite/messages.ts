@@ -9,6 +9,8 @@ export interface DatabaseOptions {
   readonly sizeBytesMax: number
   /** So many of the newest revisions can be watched from. */
   readonly historyRevisions: number
+  /** And at most so many changes, whole transactions. */
+  readonly historyChangesMax: number
   /** Added to each commit, as a slow disk would. */
   readonly commitDelayMs: number
 }

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
 import { systemClock } from '@cloudless/base'
 import { collect, describeMetadataStore } from '../compliance.ts'
-import type { MetadataStore, Write } from '../store.ts'
+import type { Change, MetadataStore, Write } from '../store.ts'
 import { makeTestDirectory, type TestDirectory } from './testing.ts'
 
 describeMetadataStore('SQLite', async () => {
@@ -111,6 +111,32 @@ describe('the SQLite store', { timeout: 60_000 }, () => {
     await watch.until((changes) => changes.length === revision - compactedRevision + 1)
     await watch.stop()
     assert.equal((await store.list('')).entries.length, 10)
+  })
+
+  inDirectory('keeps no more changes than it may, also after a restart', async () => {
+    const historyChangesMax = 1_000
+    const changesKept = async (store: MetadataStore): Promise<number> => {
+      const { revision, compactedRevision } = await store.status()
+      const watch = collect(store, '', Math.max(0, compactedRevision - 1))
+      await watch.until((changes) => revisionOf(changes.at(-1)) === revision)
+      await watch.stop()
+      return watch.changes.length
+    }
+    let store = await directory.open({ historyChangesMax })
+    for (const restart of [false, true]) {
+      if (restart) {
+        await store.close()
+        store = await directory.open({ historyChangesMax })
+      }
+      for (let n = 0; n < 12; n++) {
+        const writes = Array.from({ length: 100 }, (_, m) => put(`k${m}`, String(n)))
+        await store.transact({ writes })
+        const kept = await changesKept(store)
+        assert.ok(kept <= historyChangesMax * 1.1 + 100, `${kept} changes are kept`)
+        assert.ok(n < 10 || kept >= historyChangesMax - 100, `only ${kept} changes are kept`)
+      }
+    }
+    assert.equal((await store.list('')).entries.length, 100)
   })
 
   inDirectory('serves a watch that fell out of memory from the history on disk', async () => {
@@ -243,3 +269,7 @@ describe('leases and transactions of one store at once', () => {
     assert.equal((await store.status()).revision, 2)
   })
 })
+
+function revisionOf(change: Change | undefined): number | undefined {
+  return change?.kind === 'put' ? change.entry.modRevision : change?.modRevision
+}

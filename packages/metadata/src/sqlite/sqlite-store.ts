@@ -40,13 +40,15 @@ export interface SqliteStoreOptions {
   readonly path: string
   /** So many of the newest revisions can be watched from; 10,000 when not given. */
   readonly historyRevisions?: number
+  /** And at most so many changes, whole transactions; 100,000 when not given. */
+  readonly historyChangesMax?: number
   /** Writes fail with `resource_exhausted` beyond this; 8 GiB when not given. */
   readonly sizeBytesMax?: number
   /** For tests: added to each commit, as a slow disk would. */
   readonly commitDelayMs?: number
 }
 
-const recentOptions = { changesMax: 5_000, bytesMax: 8 * 1024 * 1024 }
+const recentOptions = { changesMax: 20_000, bytesMax: 8 * 1024 * 1024 }
 const latencySamples = 100
 /** A lease whose end could not be written is tried again after this. */
 const leaseRetryMs = 1_000
@@ -62,6 +64,7 @@ export async function createSqliteStore(
   const databaseOptions: DatabaseOptions = {
     path: options.path,
     historyRevisions: options.historyRevisions ?? 10_000,
+    historyChangesMax: options.historyChangesMax ?? 100_000,
     sizeBytesMax: options.sizeBytesMax ?? 8 * 1024 ** 3,
     commitDelayMs: options.commitDelayMs ?? 0,
   }
