@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cloudless/v1/node.proto.
  */
 export const file_cloudless_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbG91ZGxlc3MvdjEvbm9kZS5wcm90bxIQY2xvdWRsZXNzLmFwaS52MSKLBgoETm9kZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRIMCgR6b25lGAQgASgJEjgKDGNhcGFiaWxpdGllcxgFIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZUNhcGFiaWxpdGllcxI0CghjYXBhY2l0eRgGIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRI3CgthbGxvY2F0YWJsZRgHIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIuCgV1c2FnZRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VVc2FnZRIsCgZzdGF0dXMYCSABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVTdGF0dXMSGQoRcmVsaWFiaWxpdHlfc2NvcmUYCiABKAESFAoMbGFzdF9zZWVuX21zGAsgASgDEjIKBmxhYmVscxgMIAMoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZS5MYWJlbHNFbnRyeRInCgZ0YWludHMYDSADKAsyFy5jbG91ZGxlc3MuYXBpLnYxLlRhaW50EhAKCHBvZF9jaWRyGA4gASgJEhEKCWFkZHJlc3NlcxgPIAMoCRIVCg1hZ2VudF92ZXJzaW9uGBAgASgJEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFQoNdW5zY2hlZHVsYWJsZRgSIAEoCBIYChByZXNvdXJjZV92ZXJzaW9uGBMgASgDEjQKCHJlc2VydmVkGBQgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZUNhcGFjaXR5EhUKDXJlcGxpY2FfY291bnQYFSABKAUSIQoZY2VydGlmaWNhdGVfZXhwaXJlc19hdF9tcxgWIAEoAxITCgtpbWFnZV9jb3VudBgXIAEoBRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItoCChBOb2RlQ2FwYWJpbGl0aWVzEhoKEmNvbnRhaW5lcl9ydW50aW1lcxgBIAMoCRIUCgxzdXBwb3J0c19ncHUYAiABKAgSFAoMc3VwcG9ydHNfYXJtGAMgASgIEhQKDHN1cHBvcnRzX3g4NhgEIAEoCBIYChBuZXR3b3JrX2ZlYXR1cmVzGAUgAygJEhcKD3N0b3JhZ2VfY2xhc3NlcxgGIAMoCRIUCgxhcmNoaXRlY3R1cmUYByABKAkSCgoCb3MYCCABKAkSFgoOa2VybmVsX3ZlcnNpb24YCSABKAkSFwoPcnVudGltZV92ZXJzaW9uGAogASgJEjMKDHBvd2VyX3NvdXJjZRgLIAEoDjIdLmNsb3VkbGVzcy5hcGkudjEuUG93ZXJTb3VyY2USFwoPYmF0dGVyeV9wZXJjZW50GAwgASgFEhQKDG1ldGVyZWRfbGluaxgNIAEoCCJQCglOb2RlSW1hZ2USDAoEbmFtZRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoAxIRCglwbGF0Zm9ybXMYBCADKAkiOQoKTm9kZUltYWdlcxIrCgZpbWFnZXMYASADKAsyGy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVJbWFnZSKaAQoKTm9kZVN0YXR1cxIqCgVwaGFzZRgBIAEoDjIbLmNsb3VkbGVzcy5hcGkudjEuTm9kZVBoYXNlEg8KB21lc3NhZ2UYAiABKAkSGgoSbGFzdF90cmFuc2l0aW9uX21zGAMgASgDEjMKCmNvbmRpdGlvbnMYBCADKAsyHy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVDb25kaXRpb24iagoNTm9kZUNvbmRpdGlvbhIMCgR0eXBlGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIaChJsYXN0X3RyYW5zaXRpb25fbXMYBSABKAMiMwoFVGFpbnQSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBmVmZmVjdBgDIAEoCSpdCgtQb3dlclNvdXJjZRIcChhQT1dFUl9TT1VSQ0VfVU5TUEVDSUZJRUQQABIWChJQT1dFUl9TT1VSQ0VfTUFJTlMQARIYChRQT1dFUl9TT1VSQ0VfQkFUVEVSWRACKrQBCglOb2RlUGhhc2USFgoSTk9ERV9QSEFTRV9VTktOT1dOEAASGAoUTk9ERV9QSEFTRV9FTlJPTExJTkcQARIUChBOT0RFX1BIQVNFX1JFQURZEAISFwoTTk9ERV9QSEFTRV9EUkFJTklORxADEhcKE05PREVfUEhBU0VfQ09SRE9ORUQQBBIWChJOT0RFX1BIQVNFX09GRkxJTkUQBRIVChFOT0RFX1BIQVNFX0ZBSUxFRBAGYgZwcm90bzM", [file_cloudless_v1_resources]);
+  fileDesc("ChdjbG91ZGxlc3MvdjEvbm9kZS5wcm90bxIQY2xvdWRsZXNzLmFwaS52MSKLBgoETm9kZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRIMCgR6b25lGAQgASgJEjgKDGNhcGFiaWxpdGllcxgFIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZUNhcGFiaWxpdGllcxI0CghjYXBhY2l0eRgGIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRI3CgthbGxvY2F0YWJsZRgHIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIuCgV1c2FnZRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VVc2FnZRIsCgZzdGF0dXMYCSABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVTdGF0dXMSGQoRcmVsaWFiaWxpdHlfc2NvcmUYCiABKAESFAoMbGFzdF9zZWVuX21zGAsgASgDEjIKBmxhYmVscxgMIAMoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZS5MYWJlbHNFbnRyeRInCgZ0YWludHMYDSADKAsyFy5jbG91ZGxlc3MuYXBpLnYxLlRhaW50EhAKCHBvZF9jaWRyGA4gASgJEhEKCWFkZHJlc3NlcxgPIAMoCRIVCg1hZ2VudF92ZXJzaW9uGBAgASgJEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFQoNdW5zY2hlZHVsYWJsZRgSIAEoCBIYChByZXNvdXJjZV92ZXJzaW9uGBMgASgDEjQKCHJlc2VydmVkGBQgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZUNhcGFjaXR5EhUKDXJlcGxpY2FfY291bnQYFSABKAUSIQoZY2VydGlmaWNhdGVfZXhwaXJlc19hdF9tcxgWIAEoAxITCgtpbWFnZV9jb3VudBgXIAEoBRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIogDChBOb2RlQ2FwYWJpbGl0aWVzEhoKEmNvbnRhaW5lcl9ydW50aW1lcxgBIAMoCRIUCgxzdXBwb3J0c19ncHUYAiABKAgSFAoMc3VwcG9ydHNfYXJtGAMgASgIEhQKDHN1cHBvcnRzX3g4NhgEIAEoCBIYChBuZXR3b3JrX2ZlYXR1cmVzGAUgAygJEhcKD3N0b3JhZ2VfY2xhc3NlcxgGIAMoCRIUCgxhcmNoaXRlY3R1cmUYByABKAkSCgoCb3MYCCABKAkSFgoOa2VybmVsX3ZlcnNpb24YCSABKAkSFwoPcnVudGltZV92ZXJzaW9uGAogASgJEjMKDHBvd2VyX3NvdXJjZRgLIAEoDjIdLmNsb3VkbGVzcy5hcGkudjEuUG93ZXJTb3VyY2USFwoPYmF0dGVyeV9wZXJjZW50GAwgASgFEhQKDG1ldGVyZWRfbGluaxgNIAEoCBIsCgZwb2xpY3kYDiABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVQb2xpY3kixgEKCk5vZGVQb2xpY3kSGAoQYWxsb3dfcHJpdmlsZWdlZBgBIAEoCBIdChVhbGxvd19ob3N0X25hbWVzcGFjZXMYAiABKAgSGgoSaG9zdF9wYXRoX3ByZWZpeGVzGAMgAygJEhcKD3J1bnRpbWVfY2xhc3NlcxgEIAMoCRIWCg52b2x1bWVfc291cmNlcxgFIAMoCRIYChBzZWNjb21wX3Byb2ZpbGVzGAYgAygJEhgKEHNlY3VyaXR5X21vZHVsZXMYByADKAkiUAoJTm9kZUltYWdlEgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAMSEQoJcGxhdGZvcm1zGAQgAygJIjkKCk5vZGVJbWFnZXMSKwoGaW1hZ2VzGAEgAygLMhsuY2xvdWRsZXNzLmFwaS52MS5Ob2RlSW1hZ2UimgEKCk5vZGVTdGF0dXMSKgoFcGhhc2UYASABKA4yGy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVQaGFzZRIPCgdtZXNzYWdlGAIgASgJEhoKEmxhc3RfdHJhbnNpdGlvbl9tcxgDIAEoAxIzCgpjb25kaXRpb25zGAQgAygLMh8uY2xvdWRsZXNzLmFwaS52MS5Ob2RlQ29uZGl0aW9uImoKDU5vZGVDb25kaXRpb24SDAoEdHlwZRgBIAEoCRIOCgZzdGF0dXMYAiABKAkSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSGgoSbGFzdF90cmFuc2l0aW9uX21zGAUgASgDIjMKBVRhaW50EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCRIOCgZlZmZlY3QYAyABKAkqXQoLUG93ZXJTb3VyY2USHAoYUE9XRVJfU09VUkNFX1VOU1BFQ0lGSUVEEAASFgoSUE9XRVJfU09VUkNFX01BSU5TEAESGAoUUE9XRVJfU09VUkNFX0JBVFRFUlkQAiq0AQoJTm9kZVBoYXNlEhYKEk5PREVfUEhBU0VfVU5LTk9XThAAEhgKFE5PREVfUEhBU0VfRU5ST0xMSU5HEAESFAoQTk9ERV9QSEFTRV9SRUFEWRACEhcKE05PREVfUEhBU0VfRFJBSU5JTkcQAxIXChNOT0RFX1BIQVNFX0NPUkRPTkVEEAQSFgoSTk9ERV9QSEFTRV9PRkZMSU5FEAUSFQoRTk9ERV9QSEFTRV9GQUlMRUQQBmIGcHJvdG8z", [file_cloudless_v1_resources]);
 
 /**
  * A device that has joined the cluster.
@@ -263,6 +263,13 @@ export type NodeCapabilities = Message<"cloudless.api.v1.NodeCapabilities"> & {
    * @generated from field: bool metered_link = 13;
    */
   meteredLink: boolean;
+
+  /**
+   * What it lets containers have of the machine. Unset: the agent does not say, and everything may be tried.
+   *
+   * @generated from field: cloudless.api.v1.NodePolicy policy = 14;
+   */
+  policy?: NodePolicy | undefined;
 };
 
 /**
@@ -271,6 +278,67 @@ export type NodeCapabilities = Message<"cloudless.api.v1.NodeCapabilities"> & {
  */
 export const NodeCapabilitiesSchema: GenMessage<NodeCapabilities> = /*@__PURE__*/
   messageDesc(file_cloudless_v1_node, 1);
+
+/**
+ * What a node lets containers have of the machine itself. The lists are complete: what is not on them is refused.
+ *
+ * @generated from message cloudless.api.v1.NodePolicy
+ */
+export type NodePolicy = Message<"cloudless.api.v1.NodePolicy"> & {
+  /**
+   * @generated from field: bool allow_privileged = 1;
+   */
+  allowPrivileged: boolean;
+
+  /**
+   * The host's network, processes and IPC.
+   *
+   * @generated from field: bool allow_host_namespaces = 2;
+   */
+  allowHostNamespaces: boolean;
+
+  /**
+   * Directories of the host that hostPath volumes may lie under.
+   *
+   * @generated from field: repeated string host_path_prefixes = 3;
+   */
+  hostPathPrefixes: string[];
+
+  /**
+   * What security_context.runtime_class_name may be, such as "runc".
+   *
+   * @generated from field: repeated string runtime_classes = 4;
+   */
+  runtimeClasses: string[];
+
+  /**
+   * Sources of volumes that it mounts, such as "emptyDir".
+   *
+   * @generated from field: repeated string volume_sources = 5;
+   */
+  volumeSources: string[];
+
+  /**
+   * Profiles of its own that LOCALHOST may name.
+   *
+   * @generated from field: repeated string seccomp_profiles = 6;
+   */
+  seccompProfiles: string[];
+
+  /**
+   * Those its kernel enforces: "apparmor", "selinux".
+   *
+   * @generated from field: repeated string security_modules = 7;
+   */
+  securityModules: string[];
+};
+
+/**
+ * Describes the message cloudless.api.v1.NodePolicy.
+ * Use `create(NodePolicySchema)` to create a new message.
+ */
+export const NodePolicySchema: GenMessage<NodePolicy> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_node, 2);
 
 /**
  * An image that is on a node, or that the node has found to be for other platforms than its own.
@@ -312,7 +380,7 @@ export type NodeImage = Message<"cloudless.api.v1.NodeImage"> & {
  * Use `create(NodeImageSchema)` to create a new message.
  */
 export const NodeImageSchema: GenMessage<NodeImage> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 2);
+  messageDesc(file_cloudless_v1_node, 3);
 
 /**
  * The images of a node, newest first; at most 500.
@@ -331,7 +399,7 @@ export type NodeImages = Message<"cloudless.api.v1.NodeImages"> & {
  * Use `create(NodeImagesSchema)` to create a new message.
  */
 export const NodeImagesSchema: GenMessage<NodeImages> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 3);
+  messageDesc(file_cloudless_v1_node, 4);
 
 /**
  * @generated from message cloudless.api.v1.NodeStatus
@@ -367,7 +435,7 @@ export type NodeStatus = Message<"cloudless.api.v1.NodeStatus"> & {
  * Use `create(NodeStatusSchema)` to create a new message.
  */
 export const NodeStatusSchema: GenMessage<NodeStatus> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 4);
+  messageDesc(file_cloudless_v1_node, 5);
 
 /**
  * @generated from message cloudless.api.v1.NodeCondition
@@ -414,7 +482,7 @@ export type NodeCondition = Message<"cloudless.api.v1.NodeCondition"> & {
  * Use `create(NodeConditionSchema)` to create a new message.
  */
 export const NodeConditionSchema: GenMessage<NodeCondition> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 5);
+  messageDesc(file_cloudless_v1_node, 6);
 
 /**
  * @generated from message cloudless.api.v1.Taint
@@ -443,7 +511,7 @@ export type Taint = Message<"cloudless.api.v1.Taint"> & {
  * Use `create(TaintSchema)` to create a new message.
  */
 export const TaintSchema: GenMessage<Taint> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 6);
+  messageDesc(file_cloudless_v1_node, 7);
 
 /**
  * @generated from enum cloudless.api.v1.PowerSource
