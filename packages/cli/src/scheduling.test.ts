@@ -219,6 +219,8 @@ Below their minimum: default-web.
 `,
   )
   assert.equal((await cli('simulate drain a --check')).code, 1)
+  state.scheduling.simulation.workloadsBelowMinimum = []
+  assert.equal((await cli('simulate drain a --check')).code, 1)
   const { nodeIds, kind } = state.calls.at(-1)!.request as { nodeIds: string[]; kind: number }
   assert.deepEqual([nodeIds, kind], [['a'], SimulationKind.DRAIN])
 })

@@ -79,6 +79,18 @@ describe('the fragment of a replica', () => {
   })
 })
 
+test('room that was promised elsewhere is given back when another node is found', async (t) => {
+  const { state, put } = await openCluster(t)
+  const released = new ReleasedFragments({ state, clock: new FakeClock() })
+  await put('replica', { 'web-1': replicaRecord('web-1', { status: { nominatedNodeId: 'a' } }) })
+  await put('replica', { 'web-1': readyReplica('web-1', 'b') })
+  assert.deepEqual(
+    released.all().map(({ nodeId }) => nodeId),
+    ['a'],
+  )
+  released.close()
+})
+
 test('the newest fragments that were given back are remembered', async (t) => {
   const { state, put } = await openCluster(t)
   const clock = new FakeClock(1_000)
@@ -86,7 +98,8 @@ test('the newest fragments that were given back are remembered', async (t) => {
   const ids = Array.from({ length: 300 }, (_, n) => `web-${n}`)
   await put('replica', Object.fromEntries(ids.map((id) => [id, readyReplica(id, 'node-a')])))
   await put('replica', { waiting: replicaRecord('waiting') })
-  assert.equal(released.all().length, 0)
+  await put('replica', { 'web-0': readyReplica('web-0', 'node-a', { stopping: true }) })
+  assert.equal(released.all().length, 0, 'what changes and stays gives nothing back')
   for (let n = 0; n < ids.length; n += 100) {
     const writes = ids.slice(n, n + 100).map((id) => deleteRecord('replica', id))
     await state.write({ writes })

@@ -8,23 +8,23 @@ import { openScheduling } from '../testing/scheduling.ts'
 import { simulateHandlers } from './simulate-handlers.ts'
 
 const { DRAIN, LOSS } = SimulationKind
-const replica = (id: string, nodeId: string, cpuMillicores: number) => {
+const replica = (id: string, nodeId: string, cpuMillicores: number, ready = true) => {
   const requests = { cpuMillicores }
   return readyReplica(id, nodeId, {
     spec: { resources: { requests } },
-    status: { resources: requests },
+    status: { resources: requests, ready },
   })
 }
 
 /** Two nodes of 100 cores each; "web" wants both of its replicas ready. */
-async function open(t: TestContext, cpuMillicores: number) {
+async function open(t: TestContext, cpuMillicores: number, firstIsReady = true) {
   const cluster = await openCluster(t)
   const { view } = openScheduling(t, cluster.state, recordingReporter().report)
   await cluster.put('node', { 'node-a': nodeRecord('node-a'), 'node-b': nodeRecord('node-b') })
   const spec = { replicas: 2, rollout: { minAvailable: 2 } }
   await cluster.put('workload', { 'default-web': workloadRecord({ spec }) })
   await cluster.put('replica', {
-    'web-1': replica('web-1', 'node-a', cpuMillicores),
+    'web-1': replica('web-1', 'node-a', cpuMillicores, firstIsReady),
     'web-2': replica('web-2', 'node-b', cpuMillicores),
   })
   const { simulateNodes } = simulateHandlers({ state: cluster.state, view })
@@ -65,6 +65,11 @@ test('nodes that go together do not take from each other', async (t) => {
     'web-1 of web from a to 2 offline',
     'web-2 of web from b to 2 offline',
   ])
+})
+
+test('a workload is not below its minimum because of what was not ready anyhow', async (t) => {
+  const simulate = await open(t, 40_000, false)
+  assert.deepEqual(simulate(LOSS, 'a').below, [])
 })
 
 test('a simulation of more than fits into an answer is refused', async (t) => {

@@ -7,18 +7,18 @@ const looksMax = 200_000
 const verdictsMax = 5_000
 
 export class VerdictBudget {
-  readonly #nodeCount: number
+  readonly #looksPerReplica: number
   #looks = looksMax
   #verdicts = verdictsMax
 
   constructor(nodeCount: number) {
-    this.#nodeCount = nodeCount
+    this.#looksPerReplica = Math.max(1, nodeCount)
   }
 
   /** Whether another replica may be explained; the first always. */
   takeReplica(): boolean {
-    const may = this.#looks === looksMax || this.#looks >= this.#nodeCount
-    if (may) this.#looks -= Math.max(1, this.#nodeCount)
+    const may = this.#looks === looksMax || this.#looks >= this.#looksPerReplica
+    if (may) this.#looks -= this.#looksPerReplica
     return may
   }
 
