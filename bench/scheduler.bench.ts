@@ -9,8 +9,6 @@ import { Decisions } from './support/decisions.ts'
 import { percentile, printTable, type Row } from './support/table.ts'
 
 const warmKinds = 60
-/** Before anything is measured: what is used again must have been used once. */
-const warmUp = 3_000
 const targets = new Map([
   [5_000, { p50: 0.5, p95: 2, p99: 5 }],
   [50_000, { p50: 5, p95: Infinity, p99: Infinity }],
@@ -19,7 +17,8 @@ const targets = new Map([
 const latencies: Row[] = []
 const allocated = [1_000, 5_000, 50_000].map((nodeCount) => {
   const decisions = new Decisions(nodeCount)
-  decisions.time(warmUp, () => decisions.newKind())
+  // What is used again must have been used once.
+  decisions.time(5_000_000 / nodeCount + 1_000, () => decisions.newKind())
   if (targets.has(nodeCount)) {
     const count = 10_000_000 / nodeCount + 1_000
     const cold = decisions.time(count, () => decisions.newKind())
@@ -28,7 +27,7 @@ const allocated = [1_000, 5_000, 50_000].map((nodeCount) => {
     latencies.push(latencyOf(nodeCount, 'cold', cold))
     latencies.push(latencyOf(nodeCount, 'warm', warm.slice(warmKinds)))
   }
-  return { nodeCount, ...decisions.allocated(100) }
+  return { nodeCount, ...decisions.allocated(1_000) }
 })
 const [fewest] = allocated.map(({ heapBytes, bufferBytes }) => heapBytes + bufferBytes)
 printTable('The scheduler: one decision with every filter and score, mixed kinds', [

@@ -16,8 +16,8 @@ const zones = 30
 const applications = 200
 const nodesPerWorkload = 5
 const replicasPerWorkload = 20
-/** Decisions between two looks at the memory: few, so that nothing is collected in between. */
-const windowSize = 10
+/** Decisions between two looks at the buffers: few, so that none is given back in between. */
+const windowSize = 50
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -59,21 +59,19 @@ export class Decisions {
     return tookMs
   }
 
-  /** Of decisions for kinds never seen before, each committed to the table. */
-  allocated(windows: number): Allocated {
-    let heapBytes = 0
+  /** Of decisions for kinds never seen before, with putting each on the table. */
+  allocated(count: number): Allocated {
+    const kinds = Array.from({ length: count }, () => this.newKind())
+    const heapBefore = getHeapStatistics().total_allocated_bytes
     let bufferBytes = 0
-    for (let window = 0; window < windows; window++) {
-      const kinds = Array.from({ length: windowSize }, () => this.newKind())
+    for (let first = 0; first < count; first += windowSize) {
       collectGarbage()
-      const heapBefore = getHeapStatistics().total_allocated_bytes
-      const buffersBefore = process.memoryUsage().arrayBuffers
-      this.time(windowSize, (decision) => kinds[decision]!)
-      bufferBytes += Math.max(0, process.memoryUsage().arrayBuffers - buffersBefore)
-      heapBytes += getHeapStatistics().total_allocated_bytes - heapBefore
+      const before = process.memoryUsage().arrayBuffers
+      this.time(windowSize, (decision) => kinds[first + decision]!)
+      bufferBytes += Math.max(0, process.memoryUsage().arrayBuffers - before)
     }
-    const decisions = windows * windowSize
-    return { heapBytes: heapBytes / decisions, bufferBytes: bufferBytes / decisions }
+    const heapBytes = getHeapStatistics().total_allocated_bytes - heapBefore
+    return { heapBytes: heapBytes / count, bufferBytes: bufferBytes / count }
   }
 
   /** A third each: plain; with affinity, anti-affinity and spread; for tainted nodes with GPUs. */

@@ -27,6 +27,17 @@ import {
   type FacetColumn,
 } from './table/facet.ts'
 
+/** Of one row, for other reservations than there are. */
+const aside = {
+  cpuMillis: new Float64Array(1),
+  memoryBytes: new Float64Array(1),
+  bandwidthBps: new Float64Array(1),
+  score: new Float64Array(1),
+}
+
+/** What is reserved. */
+type Taken = Readonly<Record<'cpuMillis' | 'memoryBytes' | 'bandwidthBps', Float64Array>>
+
 interface RoomCheck {
   readonly filter: string
   readonly check: (row: number) => Reason
@@ -72,6 +83,10 @@ export class Survey {
     const { journal, rowCount } = this.#table
     if (journal.position === this.#position) return
     this.#facts.refresh()
+    this.#region.refresh()
+    this.#zone.refresh()
+    this.#network.refresh()
+    this.#discouragement.refresh()
     const look = (row: number): void => this.#look(row, row + 1)
     const isNew = this.#position < 0 || rowCount > this.#rows
     const isMuch = journal.position - this.#position > rowCount
@@ -109,36 +124,43 @@ export class Survey {
   }
 
   #score(first: number, last: number): void {
-    const { cpuMillis, memoryBytes, bandwidthBps } = this.#table.resources.reserved
     const { verdicts, scores } = this
+    const { reserved } = this.#table.resources
     const withImage = this.#table.rowsWithImage(this.#kind.image)
     const isSomewhere = withImage.size > 0
     for (let row = first; row < last; row++) {
       if (verdicts[row] !== accepted) continue
-      const score = this.#scoreOf(row, cpuMillis[row]!, memoryBytes[row]!, bandwidthBps[row]!)
-      scores[row] = isSomewhere && withImage.has(row) ? score + imageWeight : score
+      this.#scoreInto(scores, row, row, reserved)
+      if (isSomewhere && withImage.has(row)) scores[row]! += imageWeight
     }
   }
 
   /** The score the row would have with this much reserved on it, whether or not there is room for it now. */
   scoreBeside(row: number, cpuTaken: number, memoryTaken: number, bandwidthTaken: number): number {
-    const score = this.#scoreOf(row, cpuTaken, memoryTaken, bandwidthTaken)
-    return this.#table.rowsWithImage(this.#kind.image).has(row) ? score + imageWeight : score
+    const { cpuMillis, memoryBytes, bandwidthBps, score } = aside
+    cpuMillis[0] = cpuTaken
+    memoryBytes[0] = memoryTaken
+    bandwidthBps[0] = bandwidthTaken
+    this.#scoreInto(score, 0, row, aside)
+    return score[0]! + (this.#table.rowsWithImage(this.#kind.image).has(row) ? imageWeight : 0)
   }
 
-  /** With everything but the image. */
-  #scoreOf(row: number, cpuTaken: number, memoryTaken: number, bandwidthTaken: number): number {
+  /** With everything but the image. Numbers go through arrays: handed over one by one each would be put on the heap. */
+  #scoreInto(scores: Float64Array, at: number, row: number, taken: Taken): void {
     const { cpuMillis: cpu, memoryBytes: memory, bandwidthBps, gpuCount } = this.#kind.requests
     const weights = this.#weights
     const { allocatable } = this.#table.resources
     const nodeCpu = allocatable.cpuMillis[row]!
     const nodeMemory = allocatable.memoryBytes[row]!
+    const cpuTaken = taken.cpuMillis[at]!
+    const memoryTaken = taken.memoryBytes[at]!
     const wastesGpu = gpuCount === 0 && allocatable.gpuCount[row]! > 0
     let shortage = 0
     if (bandwidthBps > 0) {
-      shortage = bandwidthShortage(bandwidthBps, allocatable.bandwidthBps[row]! - bandwidthTaken)
+      const freeBps = allocatable.bandwidthBps[row]! - taken.bandwidthBps[at]!
+      shortage = bandwidthShortage(bandwidthBps, freeBps)
     }
-    return (
+    scores[at] =
       weights.locality * clamp(this.#region.at(row) + this.#zone.at(row)) +
       weights.reliability * this.#table.reliability[row]! +
       weights.cost * costScore(cpu, memory, nodeCpu, nodeMemory, wastesGpu) +
@@ -147,7 +169,6 @@ export class Survey {
       weights.networkPenalty * clamp(this.#network.at(row) + shortage) +
       this.#discouragement.at(row) +
       deviceWeight * this.#table.device[row]!
-    )
   }
 }
 
@@ -155,23 +176,32 @@ export class Survey {
 class ScoreLookup {
   readonly #column: FacetColumn
   readonly #of: (node: NodeView) => number
-  readonly #values: number[] = []
+  /** By the column's number. */
+  #values = new Float64Array(0)
+  #known = 0
 
   constructor(column: FacetColumn, of: (node: NodeView) => number) {
     this.#column = column
     this.#of = of
   }
 
-  at(row: number): number {
-    const id = this.#column.ids[row]!
-    return this.#values[id] ?? this.#learn(id)
+  /** To be called before rows are looked up: nodes may have values that were not there before. */
+  refresh(): void {
+    const { samples, size } = this.#column
+    if (this.#known === size) return
+    if (this.#values.length < size) {
+      const wider = new Float64Array(this.#known === 0 ? size : 2 * size)
+      wider.set(this.#values)
+      this.#values = wider
+    }
+    for (let id = this.#known; id < size; id++) {
+      const sample = samples[id]
+      this.#values[id] = sample === undefined ? 0 : this.#of(sample)
+    }
+    this.#known = size
   }
 
-  #learn(id: number): number {
-    for (let at = this.#values.length; at <= id; at++) {
-      const sample = this.#column.samples[at]
-      this.#values[at] = sample === undefined ? 0 : this.#of(sample)
-    }
-    return this.#values[id]!
+  at(row: number): number {
+    return this.#values[this.#column.ids[row]!]!
   }
 }

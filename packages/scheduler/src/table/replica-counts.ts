@@ -4,12 +4,13 @@
  * The truth is one small map a group of replicas: how many are on which row. What was asked for is kept beside it as a
  * column of counts by place, and follows each change, so that asking again costs a lookup and no walk over replicas.
  */
-import { hasLabels, keyOfLabels } from '../labels.ts'
+import { keyOfLabels } from '../labels.ts'
 import type { Labels, NodeView, ReplicaKind } from '../model.ts'
 import type { ColumnSource } from './columns.ts'
-import { placeFacet } from './facet.ts'
+import { placeFacet, type FacetColumn } from './facet.ts'
+import { BearerIndex, SelectorIndex } from './label-index.ts'
 import { addToPlace, type PlaceCounts } from './place-counts.ts'
-import { Repulsions, type Repulsion } from './repulsions.ts'
+import { Repulsions } from './repulsions.ts'
 
 export type { PlaceCounts } from './place-counts.ts'
 
@@ -25,7 +26,6 @@ interface Group {
 }
 
 interface Watched extends PlaceCounts {
-  readonly counted: Counted
   readonly topologyKey: string
 }
 
@@ -37,10 +37,11 @@ export class ReplicaCounts {
   readonly #columns: ColumnSource
   readonly #groups = new Map<string, Group>()
   readonly #groupsByWorkload = new Map<string, Set<Group>>()
+  readonly #groupsByLabel = new BearerIndex<Group>()
   #groupOfKind = new WeakMap<ReplicaKind, Group>()
   readonly #watched = new Map<string, Watched>()
   readonly #watchedByWorkload = new Map<string, Watched[]>()
-  readonly #watchedByLabels: Watched[] = []
+  readonly #watchedBySelector = new SelectorIndex<Watched>()
   /** By topology key: what was used for counts that were forgotten, to be used again. */
   readonly #spare = new Map<string, Int32Array[]>()
   readonly #repulsions: Repulsions
@@ -77,18 +78,15 @@ export class ReplicaCounts {
     const key = JSON.stringify([keyOfCounted(counted), topologyKey])
     const known = this.#watched.get(key)
     if (known !== undefined) return known
-    const column = this.#columns.column(placeFacet(topologyKey))
-    this.#cells += column.size
-    const counts = this.#zeros(topologyKey, column.size)
-    const watched: Watched = { counted, topologyKey, column, counts, total: 0 }
+    const watched = this.#zeros(topologyKey, this.#columns.column(placeFacet(topologyKey)))
     this.#watched.set(key, watched)
     if ('workloadId' in counted) {
       pushTo(this.#watchedByWorkload, counted.workloadId, watched)
       for (const group of this.#groupsByWorkload.get(counted.workloadId) ?? [])
         watch(watched, group)
     } else {
-      this.#watchedByLabels.push(watched)
-      for (const group of this.#groups.values()) watch(watched, group)
+      this.#watchedBySelector.add(counted.matchLabels, watched)
+      for (const group of this.#groupsByLabel.having(counted.matchLabels)) watch(watched, group)
     }
     return watched
   }
@@ -98,9 +96,20 @@ export class ReplicaCounts {
     if (this.#cells > cellsMax || this.#watched.size > watchedMax) this.#forgetWatched()
   }
 
-  /** Those that concern a replica with these labels. */
-  repulsionsOf(labels: Labels): readonly Repulsion[] {
-    return this.#repulsions.of(labels)
+  /** Where something is that wants nothing with these labels near. Follows the table until `epoch` changes. */
+  repulsionsOf(labels: Labels): readonly PlaceCounts[] {
+    return this.#repulsions.of(labels).map((repulsion) => {
+      if (repulsion.watched !== undefined) return repulsion.watched
+      const { topologyKey, column, places } = repulsion
+      const watched = this.#zeros(topologyKey, column)
+      for (const [place, inPlace] of places) {
+        watched.counts[place] = inPlace
+        watched.total += inPlace
+      }
+      this.#watched.set(`against ${this.#watched.size}`, watched)
+      repulsion.watched = watched
+      return watched
+    })
   }
 
   /** Counts nothing any more, and what was handed out no longer follows: the numbers of the places change. */
@@ -122,6 +131,7 @@ export class ReplicaCounts {
 
   #drop(key: string, group: Group): void {
     this.#groups.delete(key)
+    this.#groupsByLabel.remove(group.labels, group)
     const siblings = this.#groupsByWorkload.get(group.workloadId)
     siblings?.delete(group)
     if (siblings?.size === 0) this.#groupsByWorkload.delete(group.workloadId)
@@ -133,15 +143,21 @@ export class ReplicaCounts {
     }
     this.#watched.clear()
     this.#watchedByWorkload.clear()
-    this.#watchedByLabels.length = 0
+    this.#watchedBySelector.clear()
+    this.#repulsions.forgetWatched()
     this.#cells = 0
     for (const group of this.#groups.values()) group.watchedBy.length = 0
     this.#epoch++
   }
 
-  #zeros(topologyKey: string, length: number): Int32Array {
+  /** Over all places, with memory of what was forgotten where there is any. */
+  #zeros(topologyKey: string, column: FacetColumn): Watched {
+    const { size } = column
+    this.#cells += size
     const spare = this.#spare.get(topologyKey)?.pop()
-    return spare === undefined || spare.length < length ? new Int32Array(length) : spare.fill(0)
+    const isEnough = spare !== undefined && spare.length >= size
+    const counts = isEnough ? spare.fill(0) : new Int32Array(size)
+    return { topologyKey, column, counts, total: 0 }
   }
 
   #groupOf(kind: ReplicaKind): Group {
@@ -153,23 +169,22 @@ export class ReplicaCounts {
     if (group === undefined) {
       group = { workloadId, labels, rows: new Map(), watchedBy: [] }
       this.#groups.set(key, group)
+      this.#groupsByLabel.add(labels, group)
       const siblings = this.#groupsByWorkload.get(workloadId)
       if (siblings === undefined) this.#groupsByWorkload.set(workloadId, new Set([group]))
       else siblings.add(group)
       for (const watched of this.#watchedByWorkload.get(workloadId) ?? []) watch(watched, group)
-      for (const watched of this.#watchedByLabels) watch(watched, group)
+      for (const watched of this.#watchedBySelector.contentWith(labels)) watch(watched, group)
     }
     this.#groupOfKind.set(kind, group)
     return group
   }
 }
 
-/** From now on the group is counted, if it is one of those that are. */
+/** From now on the group is counted. */
 function watch(watched: Watched, group: Group): void {
-  const { counted } = watched
-  if ('matchLabels' in counted && !hasLabels(group.labels, counted.matchLabels)) return
   group.watchedBy.push(watched)
-  for (const [row, onRow] of group.rows) addToPlace(watched, row, onRow)
+  group.rows.forEach((onRow, row) => addToPlace(watched, row, onRow))
 }
 
 function keyOfCounted(counted: Counted): string {

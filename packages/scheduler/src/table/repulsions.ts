@@ -1,19 +1,25 @@
 /** Required anti-affinities of replicas that are there already: nothing they name may join them in their places. */
-import { hasLabels, keyOfLabels, placeOf } from '../labels.ts'
+import { keyOfLabels, placeOf } from '../labels.ts'
 import type { Affinity, Labels, NodeView } from '../model.ts'
 import type { ColumnSource } from './columns.ts'
-import { placeFacet } from './facet.ts'
+import { placeFacet, type FacetColumn } from './facet.ts'
+import { SelectorIndex } from './label-index.ts'
 import { addToPlace, type PlaceCounts } from './place-counts.ts'
 
-export interface Repulsion extends PlaceCounts {
+export interface Repulsion {
   readonly matchLabels: Labels
+  readonly topologyKey: string
+  readonly column: FacetColumn
+  /** Place to number of replicas: few, whatever the number of nodes. */
+  readonly places: Map<number, number>
+  /** The same as a column, from when it was first asked for until it is forgotten. */
+  watched: PlaceCounts | undefined
 }
 
 export class Repulsions {
   readonly #columns: ColumnSource
   readonly #byKey = new Map<string, Repulsion>()
-  /** By one of the labels each names, so that a newcomer need not be held against all of them. */
-  readonly #byLabel = new Map<string, Set<Repulsion>>()
+  readonly #bySelector = new SelectorIndex<Repulsion>()
 
   constructor(columns: ColumnSource) {
     this.#columns = columns
@@ -29,55 +35,50 @@ export class Repulsions {
     if (placeOf(node, topologyKey) === undefined) return false
     const key = JSON.stringify([keyOfLabels(matchLabels), topologyKey])
     const known = this.#byKey.get(key)
-    const repulsion = known ?? this.#add(key, affinity)
-    addToPlace(repulsion, row, times)
+    const { column, places, watched } = known ?? this.#add(key, affinity)
+    const place = column.ids[row]!
+    const inPlace = (places.get(place) ?? 0) + times
+    if (inPlace === 0) places.delete(place)
+    else places.set(place, inPlace)
+    if (watched !== undefined) addToPlace(watched, row, times)
     return known === undefined
   }
 
   /** Those that concern a replica with these labels. */
   of(labels: Labels): readonly Repulsion[] {
-    const candidates = [...(this.#byLabel.get('') ?? [])]
-    for (const [key, value] of Object.entries(labels)) {
-      candidates.push(...(this.#byLabel.get(labelKey(key, value)) ?? []))
-    }
-    return candidates.filter(({ matchLabels }) => hasLabels(labels, matchLabels))
+    return this.#bySelector.contentWith(labels)
+  }
+
+  /** No columns of counts follow any more. */
+  forgetWatched(): void {
+    for (const repulsion of this.#byKey.values()) repulsion.watched = undefined
   }
 
   clear(): void {
     this.#byKey.clear()
-    this.#byLabel.clear()
+    this.#bySelector.clear()
   }
 
   /** Forgets those that nobody has any more. */
   tidy(): void {
     for (const [key, repulsion] of this.#byKey) {
-      if (repulsion.total > 0) continue
+      if (repulsion.places.size > 0) continue
       this.#byKey.delete(key)
-      const label = firstLabelOf(repulsion.matchLabels)
-      const siblings = this.#byLabel.get(label)!
-      siblings.delete(repulsion)
-      if (siblings.size === 0) this.#byLabel.delete(label)
+      this.#bySelector.remove(repulsion.matchLabels, repulsion)
     }
   }
 
   #add(key: string, { matchLabels, topologyKey }: Affinity): Repulsion {
     const column = this.#columns.column(placeFacet(topologyKey))
-    const repulsion = { matchLabels, column, counts: new Int32Array(column.size), total: 0 }
+    const repulsion: Repulsion = {
+      matchLabels,
+      topologyKey,
+      column,
+      places: new Map(),
+      watched: undefined,
+    }
     this.#byKey.set(key, repulsion)
-    const label = firstLabelOf(matchLabels)
-    const siblings = this.#byLabel.get(label)
-    if (siblings === undefined) this.#byLabel.set(label, new Set([repulsion]))
-    else siblings.add(repulsion)
+    this.#bySelector.add(matchLabels, repulsion)
     return repulsion
   }
-}
-
-/** Empty when no labels are named: that concerns everybody. */
-function firstLabelOf(matchLabels: Labels): string {
-  const [first] = Object.entries(matchLabels)
-  return first === undefined ? '' : labelKey(...first)
-}
-
-function labelKey(key: string, value: string): string {
-  return JSON.stringify([key, value])
 }
