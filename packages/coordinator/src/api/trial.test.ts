@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import type { NodeVerdict, ScheduleDecision } from '@cloudless/api'
-import { defaultWeights, noResources, type ReplicaKind } from '@cloudless/scheduler'
+import { defaultWeights, noResources, schedule, type ReplicaKind } from '@cloudless/scheduler'
 import { aNode, placed, replicas, tableOf } from '@cloudless/scheduler/testing'
 import { tryOut, type TrialOptions } from './trial.ts'
 
@@ -135,4 +136,42 @@ test('replicas of a high priority say what would be stopped for them, each somet
   assert.deepEqual(said(), once, 'the table is left as it was')
   const [modest] = tryOut(table, replicas(1, { ...kind, priority: 100 }), explained)
   assert.equal(modest!.summary, waits)
+})
+
+test('a trial decides as the scheduler does, and its terms add up to the score', () => {
+  const node = fc.record({
+    zone: fc.constantFrom('zone-a', 'zone-b', 'zone-c'),
+    reliability: fc.double({ min: 0, max: 1, noNaN: true }),
+    isMetered: fc.boolean(),
+    phase: fc.constantFrom('ready', 'ready', 'cordoned'),
+    taints: fc.constantFrom([], [], [gpuOnly]),
+  })
+  const kind = fc.record({
+    spreadTopology: fc.constantFrom('', 'zone', 'node'),
+    packing: fc.constantFrom('binpack', 'best_fit', 'spread'),
+    wantsPublicAddress: fc.boolean(),
+    requests: fc
+      .integer({ min: 0, max: 3_000 })
+      .map((cpuMillis) => ({ ...noResources, cpuMillis, memoryBytes: cpuMillis * 2 ** 20 })),
+  }) as fc.Arbitrary<Partial<ReplicaKind>>
+  const property = (nodes: object[], changes: Partial<ReplicaKind>, count: number): void => {
+    const table = () => tableOf(nodes.map((facts, n) => aNode(`n${n}`, facts)))
+    const pending = replicas(count, changes)
+    const placements = schedule(table(), pending, explained)
+    const decisions = tryOut(table(), pending, explained)
+    for (const [n, decision] of decisions.entries()) {
+      const placement = placements[n]!
+      assert.equal(decision.nodeId, placement.kind === 'placed' ? placement.nodeId : '')
+      assert.equal(decision.verdicts.length, nodes.length)
+      if (placement.kind !== 'placed') continue
+      const [first] = decision.verdicts
+      assert.ok(first!.chosen && first!.score === placement.score, decision.summary)
+      for (const { reason, score, terms } of decision.verdicts) {
+        const sum = terms.reduce((total, { contribution }) => total + contribution, 0)
+        if (reason === '') assert.ok(Math.abs(Math.min(1, Math.max(0, sum)) - score) < 1e-9)
+      }
+    }
+  }
+  const nodes = fc.array(node, { maxLength: 6 })
+  fc.assert(fc.property(nodes, kind, fc.integer({ min: 1, max: 8 }), property))
 })
