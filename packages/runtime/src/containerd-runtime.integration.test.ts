@@ -211,13 +211,13 @@ describe('the containerd runtime', { timeout: 180_000 }, () => {
     })
     await assert.rejects(runtime.start(refused), {
       code: 'permission_denied',
-      message: /hostPathPrefixes/,
+      message: /host_path_prefixes/,
     })
     const privileged = fixture.request('privileged', {
       ...forever,
       securityContext: { privileged: true },
     })
-    await assert.rejects(runtime.start(privileged), { message: /allowPrivileged/ })
+    await assert.rejects(runtime.start(privileged), { message: /allow_privileged/ })
   })
 
   test('lets containers reach each other', async () => {

@@ -1,5 +1,5 @@
 /** The runtime on containerd: puts its parts together and keeps one container's actions in order. */
-import { KeyedSerialQueue } from '@cloudless/base'
+import { KeyedSerialQueue, type HostPolicy } from '@cloudless/base'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ContainerStore } from './container/container-store.ts'
@@ -45,6 +45,9 @@ import { UsageReader } from './usage/usage-reader.ts'
 export interface ContainerdRuntime extends Runtime {
   /** The node's subnet for containers, such as "10.244.3.0/24"; to be given before the first start. */
   setPodCidr(podCidr: string): void
+
+  /** What it lets containers have of the machine; start() refuses the rest. */
+  readonly hostPolicy: HostPolicy
 }
 
 /** The last words of a process may reach the output files a moment after its end is known. */
@@ -112,6 +115,10 @@ class RuntimeOnContainerd implements ContainerdRuntime {
     rmSync(join(options.runDirectory, 'exec'), { recursive: true, force: true })
     rawLogs.start()
     this.#events.start()
+  }
+
+  get hostPolicy(): HostPolicy {
+    return this.#starter.hostPolicy
   }
 
   setPodCidr(podCidr: string): void {

@@ -1,7 +1,8 @@
 /** What the containerd runtime is told about the machine, and its limits. */
 import { readFileSync } from 'node:fs'
-import type { Clock, Random } from '@cloudless/base'
+import type { Clock, Random, SecurityModule } from '@cloudless/base'
 import type { Logger } from '@cloudless/observability'
+import { detectSecurityModules } from './oci/security-modules.ts'
 
 export type RuntimeLogger = Pick<Logger, 'debug' | 'info' | 'warn'>
 
@@ -71,6 +72,8 @@ export interface ContainerdRuntimeOptions {
   readonly allowHostNamespaces?: boolean
   /** containerd's runtime by class: {"": "io.containerd.runc.v2"} is always there. */
   readonly runtimeClasses?: Readonly<Record<string, string>>
+  /** Those that the kernel enforces; looked for when not given. */
+  readonly securityModules?: readonly SecurityModule[]
 }
 
 /** The options with every default in place. */
@@ -99,6 +102,7 @@ export function resolveOptions(options: ContainerdRuntimeOptions): ResolvedOptio
     hostPathPrefixes: [],
     allowPrivileged: false,
     allowHostNamespaces: false,
+    securityModules: options.securityModules ?? detectSecurityModules(),
     ...options,
     runtimeClasses: {
       '': defaultRuntimeName,

@@ -4,7 +4,7 @@
  * Optimistic: it makes things and looks for leftovers of an earlier attempt only when one is in the way, because
  * each question asked first would cost every start a round trip.
  */
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, type HostPolicy } from '@cloudless/base'
 import { join } from 'node:path'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { AnySchema, type Any } from '@bufbuild/protobuf/wkt'
@@ -15,6 +15,7 @@ import type { Mount } from '../gen/github.com/containerd/containerd/api/types/mo
 import type { ImagePuller } from '../image/image-puller.ts'
 import type { LocalImage } from '../image/image-store.ts'
 import type { ContainerNetwork } from '../network/container-network.ts'
+import { checkHostPolicy, hostPolicyOf } from '../oci/host-policy.ts'
 import { planVolumes } from '../oci/mounts.ts'
 import { buildOciSpec, type OciSpec } from '../oci/oci-spec.ts'
 import { readFromSnapshot } from '../oci/rootfs-files.ts'
@@ -52,22 +53,23 @@ export class ContainerStarter {
   readonly #deps: ContainerdRuntimeDeps
   readonly #options: ResolvedOptions
   readonly #parts: StarterParts
+  readonly hostPolicy: HostPolicy
 
   constructor(deps: ContainerdRuntimeDeps, options: ResolvedOptions, parts: StarterParts) {
     this.#deps = deps
     this.#options = options
     this.#parts = parts
+    this.hostPolicy = hostPolicyOf(options)
   }
 
   async start(request: ContainerRequest): Promise<ContainerInfo> {
     const { containerId } = request
     checkId(containerId)
+    checkHostPolicy(request.spec, this.hostPolicy)
     const image = await this.#parts.images.local(request.spec.image)
-    const volumes = planVolumes(request.spec, {
-      volumeDirectory: request.volumeDirectory,
-      hostPathPrefixes: this.#options.hostPathPrefixes,
-    })
-    const runtimeName = this.#runtimeNameOf(request)
+    const volumes = planVolumes(request.spec, request)
+    const runtimeClass = request.spec.securityContext?.runtimeClassName ?? ''
+    const runtimeName = this.#options.runtimeClasses[runtimeClass]!
     const prepared = await this.#prepareLayer(containerId, image)
     if ('running' in prepared) return prepared.running
     try {
@@ -202,17 +204,6 @@ export class ContainerStarter {
       needsUserFiles(userRequest) ? readFromSnapshot(mounts, 'etc', 'group') : '',
     ])
     return resolveUser(userRequest, { passwd, group })
-  }
-
-  #runtimeNameOf(request: ContainerRequest): string {
-    const name = request.spec.securityContext?.runtimeClassName ?? ''
-    const runtime = this.#options.runtimeClasses[name]
-    if (runtime !== undefined) return runtime
-    throw new CloudlessError(
-      'failed_precondition',
-      `This node has no runtime class "${name}". It has: ` +
-        `${Object.keys(this.#options.runtimeClasses).filter(Boolean).join(', ')}.`,
-    )
   }
 
   async #cleanAfterFailure(containerId: string): Promise<void> {

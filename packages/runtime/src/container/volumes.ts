@@ -1,8 +1,8 @@
 /** Makes what a container's volumes need on the host before it starts. */
-import { CloudlessError, systemCodeOf } from '@cloudless/base'
+import { CloudlessError, isUnderAny, systemCodeOf } from '@cloudless/base'
 import { chmod, chown, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isUnderAny, type PlannedVolume } from '../oci/mounts.ts'
+import type { PlannedVolume } from '../oci/mounts.ts'
 
 export interface VolumePreparation {
   readonly hostPathPrefixes: readonly string[]
@@ -75,7 +75,7 @@ async function checkHostPath(
     throw new CloudlessError(
       'permission_denied',
       `Volume "${volume.name}": ${path} leads to ${target}, which this node does not allow. ` +
-        "Add it to hostPathPrefixes in the agent's configuration.",
+        "Add it to features.host_path_prefixes in the agent's configuration.",
     )
   }
 }

@@ -1,5 +1,5 @@
 /** What is mounted into a container: the kernel's file systems, our three files in /etc, the workload's volumes. */
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, plainPath } from '@cloudless/base'
 import type { Volume, WorkloadSpec } from '@cloudless/api'
 import { isAbsolute, join, normalize } from 'node:path'
 
@@ -36,10 +36,13 @@ export interface GeneratedFiles {
 const shmBytesMax = 64 * 1024 * 1024
 const fileNameShape = /^[A-Za-z0-9._-]{1,253}$/
 
-/** Throws invalid_argument or permission_denied for a volume that cannot be. */
+/** Those that can be mounted. */
+export const volumeSources: readonly string[] = ['emptyDir', 'hostPath', 'configMap']
+
+/** Of what the node's policy lets pass. Throws invalid_argument for a volume that cannot be. */
 export function planVolumes(
   spec: WorkloadSpec,
-  options: { readonly volumeDirectory: string; readonly hostPathPrefixes: readonly string[] },
+  options: { readonly volumeDirectory: string },
 ): readonly PlannedVolume[] {
   return spec.volumes.map((volume) => {
     checkMountPath(volume)
@@ -50,12 +53,12 @@ export function planVolumes(
       case 'configMap':
         return { kind: 'files', volume, path, files: checkedFiles(volume) }
       case 'hostPath':
-        return planHostPath(volume, options.hostPathPrefixes)
+        return planHostPath(volume)
       default:
         throw new CloudlessError(
           'failed_precondition',
           `Volume "${volume.name}" has the source "${volume.source}", which this node's runtime ` +
-            'does not mount. Use emptyDir, hostPath or configMap.',
+            `does not mount. Use ${volumeSources.join(', ')}.`,
         )
     }
   })
@@ -161,31 +164,14 @@ function planEmptyDir(volume: Volume, path: string): PlannedVolume {
   return { kind: 'memory', volume, bytesMax }
 }
 
-function planHostPath(volume: Volume, prefixes: readonly string[]): PlannedVolume {
+function planHostPath(volume: Volume): PlannedVolume {
   const path = volume.options['path'] ?? ''
   if (!isAbsolute(path)) throw volumeProblem(volume, 'options.path must be an absolute path')
   const type = volume.options['type'] ?? 'Directory'
   if (type !== 'Directory' && type !== 'DirectoryOrCreate' && type !== 'File') {
     throw volumeProblem(volume, 'options.type must be Directory, DirectoryOrCreate or File')
   }
-  const plain = normalize(path).replace(/(.)\/$/, '$1')
-  if (!isUnderAny(plain, prefixes)) {
-    throw new CloudlessError(
-      'permission_denied',
-      `Volume "${volume.name}" mounts ${plain} of the host, which this node does not allow` +
-        `${prefixes.length === 0 ? '' : ` (it allows ${prefixes.join(', ')})`}. ` +
-        "Add it to hostPathPrefixes in the agent's configuration or use an emptyDir volume.",
-    )
-  }
-  return { kind: 'host', volume, path: plain, type }
-}
-
-/** Also used on the path a symbolic link leads to. */
-export function isUnderAny(path: string, prefixes: readonly string[]): boolean {
-  return prefixes.some((prefix) => {
-    const plain = normalize(prefix).replace(/(.)\/$/, '$1')
-    return plain === '/' || path === plain || path.startsWith(`${plain}/`)
-  })
+  return { kind: 'host', volume, path: plainPath(path), type }
 }
 
 function checkedFiles(volume: Volume): Readonly<Record<string, string>> {

@@ -66,8 +66,6 @@ export interface OciSpecInput {
     readonly cgroupParent: string
     readonly pidsLimitDefault: number
     readonly openFilesMax: number
-    readonly allowPrivileged: boolean
-    readonly allowHostNamespaces: boolean
   }
 }
 
@@ -76,11 +74,10 @@ const openFilesSoft = 65_536
 
 const pathDefault = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** Throws invalid_argument, failed_precondition or permission_denied, saying what to change. */
+/** Of what the node's policy lets pass. Throws invalid_argument or failed_precondition, saying what to change. */
 export function buildOciSpec(input: OciSpecInput): OciSpec {
   const { request, image, options } = input
   const security = request.spec.securityContext
-  checkAllowed(security, options)
   const privileged = security?.privileged ?? false
   const hostNetwork = security?.hostNetwork ?? false
   const hostPid = security?.hostPid ?? false
@@ -191,45 +188,15 @@ function withFsGroup(
   return group === undefined ? gids : [...new Set([...gids, Number(group)])]
 }
 
+/** LOCALHOST never comes here: no node has profiles of its own. */
 function seccompOf(
   security: SecurityContext | undefined,
   capabilities: readonly string[],
 ): SeccompProfile | undefined {
   if (security?.privileged) return undefined
-  switch (security?.linux?.seccompProfile?.type) {
-    case SecurityProfileType.UNCONFINED:
-      return undefined
-    case SecurityProfileType.LOCALHOST:
-      throw new CloudlessError(
-        'failed_precondition',
-        'The workload asks for a seccomp profile of the node (LOCALHOST), which this node has none of. ' +
-          'Use RUNTIME_DEFAULT.',
-      )
-    default:
-      return seccompProfileFor(capabilities)
-  }
-}
-
-function checkAllowed(
-  security: SecurityContext | undefined,
-  options: OciSpecInput['options'],
-): void {
-  if (security === undefined) return
-  if (security.privileged && !options.allowPrivileged) {
-    throw refused('to be privileged', 'allowPrivileged')
-  }
-  if (options.allowHostNamespaces) return
-  if (security.hostNetwork) throw refused("the host's network", 'allowHostNamespaces')
-  if (security.hostPid) throw refused("the host's processes", 'allowHostNamespaces')
-  if (security.hostIpc) throw refused("the host's IPC", 'allowHostNamespaces')
-}
-
-function refused(what: string, option: string): CloudlessError {
-  return new CloudlessError(
-    'permission_denied',
-    `The workload asks for ${what}, which this node does not allow. ` +
-      `Set ${option} in the agent's configuration, or change the workload's security_context.`,
-  )
+  return security?.linux?.seccompProfile?.type === SecurityProfileType.UNCONFINED
+    ? undefined
+    : seccompProfileFor(capabilities)
 }
 
 const maskedPaths: readonly string[] = [
