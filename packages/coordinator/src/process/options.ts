@@ -1,4 +1,5 @@
 /** What each part of the coordinator is told, from the settings an operator writes. */
+import { CloudlessError } from '@cloudless/base'
 import type { Packing } from '@cloudless/scheduler'
 import { spreadTopologyOf, type SchedulerSettings } from '../controllers/scheduler-configuration.ts'
 import type { ApiServerOptions } from '../server/api-server.ts'
@@ -40,14 +41,21 @@ export function optionsOf(settings: CoordinatorSettings) {
 
 /** What holds until an operator changes it while the cluster runs. */
 function schedulerSettingsOf(settings: CoordinatorSettings): SchedulerSettings {
+  const weights = {
+    locality: settings['scheduler.scoring.locality_weight'],
+    reliability: settings['scheduler.scoring.reliability_weight'],
+    cost: settings['scheduler.scoring.cost_weight'],
+    utilization: settings['scheduler.scoring.utilization_weight'],
+    networkPenalty: settings['scheduler.scoring.network_penalty_weight'],
+  }
+  if (Object.values(weights).every((weight) => weight === 0)) {
+    throw new CloudlessError(
+      'invalid_argument',
+      'scheduler.scoring: the weights must not all be 0; raise one, or leave them all out',
+    )
+  }
   return {
-    weights: {
-      locality: settings['scheduler.scoring.locality_weight'],
-      reliability: settings['scheduler.scoring.reliability_weight'],
-      cost: settings['scheduler.scoring.cost_weight'],
-      utilization: settings['scheduler.scoring.utilization_weight'],
-      networkPenalty: settings['scheduler.scoring.network_penalty_weight'],
-    },
+    weights,
     packing: settings['scheduler.packing'] as Packing,
     spreadTopology: spreadTopologyOf(settings['scheduler.spread_topology']),
     cpuOvercommit: settings['scheduler.cpu_overcommit'],

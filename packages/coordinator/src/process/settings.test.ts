@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { yamlConfigurationFiles } from '@cloudless/api/configuration-file'
 import { loadConfiguration } from '@cloudless/base'
+import { optionsOf } from './options.ts'
 import { coordinatorSettings } from './settings.ts'
 
 const sample = new URL('../../../../config/coordinator.yaml', import.meta.url).pathname
@@ -52,5 +53,15 @@ describe("the coordinator's settings", () => {
       assert.match(problems, new RegExp(source))
     }
     assert.match(problems, /CLOUDLESS_API_RATE_LIMIT/)
+  })
+
+  it('give the scheduler at least one weight', () => {
+    const names = ['locality', 'reliability', 'cost', 'utilization', 'network-penalty']
+    const none = names.flatMap((name) => [`--scheduler-scoring-${name}-weight`, '0'])
+    assert.throws(() => optionsOf(valuesOf(none)), { message: /weights must not all be 0/ })
+    const { weights, spreadTopology } = optionsOf(
+      valuesOf([...none.slice(2), '--scheduler-spread-topology', 'none']),
+    ).scheduler
+    assert.deepEqual([weights.locality, weights.cost, spreadTopology], [0.3, 0, ''])
   })
 })
