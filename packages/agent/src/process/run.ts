@@ -58,6 +58,7 @@ export async function run(
         runtimeVersion,
         gpuCount: detected.gpuModels.length,
         meteredLink: optionsOf.meteredLinkOf(settings),
+        policy: runtime.hostPolicy,
       })
     },
   })

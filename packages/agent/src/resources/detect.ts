@@ -5,8 +5,13 @@ import { availableParallelism, networkInterfaces, release, totalmem } from 'node
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { create } from '@bufbuild/protobuf'
-import { NodeCapabilitiesSchema, type NodeCapabilities } from '@cloudless/api'
-import { writeDurably, type Clock } from '@cloudless/base'
+import {
+  NodeCapabilitiesSchema,
+  NodePolicySchema,
+  type NodeCapabilities,
+  type NodePolicy,
+} from '@cloudless/api'
+import { writeDurably, type Clock, type HostPolicy } from '@cloudless/base'
 import { gpuModelOf, iopsClassOf, type DetectedCapacity } from './capacity.ts'
 import { detectMeteredLink } from './metered-link.ts'
 import { detectPower } from './power.ts'
@@ -41,6 +46,8 @@ export interface CapabilityOptions {
   readonly gpuCount: number
   /** What its owner says of its link; undefined: look at it. */
   readonly meteredLink: boolean | undefined
+  /** What the runtime goes by. */
+  readonly policy: HostPolicy
 }
 
 export async function detectCapabilities(options: CapabilityOptions): Promise<NodeCapabilities> {
@@ -59,7 +66,20 @@ export async function detectCapabilities(options: CapabilityOptions): Promise<No
     kernelVersion: release(),
     runtimeVersion,
     meteredLink,
+    policy: policyMessage(options.policy),
     ...power,
+  })
+}
+
+function policyMessage(policy: HostPolicy): NodePolicy {
+  return create(NodePolicySchema, {
+    allowPrivileged: policy.allowPrivileged,
+    allowHostNamespaces: policy.allowHostNamespaces,
+    hostPathPrefixes: [...policy.hostPathPrefixes],
+    runtimeClasses: [...policy.runtimeClasses],
+    volumeSources: [...policy.volumeSources],
+    seccompProfiles: [...policy.seccompProfiles],
+    securityModules: [...policy.securityModules],
   })
 }
 
