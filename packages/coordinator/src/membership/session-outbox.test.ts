@@ -1,17 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ReplicaState, type CoordinatorMessage, type ReplicaRecord } from '@cloudless/api'
+import { create } from '@bufbuild/protobuf'
+import {
+  DialBackSchema,
+  ReplicaState,
+  type CoordinatorMessage,
+  type ReplicaRecord,
+} from '@cloudless/api'
+import type { Clock } from '@cloudless/base'
 import { stopping } from '../controllers/replica-records.ts'
 import { readyReplica } from '../testing/records.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
 import { SessionOutbox, shouldRun } from './session-outbox.ts'
 
-function open() {
+const atOnce = { clock: new FakeClock(), holdMs: 0 }
+
+function open(held: { readonly clock: Clock; readonly holdMs: number } = atOnce) {
   const records = new Map<string, ReplicaRecord>()
   const outbox = new SessionOutbox({
     nodeId: 'node-a',
     replica: (id) => records.get(id),
     replicasOnNode: () => [...records.values()].filter((r) => r.status!.nodeId === 'node-a'),
+    clock: held.clock,
+    holdMs: () => held.holdMs,
   })
   const abort = new AbortController()
   const reader = outbox.messages(abort.signal)[Symbol.asyncIterator]()
@@ -159,3 +171,47 @@ test('whatever happens in whatever order, the agent ends with what the records s
     { numRuns: 300 },
   )
 })
+
+test('what changes soon after an update is told together, later', async () => {
+  const clock = new FakeClock()
+  const { records, next, outbox } = open({ clock, holdMs: 1_000 })
+  await next()
+  clock.advance(5_000)
+  const assign = (id: string): void => {
+    records.set(id, readyReplica(id, 'node-a'))
+    outbox.touch(id)
+  }
+  assign('a')
+  assert.deepEqual(replicaIdsIn(await next()), ['a'], 'after a while of quiet nothing waits')
+  const told = next()
+  let isTold = false
+  void told.then(() => (isTold = true))
+  for (const id of ['b', 'c', 'd']) {
+    assign(id)
+    await clock.pass(300)
+    assert.equal(isTold, false)
+  }
+  await clock.pass(100)
+  assert.deepEqual(replicaIdsIn(await told), ['b', 'c', 'd'])
+})
+
+test('what is said directly does not wait, and the end of a session brings what does', async () => {
+  const clock = new FakeClock()
+  const { records, next, outbox } = open({ clock, holdMs: 1_000 })
+  await next()
+  records.set('a', readyReplica('a', 'node-a'))
+  outbox.touch('a')
+  const heard = next()
+  await clock.pass(100)
+  outbox.send({ case: 'dialBack', value: create(DialBackSchema, { connectionId: 'c' }) })
+  assert.equal((await heard)!.message.case, 'dialBack')
+  const last = next()
+  outbox.close()
+  assert.deepEqual(replicaIdsIn(await last), ['a'])
+  assert.equal(await next(), undefined)
+  assert.equal(clock.timerCount, 0)
+})
+
+function replicaIdsIn(message: CoordinatorMessage | undefined): string[] {
+  return assignmentsIn(message!).upsert.map(({ replicaId }) => replicaId)
+}

@@ -3,6 +3,7 @@
  *
  * Level-triggered: it holds which replicas to look at again, not what to say of them. What is said is decided when the
  * agent can take it, from the records as they are then, so a slow agent costs no memory and gets no stale orders.
+ * A coordinator that has much to do may let it wait a little, so that one message says more.
  */
 import { create } from '@bufbuild/protobuf'
 import {
@@ -16,12 +17,15 @@ import {
   type ReplicaRecord,
   type ReplicaStop,
 } from '@cloudless/api'
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, type Clock } from '@cloudless/base'
 
 export interface OutboxDeps {
   readonly nodeId: string
   readonly replica: (replicaId: string) => ReplicaRecord | undefined
   readonly replicasOnNode: () => readonly ReplicaRecord[]
+  readonly clock: Clock
+  /** How long after one update of its assignments the next may come, milliseconds. */
+  readonly holdMs: () => number
 }
 
 type StopWord = `stop ${string}`
@@ -38,6 +42,8 @@ export class SessionOutbox {
   readonly #direct: DirectMessage[] = []
   #version = 0n
   #fullSent = false
+  #updatedAtMs = Number.NEGATIVE_INFINITY
+  #cancelHold: (() => void) | undefined
   #closed: { readonly error: CloudlessError | undefined } | undefined
   #wake: (() => void) | undefined
 
@@ -58,12 +64,14 @@ export class SessionOutbox {
   /** The record of this replica changed. */
   touch(replicaId: string): void {
     this.#dirty.add(replicaId)
-    this.#notify()
+    if (!this.#cancelHold) this.#notify()
   }
 
   /** Ends the stream after what is already waiting. */
   close(error?: CloudlessError): void {
     this.#closed ??= { error }
+    this.#cancelHold?.()
+    this.#cancelHold = undefined
     this.#notify()
   }
 
@@ -88,6 +96,7 @@ export class SessionOutbox {
       }
     } finally {
       signal.removeEventListener('abort', onAbort)
+      this.#cancelHold?.()
     }
   }
 
@@ -98,12 +107,25 @@ export class SessionOutbox {
 
   #nextUpdate(): CoordinatorMessage | undefined {
     if (!this.#fullSent) return this.#fullUpdate()
-    if (this.#dirty.size === 0) return undefined
+    if (this.#dirty.size === 0 || this.#isHeld()) return undefined
     const upsert: Assignment[] = []
     const stop: ReplicaStop[] = []
     for (const replicaId of this.#dirty) this.#tell(replicaId, upsert, stop)
     this.#dirty.clear()
     return upsert.length + stop.length === 0 ? undefined : this.#update(false, upsert, stop)
+  }
+
+  /** Whether what is to be told must wait; it is looked at again when it need not. */
+  #isHeld(): boolean {
+    if (this.#cancelHold) return true
+    const { clock, holdMs } = this.#deps
+    const leftMs = this.#updatedAtMs + holdMs() - clock.monotonicMs()
+    if (leftMs <= 0 || this.#closed) return false
+    this.#cancelHold = clock.after(leftMs, () => {
+      this.#cancelHold = undefined
+      this.#notify()
+    })
+    return true
   }
 
   #fullUpdate(): CoordinatorMessage {
@@ -139,6 +161,7 @@ export class SessionOutbox {
 
   #update(full: boolean, upsert: Assignment[], stop: ReplicaStop[]): CoordinatorMessage {
     this.#version += 1n
+    this.#updatedAtMs = this.#deps.clock.monotonicMs()
     const value = create(AssignmentUpdateSchema, { full, upsert, stop, version: this.#version })
     return create(CoordinatorMessageSchema, { message: { case: 'assignments', value } })
   }

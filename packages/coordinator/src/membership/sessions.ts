@@ -20,6 +20,7 @@ import {
 import { CloudlessError, type Clock } from '@cloudless/base'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import type { LiveNodes } from './live-nodes.ts'
+import { LoopLoad } from './loop-load.ts'
 import type { ObservationWriter } from './observation-writer.ts'
 import { SessionOutbox } from './session-outbox.ts'
 
@@ -50,18 +51,22 @@ interface OpenSession {
 }
 
 const helloMsMax = 10_000
+/** A node is told of its assignments this seldom while this process has all it can do. */
+const holdMsWhenBusy = 3_000
 
 export class Sessions {
   readonly #deps: SessionsDeps
   readonly #options: SessionsOptions
   readonly #open = new Map<string, OpenSession>()
   readonly #stopListening: () => void
+  readonly #load: LoopLoad
   #closed = false
 
   constructor(deps: SessionsDeps, options: SessionsOptions) {
     this.#deps = deps
     this.#options = options
     this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+    this.#load = new LoopLoad(deps)
   }
 
   has(nodeId: string): boolean {
@@ -130,6 +135,7 @@ export class Sessions {
   close(): void {
     this.#closed = true
     this.#stopListening()
+    this.#load.close()
     for (const session of this.#open.values()) {
       session.orderly = true
       session.outbox.close(new CloudlessError('unavailable', 'the coordinator is shutting down'))
@@ -185,6 +191,8 @@ export class Sessions {
       nodeId,
       replica: (replicaId) => state.get('replica', replicaId),
       replicasOnNode: () => state.replicasOnNode(nodeId).map((held) => held.record),
+      clock: this.#deps.clock,
+      holdMs: () => (this.#load.isHigh ? holdMsWhenBusy : 0),
     })
     const { instanceId, bootId } = hello
     const session = { nodeId, instanceId, bootId, outbox, orderly: false }

@@ -70,6 +70,8 @@ export type RpcHandler = (
 ) => boolean
 
 const messageBytesMaxDefault = 4 * 1024 * 1024
+/** Smaller answers are sent as they are: gzip costs more than it saves on a session's messages. */
+const compressMinBytes = 16 * 1024
 
 export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOptions): RpcHandler {
   const handlers = new Map(
@@ -115,6 +117,7 @@ function createRouter(deps: RpcHandlerDeps, options: RpcHandlerOptions) {
     readMaxBytes: options.messageBytesMax ?? messageBytesMaxDefault,
     jsonOptions: { ignoreUnknownFields: false },
     acceptCompression: [compressionGzip],
+    compressMinBytes,
   })
   for (const { service, implementation } of options.services) {
     const missing = service.methods.filter((method) => !(method.localName in implementation))
