@@ -17,12 +17,13 @@ import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 
 /** What a replica holds; undefined when no node holds anything for it. `isLost`: of its node. */
 export function fragmentOf(
-  { status, stopping }: ReplicaRecord,
+  record: ReplicaRecord,
   node: { readonly name: string; readonly isLost: boolean } | undefined,
 ): Fragment | undefined {
-  const { id, nodeId, nominatedNodeId, resources } = status!
-  const holder = nodeId || nominatedNodeId
-  if (holder === '' || (nodeId === '' && stopping)) return undefined
+  const { status, stopping } = record
+  const { id, resources } = status!
+  const holder = holderOf(record)
+  if (holder === '') return undefined
   return create(FragmentSchema, {
     id: status!.fragmentId || `frag-${id}`,
     nodeId: holder,
@@ -35,6 +36,12 @@ export function fragmentOf(
     createdAtMs: status!.scheduledAtMs || status!.createdAtMs,
     ...(resources && { resources }),
   })
+}
+
+/** The node that holds something for it; empty: none. */
+function holderOf({ status, stopping }: ReplicaRecord): string {
+  const { nodeId, nominatedNodeId } = status!
+  return nodeId !== '' || stopping ? nodeId : nominatedNodeId
 }
 
 /** As agents say it of theirs: what has ended but stays assigned keeps its room. */
@@ -76,12 +83,14 @@ export class ReleasedFragments {
     for (const change of changes) {
       if (change.kind !== 'replica') continue
       const { before, after } = change as RecordChange<'replica'>
-      const held = before && fragmentOf(before, undefined)
-      const holds = after && fragmentOf(after, undefined)
-      if (held === undefined || held.nodeId === holds?.nodeId) continue
+      // Asked of every change of every replica: nothing is made of most.
+      if (before === undefined || holderOf(before) === '') continue
+      if (after !== undefined && holderOf(after) === holderOf(before)) continue
+      const held = fragmentOf(before, undefined)!
       const releasedAtMs = BigInt(Math.round(this.#clock.wallMs()))
       this.#released.push({ ...held, status: FragmentStatus.RELEASED, releasedAtMs })
     }
-    this.#released.splice(0, this.#released.length - releasedMax)
+    const surplus = this.#released.length - releasedMax
+    if (surplus > 0) this.#released.splice(0, surplus)
   }
 }
