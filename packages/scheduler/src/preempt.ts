@@ -27,8 +27,11 @@ import type { ClusterTable } from './table/cluster-table.ts'
 import { resourceNames } from './table/resource-columns.ts'
 
 export interface PreemptionOptions {
-  /** How many replicas of the workload may be stopped: those that are ready above what must stay available. */
-  readonly spareOf: (workloadId: string) => number
+  /**
+   * How many replicas of the workload may be stopped for the pending one: those that are ready above what must stay
+   * available. The same for all of a kind.
+   */
+  readonly spareOf: (workloadId: string, pending: PendingReplica) => number
   /** `defaultWeights` when not given; a kind's own weigh more. */
   readonly weights?: ScoreWeights
   /** No other node is looked at. */
@@ -62,8 +65,8 @@ export function* planPreemptions(
   table.tidy()
   const attempt = new Attempt(table)
   const taken = new Map<string, number>()
-  const spareOf = (workloadId: string): number =>
-    options.spareOf(workloadId) - (taken.get(workloadId) ?? 0)
+  const spareOf: PreemptionOptions['spareOf'] = (workloadId, replica) =>
+    options.spareOf(workloadId, replica) - (taken.get(workloadId) ?? 0)
   let refused: { readonly pending: PendingReplica; readonly position: number } | undefined
   try {
     for (const replica of inOrderOfPlacement(pending)) {
@@ -110,7 +113,8 @@ function planOne(
   try {
     attempt.take(pending.id)
     const tolls = knownOf(table).tollsOf(pending, weights)
-    const deal = tolls.plan(pending.excludedNodeIds, spareOf, onlyNodeId)
+    const spare = (workloadId: string): number => spareOf(workloadId, pending)
+    const deal = tolls.plan(pending.excludedNodeIds, spare, onlyNodeId)
     if (deal === undefined) return undefined
     const { row, way, sacrifice } = deal
     return {

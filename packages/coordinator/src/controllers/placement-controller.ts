@@ -9,7 +9,7 @@ import type { ReplicaRecord } from '@cloudless/api'
 import { backoffDelayMs, every, type Clock, type Random } from '@cloudless/base'
 import type { ReplicaKind } from '@cloudless/scheduler'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
-import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { recordsPerTransactionMax, TransactionRoom } from '../state/transaction-limits.ts'
 import { decidePlacements, needsPlace } from './decide-placements.ts'
 import { PlacementQueue } from './placement-queue.ts'
 import type { Reporter } from './reporter.ts'
@@ -66,6 +66,12 @@ export class PlacementController {
   /** Everything that waits is tried again. */
   retryAll(): void {
     for (const id of [...this.#waiting.ids()]) this.#retry(id)
+    this.#start()
+  }
+
+  /** These are tried again at once, as far as they wait. */
+  retry(ids: Iterable<string>): void {
+    for (const id of ids) this.#retry(id)
     this.#start()
   }
 
@@ -190,9 +196,12 @@ export class PlacementController {
 
   #takeBatch(): string[] {
     const ids: string[] = []
-    while (ids.length < batchMax) {
-      const id = this.#due.next()
-      if (id === undefined) break
+    const room = new TransactionRoom(batchMax)
+    for (let id = this.#due.next(); id !== undefined; id = this.#due.next()) {
+      if (!room.takes(this.#deps.state.held('replica', id)?.bytes ?? 0)) {
+        this.#retry(id)
+        break
+      }
       ids.push(id)
     }
     return ids

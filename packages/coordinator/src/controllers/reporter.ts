@@ -22,6 +22,8 @@ export interface Reporter {
   ): void
   /** Nothing could take it; said once for each new reason. */
   replicaUnplaceable(replica: ReplicaRecord, message: string, isReplacement: boolean): void
+  /** Replicas of lower priority are being stopped, or were already leaving, so that it gets their room on the node. */
+  roomMade(replica: ReplicaRecord, node: NodeRecord, victims: readonly ReplicaRecord[]): void
   workloadProgressed(workload: WorkloadRecord, word: WorkloadWord): void
   /** Every replica of a new workload is ready for the first time. */
   workloadReady(workload: WorkloadRecord, sinceCreationMs: number): void

@@ -3,6 +3,7 @@ import { NodePhase } from '@cloudless/api'
 import { reliabilityOf, type NodeViewDeps } from '../api/node-view.ts'
 import { NodeController } from '../controllers/node-controller.ts'
 import { PlacementController } from '../controllers/placement-controller.ts'
+import { PreemptionController } from '../controllers/preemption.ts'
 import { SchedulerView } from '../controllers/scheduler-view.ts'
 import { WorkloadController } from '../controllers/workload-controller.ts'
 import { LiveNodes } from '../membership/live-nodes.ts'
@@ -54,8 +55,16 @@ export function startControlPlane(
   opened.defer(() => nodeController.close())
   const workloadController = new WorkloadController({ state, clock, random, report })
   opened.defer(() => workloadController.close())
-  const placement = new PlacementController({ state, view, clock, random, report })
+  const placement = new PlacementController({
+    ...{ state, view, clock, random, report },
+    onRefused: (refused) => preemption.offer(refused),
+  })
   opened.defer(() => placement.close())
+  const preemption = new PreemptionController({
+    ...{ state, view, clock, random, report },
+    retry: (ids) => placement.retry(ids),
+  })
+  opened.defer(() => preemption.close())
 
   const observations = new ObservationWriter({
     state,

@@ -130,6 +130,20 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
       }
       say(replica, 'scheduling.placement_failed', `has no place: ${message}`)
     },
+    roomMade(replica, node, victims) {
+      const { id, workloadName } = replica.status!
+      const { name } = node.node!
+      for (const victim of victims) {
+        metrics.scheduling.preemptions.increment({})
+        say(victim, 'scheduling.preempted', `makes room for ${id} of "${workloadName}"`)
+        say(victim, 'replica.stopping', 'is being stopped: preempted')
+      }
+      const ids = victims.map((victim) => victim.status!.id).join(', ')
+      const how = victims.length === 0 ? '' : `: ${ids} being stopped for it`
+      say(replica, 'scheduling.preempted', `gets room on node "${name}"${how}`, {
+        node_id: node.node!.id,
+      })
+    },
     workloadDeleted(workload) {
       metrics.forgetWorkload(workload.workload!.id)
     },

@@ -1,8 +1,9 @@
-/** For tests: the scheduler's view of a state, and a controller that places from it. */
+/** For tests: the scheduler's view of a state, and the controllers that place from it. */
 import type { TestContext } from 'node:test'
 import { seededRandom, systemClock } from '@cloudless/base'
 import { defaultWeights } from '@cloudless/scheduler'
 import { PlacementController } from '../controllers/placement-controller.ts'
+import { PreemptionController } from '../controllers/preemption.ts'
 import type { Reporter } from '../controllers/reporter.ts'
 import type { SchedulerSettings } from '../controllers/scheduler-configuration.ts'
 import { SchedulerView } from '../controllers/scheduler-view.ts'
@@ -25,6 +26,7 @@ export interface OpenScheduling {
   readonly view: SchedulerView
   readonly liveNodes: LiveNodes
   readonly controller: PlacementController
+  readonly preemption: PreemptionController
 }
 
 export function openScheduling(
@@ -42,9 +44,17 @@ export function openScheduling(
   const view = createView(state, liveNodes, settings)
   cleanUp(t, () => view.close())
   const deps = { state, view, clock, random: seededRandom(1), report }
-  const controller = new PlacementController(deps)
+  const controller = new PlacementController({
+    ...deps,
+    onRefused: (refused) => preemption.offer(refused),
+  })
   cleanUp(t, () => controller.close())
-  return { view, liveNodes, controller }
+  const preemption = new PreemptionController(
+    { ...deps, retry: (ids) => controller.retry(ids) },
+    { reviewMs: 100 },
+  )
+  cleanUp(t, () => preemption.close())
+  return { view, liveNodes, controller, preemption }
 }
 
 export function createView(

@@ -43,6 +43,7 @@ const severityByType = {
   'scheduling.decision': 'info',
   'scheduling.reschedule': 'warning',
   'scheduling.placement_failed': 'warning',
+  'scheduling.preempted': 'warning',
   'scheduling.configured': 'info',
 
   'security.auth_success': 'info',

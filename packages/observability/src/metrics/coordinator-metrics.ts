@@ -81,6 +81,11 @@ function createSchedulingMetrics(registry: MetricsRegistry) {
       help: 'Lost replicas for which no place was found.',
       labels: ['reason'],
     }),
+    preemptions: registry.counter<NoLabels>({
+      name: 'scheduling_preemptions_total',
+      help: 'Replicas that were stopped to make room for one of a higher priority.',
+      labels: [],
+    }),
     queueDepth: registry.gauge<NoLabels>({
       name: 'scheduling_queue_depth',
       help: 'Replicas waiting for a place.',
