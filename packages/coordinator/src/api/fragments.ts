@@ -15,12 +15,17 @@ import {
 import type { Clock } from '@cloudless/base'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 
-/** What a replica holds; undefined when no node holds anything for it. `isLost`: of its node. */
+export interface HoldingNode {
+  readonly name: string
+  readonly isLost: boolean
+}
+
+/** What a replica holds; undefined when no node holds anything for it. `node` is undefined when that has left. */
 export function fragmentOf(
   record: ReplicaRecord,
-  node: { readonly name: string; readonly isLost: boolean } | undefined,
+  node: HoldingNode | undefined,
 ): Fragment | undefined {
-  const { status, stopping } = record
+  const { status } = record
   const { id, resources } = status!
   const holder = holderOf(record)
   if (holder === '') return undefined
@@ -32,21 +37,25 @@ export function fragmentOf(
     workloadName: status!.workloadName,
     namespace: status!.namespace,
     replicaId: id,
-    status: stopping || node?.isLost === true ? FragmentStatus.RELEASING : statusOf(status!.state),
+    status: fragmentStatusOf(record, node),
     createdAtMs: status!.scheduledAtMs || status!.createdAtMs,
     ...(resources && { resources }),
   })
 }
 
 /** The node that holds something for it; empty: none. */
-function holderOf({ status, stopping }: ReplicaRecord): string {
+export function holderOf({ status, stopping }: ReplicaRecord): string {
   const { nodeId, nominatedNodeId } = status!
   return nodeId !== '' || stopping ? nodeId : nominatedNodeId
 }
 
-/** As agents say it of theirs: what has ended but stays assigned keeps its room. */
-function statusOf(state: ReplicaState): FragmentStatus {
-  switch (state) {
+/** Of a replica that holds something. As agents say it of theirs: what has ended but stays assigned keeps its room. */
+export function fragmentStatusOf(
+  { status, stopping }: ReplicaRecord,
+  node: HoldingNode | undefined,
+): FragmentStatus {
+  if (stopping || node?.isLost === true) return FragmentStatus.RELEASING
+  switch (status!.state) {
     case ReplicaState.RUNNING:
       return FragmentStatus.ALLOCATED
     case ReplicaState.STOPPING:

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { FragmentSchema, FragmentStatus, ResourceUsageSchema } from '@cloudless/api'
+import { ResourceUsageSchema } from '@cloudless/api'
 import { noResources, type Resources } from '@cloudless/scheduler'
 import { fragmentationOf, freeOn, resourcePoolOf, type PooledNode } from './resource-pool.ts'
 
@@ -23,7 +23,7 @@ function node(name: string, facts: Partial<PooledNode> = {}): PooledNode {
     allocatable: room(3_600, 3 * gib),
     reserved: room(600, gib),
     usage: create(ResourceUsageSchema, { cpuMillicores: 10, memoryBytes: 5n }),
-    fragments: [create(FragmentSchema, { status: FragmentStatus.ALLOCATED })],
+    fragments: { ALLOCATED: 1 },
     ...facts,
   }
 }
@@ -33,7 +33,7 @@ describe('the pool', () => {
     [
       node('one'),
       node('two', { zone: 'b', isReady: false, usage: undefined }),
-      node('three', { region: 'work', zone: '', fragments: [] }),
+      node('three', { region: 'work', zone: '', fragments: {} }),
     ],
     none,
   )

@@ -6,18 +6,15 @@
  */
 import { create } from '@bufbuild/protobuf'
 import {
-  FragmentStatus,
   PoolShareSchema,
   ResourcePoolSchema,
   ResourceUsageSchema,
-  type Fragment,
   type PoolShare,
   type ResourcePool,
   type ResourceUsage,
 } from '@cloudless/api'
 import type { Resources } from '@cloudless/scheduler'
 import { sumOf } from '../controllers/replica-kinds.ts'
-import { enumName } from '../state/enum-names.ts'
 import { capacityOf } from './node-view.ts'
 
 export interface PooledNode {
@@ -31,7 +28,8 @@ export interface PooledNode {
   readonly reserved: Resources
   /** Undefined until it is heard from. */
   readonly usage: ResourceUsage | undefined
-  readonly fragments: readonly Fragment[]
+  /** By the name of their status. */
+  readonly fragments: Readonly<Record<string, number>>
 }
 
 export interface Overcommit {
@@ -124,9 +122,8 @@ function usageOf(nodes: readonly PooledNode[]): ResourceUsage {
 function fragmentCounts(nodes: readonly PooledNode[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const { fragments } of nodes) {
-    for (const { status } of fragments) {
-      const name = enumName(FragmentStatus, status)
-      counts[name] = (counts[name] ?? 0) + 1
+    for (const [status, count] of Object.entries(fragments)) {
+      counts[status] = (counts[status] ?? 0) + count
     }
   }
   return counts
