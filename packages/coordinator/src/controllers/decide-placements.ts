@@ -2,9 +2,7 @@
  * Where waiting replicas go, decided against the newest picture of the cluster: one transaction, and what to say of it once
  * it is committed.
  */
-import { create } from '@bufbuild/protobuf'
 import {
-  PendingReasonSchema,
   ReplicaState,
   type NodeRecord,
   type PendingReason,
@@ -12,7 +10,7 @@ import {
 } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
-import { describeRejections, schedule, type SchedulePhase } from '@cloudless/scheduler'
+import { schedule, type SchedulePhase } from '@cloudless/scheduler'
 import type { Placed, Unplaceable } from '@cloudless/scheduler'
 import {
   putRecord,
@@ -21,11 +19,11 @@ import {
   type Decision,
   type Held,
 } from '../state/cluster-state.ts'
-import { pendingAdvice } from './pending-advice.ts'
 import { withStatus } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
 import type { SchedulerView } from './scheduler-view.ts'
 import type { Refused } from './waiting-replicas.ts'
+import { WaitingWords } from './waiting-words.ts'
 
 export interface PlacementDeps {
   readonly state: ClusterState
@@ -40,6 +38,7 @@ interface Draft {
   readonly preconditions: Precondition[]
   readonly writes: Write[]
   readonly say: Say[]
+  readonly words: WaitingWords
 }
 
 export interface PlacementOutcome {
@@ -72,7 +71,8 @@ export function decidePlacements(
       return result
     },
   })
-  const draft: Draft = { preconditions: [], writes: [], say: [] }
+  const words = new WaitingWords(state)
+  const draft: Draft = { preconditions: [], writes: [], say: [], words }
   const nodeIds = new Set<string>()
   const refused: Refused[] = []
   for (const placement of placements) {
@@ -109,19 +109,15 @@ function place(
 }
 
 function leave(
-  { state, report }: PlacementDeps,
+  { report }: PlacementDeps,
   held: Held<ReplicaRecord>,
   placement: Unplaceable,
-  draft: Draft,
+  { words, ...draft }: Draft,
 ): void {
-  const pendingReasons = placement.rejections.map((rejection) =>
-    create(PendingReasonSchema, rejection),
-  )
-  const why = describeRejections(placement.nodeCount, placement.rejections)
-  const message = why + adviceFor(state, held.record)
   const { status } = held.record
   // What room is being made for knows better why it waits.
   if (status!.nominatedNodeId !== '') return
+  const { pendingReasons, message } = words.of(held.record, placement)
   const isKnown = status!.message === message
   if (isKnown && sameReasons(status!.pendingReasons, pendingReasons)) return
   const record = withStatus(held.record, { pendingReasons, reason: 'Unschedulable', message })
@@ -129,16 +125,6 @@ function leave(
   draft.preconditions.push(unchanged('replica', held))
   draft.writes.push(putRecord('replica', held.id, record))
   draft.say.push(() => report.replicaUnplaceable(record, message, isReplacement))
-}
-
-/** "; what to do next", where the reasons alone would leave people guessing. */
-function adviceFor(state: ClusterState, replica: ReplicaRecord): string {
-  const { workloadId } = replica.status!
-  const workload = state.get('workload', workloadId)
-  if (!workload) return ''
-  const siblings = state.replicasOfWorkload(workloadId).map(({ record }) => record)
-  const advice = pendingAdvice(replica, workload, siblings)
-  return advice === undefined ? '' : `; ${advice}`
 }
 
 /** It has none, and is wanted. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { ReplicaRecord } from '@cloudless/api'
 import { readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
 import { stopping } from './replica-records.ts'
-import { pendingAdvice } from './pending-advice.ts'
+import { pendingAdvice, readyReplicasOf } from './pending-advice.ts'
 
 const onNode = (id: string, facts: { replaceReason?: string } = {}): ReplicaRecord =>
   readyReplica(id, 'node-a', {
@@ -77,7 +77,10 @@ const cases: readonly [
 
 for (const [name, replica, replicas, rollout, siblings, expected] of cases) {
   test(`a waiting replica ${name}`, () => {
-    const advice = pendingAdvice(replica, oneOf(replicas, rollout), [...siblings, replica])
+    const advice = pendingAdvice(replica, oneOf(replicas, rollout), {
+      find: (id) => siblings.find(({ status }) => status!.id === id),
+      ready: () => readyReplicasOf([...siblings, replica]),
+    })
     if (expected === undefined) assert.equal(advice, undefined)
     else assert.match(advice ?? '', expected)
   })

@@ -2,17 +2,30 @@
 import type { ReplicaRecord, WorkloadRecord } from '@cloudless/api'
 import { isLost, minAvailableOf } from './plan-workload.ts'
 
-/** `siblings` are all replicas of the workload. Undefined when the nodes' reasons say all there is to say. */
+/** What the replicas of one workload have in common to wait for; asked many times about many of them. */
+export interface Siblings {
+  /** By id. */
+  readonly find: (id: string) => ReplicaRecord | undefined
+  readonly ready: () => ReadyReplicas
+}
+
+/** Live ones. */
+export interface ReadyReplicas {
+  readonly count: number
+  /** The oldest; undefined when there are none. */
+  readonly revisionMin: bigint | undefined
+}
+
+/** Undefined when the nodes' reasons say all there is to say. */
 export function pendingAdvice(
   replica: ReplicaRecord,
   workload: WorkloadRecord,
-  siblings: readonly ReplicaRecord[],
+  siblings: Siblings,
 ): string | undefined {
   const { name } = workload.workload!
   const { replaces, revision } = replica.status!
-  const live = siblings.filter((r) => !r.stopping && !isLost(r))
-  const predecessor = live.find((r) => r.status!.id === replaces && r.replaceWanted)
-  if (predecessor) {
+  const predecessor = replaces === '' ? undefined : siblings.find(replaces)
+  if (predecessor !== undefined && isLive(predecessor) && predecessor.replaceWanted) {
     const { id, nodeName } = predecessor.status!
     const stays = `${id} runs on ${nodeName} until another node can take this one`
     if (predecessor.replaceReason === 'drained' || predecessor.replaceReason === 'tainted') {
@@ -20,11 +33,26 @@ export function pendingAdvice(
     }
     return `${stays}; to leave it there: \`cloudlessctl workload restart ${name}\``
   }
-  const ready = live.filter((r) => r.status!.ready)
-  const isUpdate = ready.some((r) => r.status!.revision < revision)
-  if (!isUpdate || ready.length > minAvailableOf(workload)) return undefined
+  const { count, revisionMin = revision } = siblings.ready()
+  if (revisionMin >= revision || count > minAvailableOf(workload)) return undefined
   return (
     'the old replicas hold on to their room until this one is ready: set ' +
     'rollout.max_unavailable to 1 or rollout.strategy to RECREATE, or make room'
   )
+}
+
+export function readyReplicasOf(siblings: Iterable<ReplicaRecord>): ReadyReplicas {
+  let count = 0
+  let revisionMin: bigint | undefined
+  for (const replica of siblings) {
+    const { ready, revision } = replica.status!
+    if (!ready || !isLive(replica)) continue
+    count++
+    if (revisionMin === undefined || revision < revisionMin) revisionMin = revision
+  }
+  return { count, revisionMin }
+}
+
+function isLive(replica: ReplicaRecord): boolean {
+  return !replica.stopping && !isLost(replica)
 }
