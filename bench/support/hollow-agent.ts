@@ -1,0 +1,207 @@
+/** A member that does what an agent does on the wire, and runs nothing: what it is given runs at once, as it says. */
+import { randomBytes } from 'node:crypto'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import {
+  AgentMessageSchema,
+  CoordinatorService,
+  ReplicaState,
+  type AgentMessage,
+  type Assignment,
+  type AssignmentUpdate,
+  type ReplicaObservationSchema,
+} from '@cloudless/api'
+import { systemClock } from '@cloudless/base'
+import { createCsr, createKey, tlsClientOptions, type Credentials } from '@cloudless/identity'
+import { createClient } from '@connectrpc/connect'
+import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node'
+
+export interface Meeting {
+  /** "host:port" of the coordinator. */
+  readonly address: string
+  readonly caPem: string
+  readonly token: string
+}
+
+export interface HollowAgentDeps {
+  /** Told of each replica when it is assigned, at that moment. */
+  readonly onAssigned: (assignment: Assignment) => void
+  readonly onReported: (count: number) => void
+  readonly onEnd: (reason: unknown) => void
+}
+
+/** A server with 64 cores: 200 replicas of the bench take a third of it. */
+const room = {
+  cpuMillicores: 64_000,
+  memoryBytes: 256n << 30n,
+  storageBytes: 2n << 40n,
+  bandwidthBps: 10_000_000_000n,
+}
+/** What is given within so much time is reported together, as containers that start take their time. */
+const reportDelayMs = 200
+/** As the real agent. */
+const pingIntervalMs = 10_000
+
+type Outgoing = MessageInitShape<typeof AgentMessageSchema>['message']
+type Observation = MessageInitShape<typeof ReplicaObservationSchema>
+
+/** Enrols under this name and opens its session. Resolves when it has its first assignments, be they none. */
+export async function startHollowAgent(
+  deps: HollowAgentDeps,
+  meeting: Meeting,
+  name: string,
+): Promise<void> {
+  const { nodeId, credentials } = await enrol(meeting, name)
+  const queue = new MessageQueue()
+  const send = (message: Outgoing): void =>
+    queue.push(create(AgentMessageSchema, { message: message! }))
+  const reports = new Reports(send, deps.onReported)
+  const first = Promise.withResolvers<void>()
+  send({ case: 'hello', value: helloOf(nodeId, name) })
+  const talk = async (): Promise<void> => {
+    const { client } = dial(meeting, credentials)
+    for await (const { message } of client.session(queue.messages())) {
+      if (message.case === 'welcome') beat(Number(message.value.heartbeatIntervalMs))
+      if (message.case !== 'assignments') continue
+      take(message.value)
+      first.resolve()
+    }
+    throw new Error(`the session of ${name} was ended`)
+  }
+  talk().catch((reason: unknown) => {
+    first.reject(reason)
+    deps.onEnd(reason)
+  })
+  await first.promise
+
+  function beat(intervalMs: number): void {
+    let sequence = 0n
+    const value = { nodeId, roundTripMs: 1.5, usage: { cpuMillicores: 10, memoryBytes: 1n << 30n } }
+    const next = (): void => {
+      sequence++
+      send({ case: 'heartbeat', value: { ...value, sequence, wallTimeMs: wallMs() } })
+      systemClock.after(intervalMs, next)
+    }
+    // Each at a time of its own, as devices are.
+    systemClock.after((randomBytes(4).readUInt32LE() / 2 ** 32) * intervalMs, next)
+  }
+
+  function take({ upsert, stop, version }: AssignmentUpdate): void {
+    for (const assignment of upsert) {
+      deps.onAssigned(assignment)
+      reports.add(runningOf(assignment))
+    }
+    for (const { replicaId } of stop) reports.add({ replicaId, removed: true })
+    send({ case: 'applied', value: { version } })
+  }
+}
+
+async function enrol(
+  meeting: Meeting,
+  nodeName: string,
+): Promise<{ readonly nodeId: string; readonly credentials: Credentials }> {
+  const keyPem = await createKey()
+  const { client, connection } = dial(meeting)
+  const answer = await client.enrollNode({
+    token: meeting.token,
+    nodeName,
+    csrPem: await createCsr(keyPem),
+    capacity: room,
+    allocatable: room,
+    capabilities: { architecture: 'amd64', os: 'linux' },
+  })
+  connection.abort()
+  const { nodeId, certificate, caCertificate } = answer
+  return { nodeId, credentials: { keyPem, certificatePem: certificate, caPem: caCertificate } }
+}
+
+function dial({ address, caPem }: Meeting, credentials?: Credentials) {
+  const baseUrl = `https://${address}`
+  const tls = tlsClientOptions({
+    caPem,
+    trustDomain: 'cloudless',
+    serverType: 'controller',
+    ...(credentials === undefined ? {} : { credentials }),
+  })
+  const connection = new Http2SessionManager(baseUrl, { pingIntervalMs }, { ...tls })
+  const transport = createConnectTransport({
+    httpVersion: '2',
+    baseUrl,
+    sessionManager: connection,
+  })
+  return { client: createClient(CoordinatorService, transport), connection }
+}
+
+function helloOf(nodeId: string, name: string) {
+  return {
+    nodeId,
+    agentVersion: 'hollow',
+    capacity: room,
+    allocatable: room,
+    capabilities: { architecture: 'amd64', os: 'linux' },
+    bootId: `boot-${name}`,
+    instanceId: `instance-${name}`,
+    runtimeReady: true,
+    wallTimeMs: wallMs(),
+  }
+}
+
+function runningOf({ replicaId }: Assignment): Observation {
+  return {
+    replicaId,
+    state: ReplicaState.RUNNING,
+    ready: true,
+    containerId: `cloudless/${replicaId}`,
+    address: '10.1.2.3',
+    lastExitCode: -1,
+    startedAtMs: wallMs(),
+  }
+}
+
+function wallMs(): bigint {
+  return BigInt(systemClock.wallMs())
+}
+
+/** Collects observations and sends them together. */
+class Reports {
+  readonly #send: (message: Outgoing) => void
+  readonly #onReported: (count: number) => void
+  #waiting: Observation[] = []
+  #sequence = 0n
+
+  constructor(send: (message: Outgoing) => void, onReported: (count: number) => void) {
+    this.#send = send
+    this.#onReported = onReported
+  }
+
+  add(observation: Observation): void {
+    this.#sequence++
+    this.#waiting.push({ ...observation, sequence: this.#sequence })
+    if (this.#waiting.length === 1) systemClock.after(reportDelayMs, () => this.#flush())
+  }
+
+  #flush(): void {
+    const replicas = this.#waiting
+    this.#waiting = []
+    this.#send({ case: 'replicas', value: { replicas } })
+    this.#onReported(replicas.length)
+  }
+}
+
+/** What it has to say, in order, for as long as the stream is open. */
+class MessageQueue {
+  readonly #waiting: AgentMessage[] = []
+  #wake: (() => void) | undefined
+
+  push(message: AgentMessage): void {
+    this.#waiting.push(message)
+    this.#wake?.()
+  }
+
+  async *messages(): AsyncGenerator<AgentMessage> {
+    for (;;) {
+      const message = this.#waiting.shift()
+      if (message !== undefined) yield message
+      else await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+  }
+}
