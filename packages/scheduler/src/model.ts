@@ -5,6 +5,7 @@
  * depends on beside the cluster; a *place* is the set of nodes with the same value of a topology key; a replica *holds*
  * its node's capacity, is *leaving* while it is being stopped, and is *nominated* while room is being made for it.
  */
+import type { HostDemands, HostPolicy } from '@cloudless/base'
 
 /** CPU in thousandths of a core, sizes in bytes, bandwidth in bits per second. Whole numbers below 2^53. */
 export interface Resources {
@@ -97,6 +98,8 @@ export interface NodeView {
   readonly iopsClass: string
   readonly architecture: string
   readonly os: string
+  /** What it lets containers have of its host; undefined: it has not told. */
+  readonly policy: HostPolicy | undefined
   /** 0 to 1. */
   readonly reliability: number
   readonly memoryPressure: boolean
@@ -131,6 +134,8 @@ export interface ReplicaKind {
   readonly iopsClass: string
   /** "80/TCP". */
   readonly hostPorts: readonly string[]
+  /** Of the node itself; undefined: nothing that a node could refuse. */
+  readonly hostDemands: HostDemands | undefined
   /** Higher is placed first. */
   readonly priority: number
   readonly regions: readonly string[]

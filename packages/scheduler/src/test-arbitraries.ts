@@ -1,4 +1,5 @@
 /** Clusters, kinds and histories of changes for property tests: small, and varied in everything a decision depends on. */
+import type { HostDemands, HostPolicy } from '@cloudless/base'
 import * as fc from 'fast-check'
 import type {
   Affinity,
@@ -72,6 +73,44 @@ const tolerations = seldom(
   2,
 )
 
+const closed: HostPolicy = {
+  allowPrivileged: false,
+  allowHostNamespaces: false,
+  hostPathPrefixes: [],
+  runtimeClasses: ['runc'],
+  volumeSources: ['emptyDir', 'hostPath'],
+  seccompProfiles: [],
+  securityModules: [],
+}
+
+const policy = mostly<HostPolicy | undefined>(
+  undefined,
+  closed,
+  { ...closed, hostPathPrefixes: ['/srv/'], securityModules: ['apparmor'] },
+  { ...closed, allowPrivileged: true, runtimeClasses: ['runc', 'gvisor'] },
+  { ...closed, allowHostNamespaces: true, seccompProfiles: ['own'], volumeSources: ['hostPath'] },
+)
+
+const unasked: HostDemands = {
+  privileged: false,
+  hostNamespaces: [],
+  hostPaths: [],
+  runtimeClass: '',
+  volumeSources: [],
+  seccompProfile: '',
+  securityModules: [],
+}
+
+const hostDemands = mostly<HostDemands | undefined>(
+  undefined,
+  { ...unasked, privileged: true },
+  { ...unasked, hostNamespaces: ["the host's network"], seccompProfile: 'own' },
+  { ...unasked, hostPaths: ['/srv/a', '/srvb'], volumeSources: ['hostPath'] },
+  { ...unasked, hostPaths: ['/srv'], volumeSources: ['hostPath', 'emptyDir'] },
+  { ...unasked, runtimeClass: 'gvisor', volumeSources: ['emptyDir'] },
+  { ...unasked, securityModules: ['apparmor'] },
+)
+
 const nodeChanges = fc.record(
   {
     name: mostly(undefined, 'twin'),
@@ -100,6 +139,7 @@ const nodeChanges = fc.record(
     iopsClass: fc.constantFrom('unknown', 'low', 'medium', 'high', 'premium'),
     architecture: mostly('amd64', 'arm64', ''),
     os: mostly('linux', ''),
+    policy,
     reliability: fc.integer({ min: 0, max: 10 }).map((tenths) => tenths / 10),
     memoryPressure: mostly(false, true),
     diskPressure: mostly(false, true),
@@ -182,6 +222,7 @@ export const anyKind: fc.Arbitrary<ReplicaKind> = fc
       gpuModels: mostly<readonly string[]>([], ['a100'], ['h100', 't4']),
       iopsClass: mostly('', 'low', 'medium', 'high'),
       hostPorts: mostly<readonly string[]>([], ['80/TCP'], ['80/UDP', '443/TCP']),
+      hostDemands,
       priority: fc.integer({ min: 0, max: 3 }),
       regions: mostly<readonly string[]>([], ['home'], ['away', 'home']),
       zones: mostly<readonly string[]>([], ['a', 'b']),

@@ -52,6 +52,8 @@ function byWhatItIs(node: NodeView, kind: ReplicaKind): Refusal | undefined {
     const value = taint.value === '' ? '' : `=${taint.value}`
     return { filter: 'taints', reason: `tainted ${taint.key}${value}` }
   }
+  const forbidden = byItsPolicy(node, kind)
+  if (forbidden !== undefined) return { filter: 'policy', reason: forbidden }
   for (const [key, value] of Object.entries(kind.nodeSelector)) {
     if (plainLabels(node).get(key) === value) continue
     return { filter: 'selector', reason: 'labels do not match the node selector' }
@@ -68,6 +70,30 @@ function byWhatItIs(node: NodeView, kind: ReplicaKind): Refusal | undefined {
     return { filter: 'location', reason: 'not in a wanted zone' }
   }
   return byItsMachine(node, kind)
+}
+
+function byItsPolicy({ policy }: NodeView, { hostDemands }: ReplicaKind): string | undefined {
+  if (policy === undefined || hostDemands === undefined) return undefined
+  const lacks = (asked: readonly string[], has: readonly string[]): string | undefined =>
+    asked.find((one) => !has.includes(one))
+  const { privileged, hostNamespaces, runtimeClass, seccompProfile } = hostDemands
+  if (privileged && !policy.allowPrivileged) return 'privileged containers not allowed'
+  if (hostNamespaces.length > 0 && !policy.allowHostNamespaces) {
+    return `sharing ${hostNamespaces[0]} not allowed`
+  }
+  for (const path of hostDemands.hostPaths) {
+    if (policy.hostPathPrefixes.some((prefix) => `${path}/`.startsWith(prefix))) continue
+    return `host path ${path} not allowed`
+  }
+  if (lacks([runtimeClass], ['', ...policy.runtimeClasses])) {
+    return `no runtime class ${runtimeClass}`
+  }
+  const source = lacks(hostDemands.volumeSources, policy.volumeSources)
+  if (source !== undefined) return `mounts no ${source} volumes`
+  if (lacks([seccompProfile], ['', ...policy.seccompProfiles])) {
+    return `no seccomp profile ${seccompProfile}`
+  }
+  return lacks(hostDemands.securityModules, policy.securityModules) && 'no AppArmor'
 }
 
 function byItsMachine(node: NodeView, kind: ReplicaKind): Refusal | undefined {

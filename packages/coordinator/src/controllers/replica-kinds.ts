@@ -1,6 +1,7 @@
 /** What the scheduler needs to know of a replica, made once for all replicas that ask for the same. */
 import {
   AffinityType,
+  hostDemandsOf,
   networkFeaturePrefix,
   normaliseImage,
   publicAddressAnnotation,
@@ -92,6 +93,7 @@ export class ReplicaKinds {
       gpuModels: requests?.gpuModels ?? [],
       iopsClass: requests?.iopsClass ?? '',
       hostPorts: hostPortsOf(spec.ports),
+      hostDemands: hostDemandsOf(spec),
       priority: spec.priority,
       image,
       platforms: this.#deps.platformsOf(image),

@@ -8,11 +8,12 @@ import {
   NodePhase,
   PowerSource,
   ReplicaState,
+  type NodePolicy,
   type NodeRecord,
   type ReplicaRecord,
   type Workload,
 } from '@cloudless/api'
-import { every, isPublicAddress, type Clock } from '@cloudless/base'
+import { every, isPublicAddress, type Clock, type HostPolicy } from '@cloudless/base'
 import {
   ClusterTable,
   type Holding,
@@ -238,6 +239,7 @@ export class SchedulerView {
       iopsClass: capacity?.iopsClass ?? 'unknown',
       architecture: capabilities?.architecture ?? '',
       os: capabilities?.os ?? '',
+      policy: capabilities?.policy && policyOf(capabilities.policy),
       reliability: Math.round(reliability(node.id) * reliabilitySteps) / reliabilitySteps,
       memoryPressure: isTrue('MemoryPressure'),
       diskPressure: isTrue('DiskPressure'),
@@ -259,6 +261,20 @@ export class SchedulerView {
       cpuMillis: Math.floor(has.cpuMillis * cpuOvercommit),
       memoryBytes: Math.floor(has.memoryBytes * memoryOvercommit),
     }
+  }
+}
+
+function policyOf(policy: NodePolicy): HostPolicy {
+  const { allowPrivileged, allowHostNamespaces, hostPathPrefixes, runtimeClasses } = policy
+  const { volumeSources, seccompProfiles, securityModules } = policy
+  return {
+    allowPrivileged,
+    allowHostNamespaces,
+    hostPathPrefixes,
+    runtimeClasses,
+    volumeSources,
+    seccompProfiles,
+    securityModules,
   }
 }
 

@@ -1,5 +1,5 @@
 /** What the cluster lets a workload ask of its hosts. */
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, isUnderAny } from '@cloudless/base'
 import type { Workload } from '@cloudless/api'
 
 export interface AdmissionRules {
@@ -37,16 +37,10 @@ function* violationsOf(rules: AdmissionRules, workload: Workload): Generator<str
   for (const [n, volume] of spec.volumes.entries()) {
     if (volume.source !== 'hostPath') continue
     const path = volume.options['path'] ?? ''
-    if (rules.hostPathPrefixes.some((prefix) => isUnder(path, prefix))) continue
+    if (isUnderAny(path, rules.hostPathPrefixes)) continue
     yield (
       `spec.volumes[${n}]: the host path "${path}" is under none of the coordinator's ` +
         `policy.host_path_prefixes (${rules.hostPathPrefixes.join(', ') || 'none are set'})`
     )
   }
-}
-
-function isUnder(path: string, prefix: string): boolean {
-  const base = prefix.replace(/\/+$/, '')
-  if (path.split('/').includes('..')) return false
-  return path === base || path.startsWith(`${base}/`)
 }

@@ -1,6 +1,7 @@
 /** What each filter that looks at one node alone says of it: what the node is, and what is left on it. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { HostDemands, HostPolicy } from '@cloudless/base'
 import { explain } from '../explain.ts'
 import {
   noResources,
@@ -415,12 +416,85 @@ describe('a host port', () => {
   }
 })
 
+describe('by what it lets containers have of its host, a node', () => {
+  const allowed: HostPolicy = {
+    allowPrivileged: false,
+    allowHostNamespaces: false,
+    hostPathPrefixes: ['/srv'],
+    runtimeClasses: ['runc'],
+    volumeSources: ['emptyDir', 'hostPath'],
+    seccompProfiles: [],
+    securityModules: [],
+  }
+  const nothing: HostDemands = {
+    privileged: false,
+    hostNamespaces: [],
+    hostPaths: [],
+    runtimeClass: '',
+    volumeSources: [],
+    seccompProfile: '',
+    securityModules: [],
+  }
+  const privileged = { ...nothing, privileged: true }
+  const rows: readonly [
+    property: string,
+    asked: Partial<HostDemands> | undefined,
+    policy: HostPolicy | undefined,
+    reason: string,
+  ][] = [
+    ['is taken by what asks for nothing', undefined, allowed, ''],
+    ['is taken by what asks for what it has', { volumeSources: ['emptyDir'] }, allowed, ''],
+    ['that has not told is tried', privileged, undefined, ''],
+    ['refuses what is privileged', privileged, allowed, 'privileged containers not allowed'],
+    ['that allows it takes it', privileged, { ...allowed, allowPrivileged: true }, ''],
+    [
+      'refuses to share',
+      { hostNamespaces: ["the host's network"] },
+      allowed,
+      "sharing the host's network not allowed",
+    ],
+    ['takes a path that it allows', { hostPaths: ['/srv/data/'] }, allowed, ''],
+    ['refuses any other', { hostPaths: ['/srvx'] }, allowed, 'host path /srvx not allowed'],
+    ['has no runtime of that class', { runtimeClass: 'kata' }, allowed, 'no runtime class kata'],
+    ['has one of that class', { runtimeClass: 'runc' }, allowed, ''],
+    ['mounts no such volume', { volumeSources: ['secret'] }, allowed, 'mounts no secret volumes'],
+    ['has no such profile', { seccompProfile: 'own' }, allowed, 'no seccomp profile own'],
+    ['has no AppArmor', { securityModules: ['apparmor'] }, allowed, 'no AppArmor'],
+  ]
+  check(
+    rows.map(([property, asked, policy, reason]): Row => [
+      property,
+      { hostDemands: asked && { ...nothing, ...asked } },
+      { policy },
+      reason && `policy: ${reason}`,
+    ]),
+  )
+
+  it('that changes its mind is judged by what it says now', () => {
+    const table = tableOf([aNode('a')])
+    const pending = pendingOf('new', aKind({ hostDemands: privileged }))
+    const now = (policy: HostPolicy | undefined): string | undefined => {
+      table.putNode(aNode('a', { policy }))
+      return explain(table, pending)[0]?.kind
+    }
+    const open = { ...allowed, allowPrivileged: true }
+    assert.deepEqual([undefined, allowed, open, undefined, allowed].map(now), [
+      'feasible',
+      'rejected',
+      'feasible',
+      'feasible',
+      'rejected',
+    ])
+  })
+})
+
 describe('the order of the filters', () => {
   it('is the one in which a node is judged: the first reason is the one that is told', () => {
     const order = [...factFilters, ...roomFilters, ...placeFilters].map(({ name }) => name)
     assert.deepEqual(order, [
       'phase',
       'taints',
+      'policy',
       'selector',
       'location',
       'platform',

@@ -8,6 +8,7 @@ import { iopsClassFilter } from './iops-class.ts'
 import { locationFilter } from './location.ts'
 import { phaseFilter } from './phase.ts'
 import { platformFilter } from './platform.ts'
+import { policyFilter } from './policy.ts'
 import { resourcesFilter } from './resources.ts'
 import { selectorFilter } from './selector.ts'
 import { storageFilter } from './storage.ts'
@@ -18,6 +19,7 @@ import { topologySpreadFilter } from './topology-spread.ts'
 export const factFilters: readonly FactFilter[] = [
   phaseFilter,
   taintsFilter,
+  policyFilter,
   selectorFilter,
   locationFilter,
   platformFilter,

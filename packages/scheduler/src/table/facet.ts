@@ -23,6 +23,10 @@ export const platformFacet: Facet = {
   key: 'platform',
   valueOf: (node) => `${node.os}/${node.architecture}`,
 }
+export const policyFacet: Facet = {
+  key: 'policy',
+  valueOf: ({ policy }) => policy && JSON.stringify(policy),
+}
 export const gpuFacet: Facet = { key: 'gpu', valueOf: (node) => JSON.stringify(node.gpuModels) }
 export const taintsFacet: Facet = {
   key: 'taints',
