@@ -86,11 +86,10 @@ export function summaryOf(replica: ExplainedReplica, findNode: FindNode): string
 
 /** The best is not always the highest score: fewer replicas on the node come first, and packing decides between near ones. */
 function whyNotHigher(feasible: readonly Feasible[], chosen: Feasible, packing: Packing): string {
-  const highest = Math.max(
-    ...feasible
-      .filter(({ replicasInPlace }) => replicasInPlace <= chosen.replicasInPlace)
-      .map(({ score }) => score),
-  )
+  let highest = 0
+  for (const { score, replicasInPlace } of feasible) {
+    if (replicasInPlace <= chosen.replicasInPlace) highest = Math.max(highest, score)
+  }
   if (highest <= chosen.score + sameScore) return ''
   if (packing === 'best_fit') return '; best_fit packs tightly, whatever the scores'
   return highest <= chosen.score + scoreTolerance + sameScore
