@@ -504,5 +504,5 @@ test('what the numbers alone tell is the plan that the replicas give', () => {
     }),
     { numRuns: 400 },
   )
-  for (const count of Object.values(seen)) assert.ok(count > 100, JSON.stringify(seen))
+  for (const count of Object.values(seen)) assert.ok(count > 30, JSON.stringify(seen))
 })

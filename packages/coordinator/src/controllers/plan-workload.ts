@@ -85,7 +85,8 @@ export function planFromTally(
   if (deletedAtMs > 0n || marked > 0 || tally.live > live || missing < 0) return undefined
   if (missing === 0) return nothing
   // One that is lost wants its successor to know of it; RECREATE waits for the old ones to end.
-  if (tally.replaceable > 0 || tally.stopping > 0) return undefined
+  const isRecreate = spec!.rollout?.strategy === RolloutStrategyKind.RECREATE
+  if (tally.replaceable > 0 || (isRecreate && tally.stopping > 0)) return undefined
   return { ...nothing, create: Array.from({ length: missing }, () => additional) }
 }
 
