@@ -78,7 +78,7 @@ const cases: readonly Case[] = [
     replicas: [
       ...four,
       on('b', 'mid-1', { ...cpu(1_500), priority: 20 }),
-      on('b', 'mid-2', { ...cpu(1_500), priority: 1 }),
+      on('b', 'mid-2', { ...cpu(1_500), priority: -5 }),
       on('b', 'mid-3', { priority: 200 }),
     ],
     nodes: [a, b],
@@ -104,6 +104,16 @@ const cases: readonly Case[] = [
       on('a', 'four-1', { priority: 40 }),
     ],
     plan: 'a: three-1 two-1',
+  },
+  {
+    property: 'on one node, too, the highest priority counts before the sum',
+    replicas: [
+      on('a', 'low-1'),
+      on('a', 'low-2'),
+      on('a', 'mid-1', { ...cpu(1_500), priority: 20 }),
+      on('a', 'least-1', { ...cpu(500), priority: -5 }),
+    ],
+    plan: 'a: low-1 low-2',
   },
   {
     property: 'stops nothing of equal priority',
@@ -432,4 +442,14 @@ test('one node may be asked about alone', () => {
   assert.deepEqual(plan('node-a', 0), undefined)
   assert.deepEqual(plan('node-b', 0), [])
   assert.deepEqual(plan('node-c', 9), undefined)
+})
+
+test('what could not help because of another node helps once that has changed', () => {
+  const nodes = [a, aNode('b', { phase: 'cordoned' })]
+  const table = tableOf(nodes, [on('a', 'foe-1', cpu(100)), on('b', 'foe-2', cpu(100))])
+  const pending = aReplica('new-1', { ...cpu(100), ...shunning('foe', 'zone'), priority: 100 })
+  const plan = () => planPreemption(table, pending, { spareOf: () => 9 })?.victimIds
+  assert.equal(plan(), undefined)
+  table.removeReplica('foe-2')
+  assert.deepEqual(plan(), ['foe-1'])
 })
