@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clone } from '@bufbuild/protobuf'
 import { AffinityType, ReplicaRecordSchema, type ReplicaRecord } from '@cloudless/api'
+import type { ReplicaKind } from '@cloudless/scheduler'
 import { replicaRecord, workloadRecord } from '../testing/records.ts'
 import { schedulerDefaults } from '../testing/scheduling.ts'
 import { ReplicaKinds } from './replica-kinds.ts'
@@ -82,6 +83,17 @@ test('wishes about the network are no conditions on labels', () => {
   assert.deepEqual(kind.nodeSelector, { disk: 'ssd' })
   assert.deepEqual(kind.networkFeatures, ['ipv6'])
   assert.equal(kind.wantsPublicAddress, true)
+})
+
+test('replicas that ask for another thing of their host are of another kind', () => {
+  const kinds = kindsWith()
+  const kindOf = (securityContext: object): ReplicaKind =>
+    kinds.of(replicaRecord('web-1', { spec: { securityContext } as never }))
+  assert.equal(kindOf({}).hostDemands, undefined)
+  assert.equal(kindOf({ privileged: true }).hostDemands?.privileged, true)
+  assert.equal(kindOf({ privileged: true }), kindOf({ privileged: true }))
+  assert.notEqual(kindOf({ privileged: true }), kindOf({ hostNetwork: true }))
+  assert.equal(kindOf({ runAsUser: 1n }), kindOf({}), 'not of the host')
 })
 
 test('short names and unset fields are filled in', () => {

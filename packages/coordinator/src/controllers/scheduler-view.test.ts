@@ -4,7 +4,9 @@ import { create } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import {
   ClusterRecordSchema,
+  NodeCapabilitiesSchema,
   NodePhase,
+  NodePolicySchema,
   ReplicaState,
   SchedulerConfigurationSchema,
   type ReplicaRecord,
@@ -133,6 +135,28 @@ test('a node is never promised more than it has, unless an operator has said how
   assert.equal(view.configuration().cpuOvercommit, 2.5)
   assert.equal(view.table.node('node-a')!.allocatable.cpuMillis, 2_500)
   assert.equal(view.table.node('node-a')!.allocatable.memoryBytes, 1.5 * 2 ** 30)
+})
+
+test('what a node lets containers have is seen as it was told, every part of it', async (t) => {
+  const { put, view } = await openView(t)
+  const policy = create(NodePolicySchema, {
+    allowPrivileged: true,
+    allowHostNamespaces: true,
+    hostPathPrefixes: ['/srv'],
+    runtimeClasses: ['runc'],
+    volumeSources: ['hostPath'],
+    seccompProfiles: ['own'],
+    securityModules: ['selinux'],
+  })
+  const capabilities = create(NodeCapabilitiesSchema, { policy })
+  await put('node', {
+    'node-a': nodeRecord('node-a', { node: { capabilities } }),
+    'node-b': nodeRecord('node-b'),
+  })
+  const { $typeName, ...facts } = policy
+  assert.equal($typeName, 'cloudless.api.v1.NodePolicy')
+  assert.deepEqual(view.table.node('node-a')!.policy, facts)
+  assert.equal(view.table.node('node-b')!.policy, undefined)
 })
 
 test('says which nodes changed or gave something back, and nothing when nothing did', async (t) => {

@@ -8,6 +8,7 @@ import {
   type AgentMessage,
   type Assignment,
   type CoordinatorMessage,
+  type NodeCapabilitiesSchema,
   type ReplicaObservationSchema,
 } from '@cloudless/api'
 import { systemClock } from '@cloudless/base'
@@ -33,12 +34,13 @@ export interface TalkingAgent {
   cut(): void
 }
 
-/** Enrols with a token of its own and opens a session, or comes back with the credentials it has. */
+/** Enrols with a token of its own and opens a session, or comes back with the credentials it has. `says`: in its hello. */
 export async function joinCluster(
   t: TestContext,
   coordinator: RunningCoordinator,
   name: string,
   known?: Pick<TalkingAgent, 'nodeId' | 'credentials'>,
+  says: { readonly capabilities?: MessageInitShape<typeof NodeCapabilitiesSchema> } = {},
 ): Promise<TalkingAgent> {
   const { nodeId, credentials } = known ?? (await enrol(t, coordinator, name))
   const client = createClient(CoordinatorService, transportTo(t, coordinator, credentials))
@@ -60,6 +62,7 @@ export async function joinCluster(
       instanceId: `${name}-${systemClock.monotonicMs()}`,
       runtimeReady: true,
       wallTimeMs: BigInt(systemClock.wallMs()),
+      ...says,
     },
   })
   const beat = (): void => {
