@@ -5,7 +5,7 @@ import { block, facts, type Fact } from '../output/sheet.ts'
 import { formatColumns } from '../output/table.ts'
 import { fetchAll } from '../paging.ts'
 import { age, bytes, instant, orDash, percent } from '../resources/format.ts'
-import { nodeLink, nodePower, nodeStatus } from '../resources/node.ts'
+import { nodeLink, nodePolicy, nodePower, nodeStatus } from '../resources/node.ts'
 import { replicaExplanation, replicaState } from '../resources/replica.ts'
 import { recentEvents } from './recent-events.ts'
 
@@ -103,6 +103,7 @@ function capabilityFacts(node: Node): Fact[] {
     ['GPUs', capacity?.gpuModels.join(', ') ?? ''],
     ['Power', nodePower(node)],
     ['Link', nodeLink(node)],
+    ['Policy', nodePolicy(node)],
     ['Images', node.imageCount === 0 ? '' : String(node.imageCount)],
   ]
 }

@@ -20,6 +20,21 @@ export function nodeLink({ capabilities }: Node): string {
   return capabilities.meteredLink ? 'metered' : 'not metered'
 }
 
+/** What it lets containers have of its host, as the scheduler goes by it. Empty when the node has not said. */
+export function nodePolicy({ capabilities }: Node): string {
+  const policy = capabilities?.policy
+  if (policy === undefined) return ''
+  const yes = (allowed: boolean): string => (allowed ? 'yes' : 'no')
+  const listed = (names: readonly string[]): string => names.join(', ') || 'none'
+  return [
+    `privileged ${yes(policy.allowPrivileged)}`,
+    `host namespaces ${yes(policy.allowHostNamespaces)}`,
+    `host paths ${listed(policy.hostPathPrefixes)}`,
+    `runtime classes ${listed(policy.runtimeClasses)}`,
+    `security modules ${listed(policy.securityModules)}`,
+  ].join('; ')
+}
+
 export const nodeResource: Resource<typeof NodeSchema> = {
   singular: 'node',
   plural: 'nodes',
