@@ -28,9 +28,43 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly revision: number; readonly failed: Precondition }
   | { readonly kind: 'failed'; readonly failure: FailureMessage }
 
+/** A transaction in columns, one item for each precondition, write or put. */
+export interface PackedTransaction {
+  readonly preconditionKinds: Uint8Array
+  readonly preconditionKeys: readonly string[]
+  /** 0 where the kind is not 'unchanged'. */
+  readonly modRevisions: Float64Array
+  readonly writeKinds: Uint8Array
+  /** Keys and prefixes. */
+  readonly writeKeys: readonly string[]
+  /** Of the puts, one after another. */
+  readonly values: Uint8Array
+  readonly valueBytes: Uint32Array
+  /** Of the puts; undefined when none has one. */
+  readonly leaseIds: readonly (string | undefined)[] | undefined
+}
+
+export type PackedOperation =
+  | Exclude<Operation, { readonly kind: 'transact' }>
+  | { readonly kind: 'transact'; readonly packed: PackedTransaction }
+
+export type PackedOutcome =
+  | Exclude<Outcome, { readonly kind: 'done' }>
+  | {
+      readonly kind: 'done'
+      readonly revision: number
+      /** Of the keys that were put, in the order of the writes. */
+      readonly createRevisions: Float64Array
+      readonly deletedKeys: readonly string[]
+    }
+
+export interface PackedReply extends Omit<CommitReply, 'outcomes'> {
+  readonly outcomes: readonly PackedOutcome[]
+}
+
 export interface CommitRequest {
   readonly kind: 'commit'
-  readonly operations: readonly Operation[]
+  readonly operations: readonly PackedOperation[]
 }
 
 export interface CommitReply {

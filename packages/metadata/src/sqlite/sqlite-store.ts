@@ -26,8 +26,9 @@ import type { MetadataStore, Transaction } from '../store.ts'
 import { createWatch } from '../watch.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { fromFailureMessage } from './failure.ts'
-import type { CommitReply, DatabaseOptions, OpenedReply, Operation, Outcome } from './messages.ts'
+import type { DatabaseOptions, OpenedReply, Operation, Outcome, PackedReply } from './messages.ts'
 import type { ReadReplies, ReadRequest } from './messages.ts'
+import { copyOf, packOperation, unpackReply } from './packing.ts'
 import { startWorker } from './worker-call.ts'
 
 export interface SqliteStoreDeps {
@@ -89,7 +90,11 @@ export async function createSqliteStore(
   const latenciesMs: number[] = []
 
   const queue = new CommitQueue(
-    (operations) => writer.call<CommitReply>({ kind: 'commit', operations }),
+    async (operations) => {
+      const packed = operations.map(packOperation)
+      const reply = await writer.call<PackedReply>({ kind: 'commit', operations: packed })
+      return unpackReply(operations, reply)
+    },
     (reply) => {
       for (const outcome of reply.outcomes) {
         if (outcome.kind === 'done' && outcome.changes.length > 0) {
@@ -218,14 +223,6 @@ type SuccessfulOutcome = Exclude<Outcome, { kind: 'failed' }>
 function toFailedOutcome(reason: unknown): Outcome {
   const { code, message, details } = CloudlessError.from(reason)
   return { kind: 'failed', failure: { code, message, details } }
-}
-
-/** Ours to keep, and without the rest of a pooled buffer, which a message to a thread would carry along. */
-function copyOf(transaction: Transaction): Transaction {
-  const writes = transaction.writes.map((write) =>
-    write.kind === 'put' ? { ...write, value: new Uint8Array(write.value) } : { ...write },
-  )
-  return { preconditions: transaction.preconditions?.map((one) => ({ ...one })) ?? [], writes }
 }
 
 function bytesOf(transaction: Transaction): number {
