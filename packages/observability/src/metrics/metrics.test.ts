@@ -7,7 +7,8 @@ import { exponentialBuckets, MetricsRegistry } from './registry.ts'
 
 const coordinatorNames = `
   scheduling_decisions_total scheduling_duration_seconds placement_score rescheduling_operations_total
-  scheduler_reschedule_latency_seconds scheduler_reschedule_failures_total scheduling_preemptions_total scheduling_queue_depth
+  scheduler_reschedule_latency_seconds scheduler_reschedule_failures_total
+  scheduling_preemptions_total scheduling_queue_depth
   nodes_by_state node_reliability_score node_resource_capacity node_resource_usage
   node_fragment_utilization node_heartbeat_latency_seconds node_enrollments_total
   membership_join_convergence_seconds membership_leave_convergence_seconds membership_node_recovery_seconds
