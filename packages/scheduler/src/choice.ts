@@ -2,9 +2,9 @@
  * Choosing a node for one replica: among those that pass every filter, the place with the fewest replicas of its
  * workload (where it is to be spread), then the best score, then the best fit, then the name.
  *
- * Scores nearer to the best than `scoreTolerance` are as good: among such nodes the packing decides. `binpack` takes the
+ * Scores near to the best (tolerance.ts) are as good: among such nodes the packing decides (fit.ts). `binpack` takes the
  * one it fills most, so that large holes stay for large replicas; `best_fit` does so whatever the scores; `spread` takes
- * the emptiest. Replicas that use GPUs go where the fewest are left over, and those that use none stay off free GPUs.
+ * the emptiest. Where there are GPUs they come first: fewest are to be left that nobody can use.
  */
 import { excludedRejection, placeFilters } from './filters/index.ts'
 import type { PlaceCheck } from './filters/filter.ts'
@@ -16,10 +16,10 @@ import { accepted } from './rejections.ts'
 import { clamp } from './scores/clamp.ts'
 import { Survey } from './survey.ts'
 import type { ClusterTable } from './table/cluster-table.ts'
+import { toleranceOf } from './tolerance.ts'
 import { countAt, type PlaceCounts } from './table/place-counts.ts'
 
-export const scoreTolerance = 0.05
-/** And a little for the noise of adding fractions. */
+/** Scores nearer than the tolerance are as good, and a little more for the noise of adding fractions. */
 const noise = 1e-9
 /** Decisions of a kind, one after another, before it is worth a ranking. */
 const decisionsUnranked = 2
@@ -67,7 +67,7 @@ export class Choice {
     this.#kind = kind
     this.#survey = new Survey(table, kind, weights, retired && retired.#survey)
     this.#fit = new Fit(table, kind)
-    this.#tolerance = kind.packing === 'best_fit' ? Infinity : scoreTolerance + noise
+    this.#tolerance = toleranceOf(kind) + noise
     if (retired === undefined) return
     this.#verdicts = retired.#verdicts
     this.#scores = retired.#scores

@@ -244,6 +244,38 @@ describe('GPUs', () => {
     assert.equal(nodesOf(schedule(table, replicas(1, asking(3)))), 'c')
     assert.equal(nodesOf(schedule(table, replicas(1, asking(8)))), 'a')
   })
+  it('of common models are given first, so that rare ones are there for who names them', () => {
+    const table = tableOf([
+      gpus('a', 1, { gpuModels: ['h100'] }),
+      gpus('b', 4, { gpuModels: ['t4'] }),
+      gpus('c', 8, { gpuModels: ['t4'] }),
+    ])
+    assert.equal(nodesOf(schedule(table, replicas(1, asking(1)))), 'b')
+    assert.equal(nodesOf(schedule(table, replicas(1, { ...asking(1), gpuModels: ['h100'] }))), 'a')
+  })
+  it('are given where the others stay of use', () => {
+    const thin = gpus('a', 2)
+    const lean = { ...thin, allocatable: { ...thin.allocatable, cpuMillis: 1_500 } }
+    const kind = { requests: { ...noResources, cpuMillis: 1_000, gpuCount: 1 } }
+    assert.equal(nodesOf(schedule(tableOf([lean, gpus('b', 4)]), replicas(1, kind))), 'b')
+    assert.equal(nodesOf(schedule(tableOf([lean, gpus('b', 5)]), replicas(1, kind))), 'a')
+  })
+  it('weigh more than a score that is a little better, unless there are wishes', () => {
+    const table = tableOf([gpus('a', 4, { reliability: 0.9 }), gpus('b', 1, { reliability: 0.6 })])
+    assert.equal(nodesOf(schedule(table, replicas(1, asking(1)))), 'b')
+    const wish = {
+      subject: 'node',
+      matchLabels: { disk: 'ssd' },
+      topologyKey: 'node',
+      required: false,
+      weight: 1,
+    } as const
+    assert.equal(nodesOf(schedule(table, replicas(1, { ...asking(1), affinity: [wish] }))), 'a')
+  })
+  it('do not weigh more than a score that is much better', () => {
+    const table = tableOf([gpus('a', 4), gpus('b', 1, { onBattery: true, batteryPercent: 10 })])
+    assert.equal(nodesOf(schedule(table, replicas(1, asking(1)))), 'a')
+  })
   it('already begun are finished first', () => {
     const table = tableOf(
       [gpus('a', 4), gpus('b', 4)],
@@ -354,7 +386,7 @@ describe('the node chosen', () => {
   })
 })
 
-/** By the verdicts that are told: the fewest in place, near the best score, the fewest GPUs left, the fit, the name. */
+/** By the verdicts that are told: the fewest in place, near the best score, the GPUs, what is left, the name. */
 function plainChoice(cluster: TruthfulCluster, pending: PendingReplica): string | undefined {
   const { kind } = pending
   const { replicas } = cluster.truth
@@ -377,17 +409,35 @@ function plainChoice(cluster: TruthfulCluster, pending: PendingReplica): string 
         ).length,
     )
   }
+  const best = Math.max(...left.map(({ score }) => score))
+  const isWishing = [...kind.affinity, ...kind.antiAffinity, ...kind.topologySpread].some(
+    ({ required }) => !required,
+  )
+  const tolerance = kind.requests.gpuCount > 0 && !isWishing ? 0.15 : 0.05
   if (kind.packing !== 'best_fit') {
-    const best = Math.max(...left.map(({ score }) => score))
-    left = left.filter(({ score }) => score >= best - 0.05 - 1e-9)
+    left = left.filter(({ score }) => score >= best - tolerance - 1e-9)
   }
   const freeOn = (verdict: Verdict, name: keyof Resources): number =>
     nodeOf(verdict).allocatable[name] - cluster.table.reservedOn(verdict.nodeId)[name]
-  keepLeast((verdict) =>
-    nodeOf(verdict).allocatable.gpuCount === 0
-      ? 0
-      : freeOn(verdict, 'gpuCount') - kind.requests.gpuCount,
-  )
+  const { requests } = kind
+  const gpusLeft = (verdict: Verdict): number =>
+    nodeOf(verdict).allocatable.gpuCount === 0 ? 0 : freeOn(verdict, 'gpuCount') - requests.gpuCount
+  if (requests.gpuCount > 0) {
+    const modelsOf = (verdict: Verdict): string => nodeOf(verdict).gpuModels.join()
+    keepLeast((verdict) => {
+      const alike = cluster.truth.nodes.filter(
+        (node) => node.gpuModels.join() === modelsOf(verdict),
+      )
+      return -alike.length
+    })
+    keepLeast((verdict) => {
+      const others = (['cpuMillis', 'memoryBytes', 'gpuCount'] as const)
+        .filter((name) => requests[name] > 0)
+        .map((name) => Math.floor((freeOn(verdict, name) - requests[name]) / requests[name]))
+      return gpusLeft(verdict) - Math.min(...others) * requests.gpuCount
+    })
+  }
+  keepLeast(gpusLeft)
   const sign = kind.packing === 'spread' ? -1 : 1
   keepLeast(
     (verdict) =>

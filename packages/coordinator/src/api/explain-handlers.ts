@@ -10,7 +10,7 @@ import {
   type ReplicaRecord,
 } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
-import { explain } from '@cloudless/scheduler'
+import { explain, toleranceOf } from '@cloudless/scheduler'
 import { excludedNodeIds } from '../controllers/decide-placements.ts'
 import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
@@ -41,7 +41,9 @@ export function explainHandlers({ state, view }: ExplainHandlersDeps) {
     const { weights } = view.configuration()
     const verdicts = explain(table, pending, { weights })
     const { nodeId } = replica
-    const facts = { ...pending.kind, verdicts, nodeId, verb: verbOf(record), waiting: 'waits' }
+    const tolerance = toleranceOf(pending.kind)
+    const how = { verb: verbOf(record), waiting: 'waits', tolerance }
+    const facts = { ...pending.kind, ...how, verdicts, nodeId }
     const roomOn = findNode(replica.nominatedNodeId)?.name
     return create(ReplicaExplanationSchema, {
       replica,

@@ -126,6 +126,7 @@ describe('a summary', () => {
         waiting: 'waits',
         spreadTopology: topology,
         packing: 'binpack',
+        tolerance: 0.05,
       } as const
       assert.equal(summaryOf(replica, findNode), expected)
     })

@@ -9,7 +9,6 @@ import { NodeVerdictSchema, ScoreTermSchema, type NodeVerdict } from '@cloudless
 import { counted } from '@cloudless/base'
 import {
   describeRejections,
-  scoreTolerance,
   type NodeView,
   type Packing,
   type RejectionCount,
@@ -29,6 +28,8 @@ export interface ExplainedReplica {
   /** Over what its workload's replicas are kept apart; empty: nothing. */
   readonly spreadTopology: SpreadTopology
   readonly packing: Packing
+  /** How much less than the highest score is as good. */
+  readonly tolerance: number
 }
 
 type FindNode = (nodeId: string) => NodeView | undefined
@@ -81,18 +82,22 @@ export function summaryOf(replica: ExplainedReplica, findNode: FindNode): string
       ? `the only one of ${counted(verdicts.length, 'node')} that could take it`
       : `the best of ${feasible.length} nodes that could take it`
   const apart = whereReplicasAre(feasible, chosen, replica.spreadTopology, findNode)
-  return `${on}, ${rank} ${score}${whyNotHigher(feasible, chosen, replica.packing)}${apart}`
+  return `${on}, ${rank} ${score}${whyNotHigher(feasible, chosen, replica)}${apart}`
 }
 
 /** The best is not always the highest score: fewer replicas on the node come first, and packing decides between near ones. */
-function whyNotHigher(feasible: readonly Feasible[], chosen: Feasible, packing: Packing): string {
+function whyNotHigher(
+  feasible: readonly Feasible[],
+  chosen: Feasible,
+  { packing, tolerance }: ExplainedReplica,
+): string {
   let highest = 0
   for (const { score, replicasInPlace } of feasible) {
     if (replicasInPlace <= chosen.replicasInPlace) highest = Math.max(highest, score)
   }
   if (highest <= chosen.score + sameScore) return ''
   if (packing === 'best_fit') return '; best_fit packs tightly, whatever the scores'
-  return highest <= chosen.score + scoreTolerance + sameScore
+  return highest <= chosen.score + tolerance + sameScore
     ? `; scores this near are equal, and ${packing} prefers it`
     : '; those with a higher score have more of its replicas'
 }

@@ -15,6 +15,7 @@ import {
   explain,
   planPreemptions,
   schedule,
+  toleranceOf,
   type ClusterTable,
   type PendingReplica,
   type Placement,
@@ -123,7 +124,14 @@ function explainedDecision(
   const decision = decisionOf(table, placement)
   const { nodeId } = decision
   decision.summary = summaryOf(
-    { ...kind, verdicts, nodeId, verb: 'would go to', waiting: 'would wait' },
+    {
+      ...kind,
+      verdicts,
+      nodeId,
+      verb: 'would go to',
+      waiting: 'would wait',
+      tolerance: toleranceOf(kind),
+    },
     (id) => table.node(id),
   )
   const chosen = verdicts.find((verdict) => verdict.nodeId === nodeId)

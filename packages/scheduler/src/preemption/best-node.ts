@@ -3,12 +3,12 @@
  * best score, then the best fit, then the name. Scores and fit are those beside what would be left once the victims are
  * gone; what runs elsewhere is taken as it is now.
  */
-import { scoreTolerance } from '../choice.ts'
 import type { ReplicaKind } from '../model.ts'
 import { preferencesOf } from '../preferences.ts'
 import { clamp } from '../scores/clamp.ts'
 import type { ClusterTable } from '../table/cluster-table.ts'
 import type { PlaceCounts } from '../table/replica-counts.ts'
+import { toleranceOf } from '../tolerance.ts'
 
 /** Scores nearer to each other than this are equal: the rest is the noise of adding fractions. */
 const noise = 1e-9
@@ -73,7 +73,7 @@ export class BestNode {
       this.#scores[at] = score
       if (score > most) most = score
     }
-    return this.#kind.packing === 'best_fit' ? 0 : most - scoreTolerance - noise
+    return most - toleranceOf(this.#kind) - noise
   }
 
   #prepare(): void {

@@ -62,6 +62,7 @@ export class FacetColumn {
   /** By number: a node with the value; undefined for `absentId` until one was seen. */
   readonly samples: (NodeView | undefined)[] = [undefined]
   readonly #idByValue = new Map<string, number>()
+  readonly #rowsById: number[] = []
 
   constructor(facet: Facet, rows: number) {
     this.facet = facet
@@ -74,27 +75,41 @@ export class FacetColumn {
   }
 
   put(row: number, node: NodeView): void {
-    const value = this.facet.valueOf(node)
-    if (value === undefined) {
-      this.samples[absentId] ??= node
-      this.ids[row] = absentId
-      return
-    }
-    let id = this.#idByValue.get(value)
-    if (id === undefined) {
-      id = this.samples.push(node) - 1
-      this.#idByValue.set(value, id)
-    }
+    const before = this.ids[row]!
+    if (before >= 0) this.#rowsById[before]!--
+    const id = this.#idOf(node)
     this.ids[row] = id
+    this.#rowsById[id] = (this.#rowsById[id] ?? 0) + 1
   }
 
   clear(row: number): void {
+    const before = this.ids[row]!
+    if (before >= 0) this.#rowsById[before]!--
     this.ids[row] = -1
+  }
+
+  /** How many rows have the value that this one has, itself included. */
+  rowsAlike(row: number): number {
+    return this.#rowsById[this.ids[row]!]!
   }
 
   grow(rows: number): void {
     const ids = new Int32Array(rows).fill(-1)
     ids.set(this.ids)
     this.ids = ids
+  }
+
+  #idOf(node: NodeView): number {
+    const value = this.facet.valueOf(node)
+    if (value === undefined) {
+      this.samples[absentId] ??= node
+      return absentId
+    }
+    let id = this.#idByValue.get(value)
+    if (id === undefined) {
+      id = this.samples.push(node) - 1
+      this.#idByValue.set(value, id)
+    }
+    return id
   }
 }
