@@ -8,6 +8,10 @@ import { migrate } from './schema.ts'
 
 /** The write-ahead log is cut back to this after a checkpoint. */
 const logBytesMax = 16 * 1024 * 1024
+/** Of 4 KiB: a checkpoint comes when the log has reached its size, and writes a page that changed often once. */
+const logPages = 4_096
+/** Only a database that is as large takes it. */
+const cacheKibibytes = 32 * 1024
 
 export interface OpenDatabase {
   readonly database: DatabaseSync
@@ -26,7 +30,9 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
     database = new DatabaseSync(options.path, { timeout: 5_000 })
     database.exec(`PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
-      PRAGMA journal_size_limit = ${logBytesMax}`)
+      PRAGMA journal_size_limit = ${logBytesMax};
+      PRAGMA wal_autocheckpoint = ${logPages};
+      PRAGMA cache_size = -${cacheKibibytes}`)
     requireSound(database, options.path)
     migrate(database, options.path)
     const opened = readOpened(database)
