@@ -33,6 +33,8 @@ export function pendingAdvice(
     }
     return `${stays}; to leave it there: \`cloudlessctl workload restart ${name}\``
   }
+  // Nothing is older than the first revision.
+  if (revision <= 1n) return undefined
   const { count, revisionMin = revision } = siblings.ready()
   if (revisionMin >= revision || count > minAvailableOf(workload)) return undefined
   return (

@@ -227,3 +227,40 @@ test('an operator may let more be promised than there is', async (t) => {
   await put('cluster', { [clusterRecordId]: create(ClusterRecordSchema, { scheduler }) })
   await eventually(() => nodeOf('web-1') === 'node-a' && nodeOf('web-2') === 'node-a')
 })
+
+test('what would help a replica while it is being refused is not missed', async (t) => {
+  const { put, state, nodeOf } = await openPlacement(t)
+  await put('node', { 'node-a': small('node-a', 100) })
+  // On its way to the store before the refusal is.
+  state.listen((changes) => {
+    if (changes.some(({ id, before }) => id === 'web-1' && !before)) {
+      void put('node', { 'node-b': small('node-b', 1_000) })
+    }
+  })
+  await put('replica', { 'web-1': asking('web-1', 500) })
+  await eventually(() => nodeOf('web-1') === 'node-b')
+})
+
+test('room for one does not make thousands be looked at, and room for all is used', async (t) => {
+  const { put, nodeOf, said, controller } = await openPlacement(t)
+  const { spec } = asking('web-0', 100)
+  const ids = Array.from({ length: 2_000 }, (_, n) => `web-${n}`)
+  await put(
+    'replica',
+    Object.fromEntries(ids.map((id) => [id, { ...asking(id, 100), spec: spec! }])),
+  )
+  const placed = (): number => ids.filter((id) => nodeOf(id) !== '').length
+  const refusals = (): number =>
+    said
+      .filter(({ what }) => what === 'scheduled')
+      .reduce((sum, { args }) => sum + (args[0] as { unplaceable: number }).unplaceable, 0)
+  await eventually(() => refusals() >= 2_000)
+  await controller.settled()
+  const before = refusals()
+  await put('node', { 'node-a': small('node-a', 100) })
+  await eventually(() => placed() === 1)
+  await controller.settled()
+  assert.ok(refusals() - before < 600, `${refusals() - before} were looked at`)
+  await put('node', { 'node-b': small('node-b', 200_000) })
+  await eventually(() => placed() === 2_000)
+})

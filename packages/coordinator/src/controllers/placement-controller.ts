@@ -40,6 +40,8 @@ export class PlacementController {
   /** Kinds that are woken later. */
   readonly #delayed = new Map<ReplicaKind, () => void>()
   #underWay = 0
+  /** While a batch is being decided: what it refuses may be helped by them. */
+  #missed: ViewChange[] = []
   #running: Promise<void> | undefined
   #cancelRetry: (() => void) | undefined
   #failures = 0
@@ -95,8 +97,14 @@ export class PlacementController {
   /** From those that wait to those that are due. */
   #retry(id: string): void {
     this.#waiting.remove(id)
+    this.#try(id)
+  }
+
+  /** The view may know of a change before we do: it may be gone. */
+  #try(id: string): void {
     const record = this.#deps.state.get('replica', id)
     if (record && needsPlace(record)) this.#add(id, record)
+    else this.#waiting.remove(id)
   }
 
   #onChanges(changes: readonly RecordChange[]): void {
@@ -115,6 +123,10 @@ export class PlacementController {
   }
 
   #onView(change: ViewChange): void {
+    if (this.#underWay > 0) {
+      this.#missed.push(change)
+      return
+    }
     if (this.#waiting.size === 0) return
     for (const kind of this.#waiting.helpedBy(change, this.#deps.view.table)) this.#wake(kind)
     this.#start()
@@ -124,7 +136,7 @@ export class PlacementController {
     const { clock } = this.#deps
     const woken = this.#waiting.wake(kind, clock.monotonicMs())
     if (typeof woken !== 'number') {
-      for (const id of woken) this.#retry(id)
+      for (const id of woken) this.#try(id)
     } else if (!this.#delayed.has(kind)) {
       const onTime = (): void => {
         this.#delayed.delete(kind)
@@ -185,7 +197,16 @@ export class PlacementController {
       throw reason
     } finally {
       this.#underWay = 0
+      this.#wakeMore()
     }
+  }
+
+  /** What changed while a batch was under way, and what its success promises to others. */
+  #wakeMore(): void {
+    const missed = this.#missed
+    this.#missed = []
+    for (const kind of this.#waiting.takeLucky()) this.#wake(kind)
+    for (const change of missed) this.#onView(change)
   }
 
   /** It may have been stopped while the batch was being committed. */

@@ -79,17 +79,27 @@ for (const { what, change, helps } of [
 
 test('the first change is taken up at once, later ones ever more seldom, at most ten seconds apart', () => {
   const waiting = new WaitingReplicas()
+  const refused = (...ids: string[]) =>
+    ids.map((id) => ({ id, kind: large, filters: ['resources'] }))
+  // However many there are: nobody was tried in vain yet.
+  for (let n = 0; n < 100; n++) waiting.add(refused(`l-${n}`), 0)
+  for (let n = 1; n < 100; n++) waiting.remove(`l-${n}`)
   const waits: number[] = []
-  for (let tries = 0; tries < 12; tries++) {
-    waiting.add([{ id: 'l-1', kind: large, filters: ['resources'] }], 1_000)
-    const woken = waiting.wake(large, 1_000)
-    waits.push(typeof woken === 'number' ? woken : 0)
+  let nowMs = 0
+  for (let tries = 0; tries < 10; tries++) {
+    assert.deepEqual(waiting.wake(large, nowMs), ['l-0'])
+    waiting.add(refused('l-0'), nowMs)
+    const wait = waiting.wake(large, nowMs) as number
+    waits.push(wait)
+    nowMs += wait
   }
-  assert.deepEqual(
-    waits,
-    [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000, 10_000],
-  )
-  assert.deepEqual(waiting.wake(large, 11_000), ['l-1'])
+  assert.deepEqual(waits, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000])
+  // One of them finds a place.
+  waiting.add(refused('l-1'), nowMs)
+  assert.deepEqual(waiting.wake(large, nowMs), ['l-0', 'l-1'])
+  waiting.remove('l-1')
+  waiting.add(refused('l-0'), nowMs)
+  assert.deepEqual(waiting.wake(large, nowMs), ['l-0'])
 })
 
 test('a kind is forgotten with its last replica, and its failures with it', () => {
@@ -113,4 +123,46 @@ test('so many kinds and nodes that asking costs more than trying wake everything
   )
   const names = Array.from({ length: 100 }, (_, n) => `n${n}`)
   assert.equal(waiting.helpedBy(changed(...names), tableOf(small)).length, 300)
+})
+
+test('some of a kind are tried first, and the others as long as some find a place', () => {
+  const waiting = new WaitingReplicas()
+  const refused = Array.from({ length: 600 }, (_, n) => ({
+    id: `l-${n}`,
+    kind: large,
+    filters: ['resources'],
+  }))
+  waiting.add(refused, 0)
+  const wake = (): readonly string[] => {
+    const woken = waiting.wake(large, 0)
+    return typeof woken === 'number' ? [] : woken
+  }
+  const first = wake()
+  assert.deepEqual([first.length, first[0], waiting.size], [256, 'l-0', 344])
+  assert.deepEqual(wake(), [], 'nobody else while they are out')
+  for (const id of first) waiting.remove(id)
+  assert.deepEqual(waiting.takeLucky(), [large])
+  const second = wake()
+  assert.deepEqual([second.length, second[0]], [256, 'l-256'])
+  // One finds a place, the others do not.
+  waiting.remove(second[0]!)
+  waiting.add(refused.slice(257, 512), 0)
+  assert.deepEqual(waiting.takeLucky(), [large])
+  const third = wake()
+  assert.deepEqual([third.length, third[0]], [256, 'l-512'], 'those that waited longest come first')
+  waiting.add(
+    third.map((id) => ({ id, kind: large, filters: ['resources'] })),
+    0,
+  )
+  assert.deepEqual(waiting.takeLucky(), [], 'none of them was placed')
+  assert.equal(waiting.size, 343)
+})
+
+test('one that is refused as another kind waits with those of that kind', () => {
+  const waiting = waitingOf(['l-1', large, ['resources']])
+  assert.deepEqual(waiting.wake(large, 0), ['l-1'])
+  waiting.add([{ id: 'l-1', kind: ssd, filters: ['selector'] }], 0)
+  assert.deepEqual(waiting.wake(large, 0), [])
+  assert.equal(waiting.size, 1)
+  assert.deepEqual(waiting.wake(ssd, 0), ['l-1'])
 })

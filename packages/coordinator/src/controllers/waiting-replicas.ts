@@ -4,6 +4,9 @@
  * They wait by kind: what refused one refuses its likes. A change wakes a kind only if it can help: a node that is new,
  * different or less full, and would take it; for those refused because of what runs elsewhere, any replica that moves.
  * A kind that is woken in vain again and again is woken ever more seldom.
+ *
+ * Of a kind some are tried first, and more as long as some of those find a place: room for one does not make thousands be
+ * looked at.
  */
 import { couldTake, type ClusterTable, type ReplicaKind } from '@cloudless/scheduler'
 import type { ViewChange } from './scheduler-view.ts'
@@ -16,10 +19,15 @@ export interface Refused {
 }
 
 interface Waiting {
+  /** Those that waited longest come first. */
   readonly ids: Set<string>
+  /** Woken, and not yet placed or refused. */
+  readonly tried: Set<string>
+  /** One of those that were woken last found a place. */
+  isLucky: boolean
   /** Refused because of what runs elsewhere. */
   dependsOnReplicas: boolean
-  /** Batches in a row in which nothing took one. */
+  /** Times in a row that nothing took one. */
   failures: number
   /** Not before this, monotonic milliseconds. */
   nextTryMs: number
@@ -29,37 +37,41 @@ const filtersOfReplicas = ['affinity', 'anti-affinity', 'topology-spread', 'excl
 /** More questions than this cost more than the tries they would save. */
 const questionsMax = 20_000
 
+/** Of one kind, tried together. */
+const triedMax = 256
+
 const delayMsMin = 100
 const delayMsMax = 10_000
 
 export class WaitingReplicas {
   readonly #byKind = new Map<ReplicaKind, Waiting>()
   readonly #kindById = new Map<string, ReplicaKind>()
+  readonly #lucky = new Set<ReplicaKind>()
+  #triedCount = 0
 
+  /** Those that were woken do not count. */
   get size(): number {
-    return this.#kindById.size
+    return this.#kindById.size - this.#triedCount
   }
 
   /** Those of one batch. */
   add(refused: readonly Refused[], nowMs: number): void {
-    const failed = new Set<Waiting>()
+    const failed = new Map<ReplicaKind, Waiting>()
+    const inVain = new Set<Waiting>()
     for (const { id, kind, filters } of refused) {
+      if (this.#kindById.get(id) !== kind) this.remove(id)
       let waiting = this.#byKind.get(kind)
-      if (waiting === undefined) {
-        waiting = { ids: new Set(), dependsOnReplicas: false, failures: 0, nextTryMs: 0 }
-        this.#byKind.set(kind, waiting)
-      }
+      if (waiting === undefined) this.#byKind.set(kind, (waiting = nobodyWaits()))
+      if (this.#drop(id)) inVain.add(waiting)
       waiting.ids.add(id)
       waiting.dependsOnReplicas ||= filters.some((name) => filtersOfReplicas.includes(name))
       this.#kindById.set(id, kind)
-      failed.add(waiting)
+      failed.set(kind, waiting)
     }
-    for (const waiting of failed) {
-      waiting.failures++
-      // The first change that helps is taken up at once.
-      const doublings = waiting.failures - 2
-      const delayMs = doublings < 0 ? 0 : Math.min(delayMsMax, delayMsMin * 2 ** doublings)
-      waiting.nextTryMs = nowMs + delayMs
+    for (const [kind, waiting] of failed) {
+      // Those that are refused for the first time say nothing of how seldom to try.
+      if (inVain.has(waiting)) backOff(waiting, nowMs)
+      this.#noteLuck(kind, waiting)
     }
   }
 
@@ -67,14 +79,16 @@ export class WaitingReplicas {
   remove(id: string): void {
     const kind = this.#kindById.get(id)
     if (kind === undefined) return
-    this.#kindById.delete(id)
     const waiting = this.#byKind.get(kind)!
-    waiting.ids.delete(id)
-    if (waiting.ids.size === 0) this.#byKind.delete(kind)
+    if (this.#drop(id)) waiting.isLucky = true
+    this.#kindById.delete(id)
+    if (waiting.ids.size + waiting.tried.size === 0) this.#byKind.delete(kind)
+    else this.#noteLuck(kind, waiting)
   }
 
   has(id: string): boolean {
-    return this.#kindById.has(id)
+    const kind = this.#kindById.get(id)
+    return kind !== undefined && this.#byKind.get(kind)!.ids.has(id)
   }
 
   /** Kinds that the change may help. */
@@ -91,16 +105,68 @@ export class WaitingReplicas {
     return helped
   }
 
-  /** Those of the kind when it is time to try it again, otherwise how many milliseconds are left. They stay until removed. */
+  /**
+   * Some of the kind when it is time to try it again, otherwise how many milliseconds are left. They are out until they
+   * are refused again or removed, and nobody else of the kind is woken before.
+   */
   wake(kind: ReplicaKind, nowMs: number): readonly string[] | number {
     const waiting = this.#byKind.get(kind)
-    if (waiting === undefined) return []
+    if (waiting === undefined || waiting.tried.size > 0) return []
     if (nowMs < waiting.nextTryMs) return waiting.nextTryMs - nowMs
-    return [...waiting.ids]
+    waiting.isLucky = false
+    for (const id of waiting.ids) {
+      if (waiting.tried.size >= triedMax) break
+      waiting.ids.delete(id)
+      waiting.tried.add(id)
+    }
+    this.#triedCount += waiting.tried.size
+    return [...waiting.tried]
   }
 
-  ids(): Iterable<string> {
-    return this.#kindById.keys()
+  /** Kinds of which some that were woken found a place, and none is out any more: there may be room for others. */
+  takeLucky(): readonly ReplicaKind[] {
+    const kinds = [...this.#lucky]
+    this.#lucky.clear()
+    return kinds
+  }
+
+  /** Those that were woken apart. */
+  *ids(): IterableIterator<string> {
+    for (const { ids } of this.#byKind.values()) yield* ids
+  }
+
+  /** Whether it was out. */
+  #drop(id: string): boolean {
+    const kind = this.#kindById.get(id)
+    const waiting = kind && this.#byKind.get(kind)
+    waiting?.ids.delete(id)
+    const wasOut = waiting?.tried.delete(id) ?? false
+    if (wasOut) this.#triedCount--
+    return wasOut
+  }
+
+  #noteLuck(kind: ReplicaKind, { ids, tried, isLucky }: Waiting): void {
+    if (isLucky && tried.size === 0 && ids.size > 0) this.#lucky.add(kind)
+  }
+}
+
+function backOff(waiting: Waiting, nowMs: number): void {
+  if (waiting.isLucky) {
+    waiting.failures = 0
+    return
+  }
+  const delayMs = Math.min(delayMsMax, delayMsMin * 2 ** waiting.failures++)
+  waiting.nextTryMs = nowMs + delayMs
+}
+
+function nobodyWaits(): Waiting {
+  return {
+    ids: new Set(),
+    tried: new Set(),
+    isLucky: false,
+    dependsOnReplicas: false,
+    failures: 0,
+    nextTryMs: 0,
   }
 }
 
