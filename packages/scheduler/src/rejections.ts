@@ -15,7 +15,7 @@ export const noNode = 0xffff
 /** Reasons name labels, taints and ports, so there is no end to them in a long life. */
 const codesMax = 0x8000
 
-/** Gives each reason a number, for as long as the table lives. */
+/** Gives each reason a number, until all are forgotten. */
 export class RejectionCodes {
   readonly #rejections: (Rejection | undefined)[] = [undefined]
   readonly #codes = new Map<string, Map<string, number>>()
@@ -29,6 +29,17 @@ export class RejectionCodes {
     const code = this.#rejections.push({ filter, reason }) - 1
     codes.set(reason, code)
     return code
+  }
+
+  /** There are so many that a decision could run out of numbers: from then on reasons are named by their filter alone. */
+  get isCrowded(): boolean {
+    return this.#rejections.length > codesMax / 2
+  }
+
+  /** Whoever keeps a code must have dropped it. */
+  forget(): void {
+    this.#rejections.length = 1
+    this.#codes.clear()
   }
 
   rejectionOf(code: number): Rejection {

@@ -41,7 +41,10 @@ export class TruthfulCluster {
 
   /** A table built anew from the same nodes and replicas, the last first. */
   rebuilt(): ClusterTable {
-    return tableOf([...this.#nodes.values()].reverse(), [...this.#replicas.values()].reverse())
+    return tableOf(
+      [...this.#nodes.values()].toReversed(),
+      [...this.#replicas.values()].toReversed(),
+    )
   }
 
   #put(replica: PlacedReplica): void {

@@ -59,7 +59,7 @@ describe('a table', () => {
       if (number % 7 === 0) ask(table)
     }
     const nodes = Array.from({ length: 300 }, (_, number) => nodeAt(number))
-    assertSamePicture(table, tableOf(nodes.reverse(), replicas), kinds)
+    assertSamePicture(table, tableOf(nodes.toReversed(), replicas), kinds)
   })
 
   it('uses the row of a node that went for one that comes, and mistakes neither for the other', () => {
@@ -203,6 +203,24 @@ describe('in a long life', () => {
       const nodeIds = schedule(table, six).map((one) => one.kind === 'placed' && one.nodeId)
       assert.equal(new Set(nodeIds).size, 6, `of workload ${number}`)
     }
+  })
+
+  it('any number of reasons may have been given', () => {
+    const hostPorts = Array.from({ length: 40_000 }, (_, number) => `${number}/TCP`)
+    const nodes = [nodeAt(1)]
+    const onThem = [placed('all', 'n1', { hostPorts, requests: noResources })]
+    const table = tableOf(nodes, onThem)
+    for (const port of hostPorts) {
+      const [verdict] = explain(table, pendingOf('one', aKind({ hostPorts: [port] })))
+      const reason = `host port ${port} taken`
+      assert.deepEqual(verdict, {
+        kind: 'rejected',
+        nodeId: 'node-n1',
+        filter: 'host-ports',
+        reason,
+      })
+    }
+    assertSamePicture(table, tableOf(nodes, onThem), kinds)
   })
 
   it('more kinds than are remembered may take turns', () => {

@@ -172,7 +172,13 @@ export class ClusterTable {
   /** To be called between decisions: forgets what has grown stale. */
   tidy(): void {
     this.counts.tidy()
-    if (this.#columns.tidy(this.nodeCount)) this.#recountPlaces()
+    const { isCrowded } = this.codes
+    if (isCrowded) {
+      this.codes.forget()
+      // What holds codes holds columns too, and is dropped with them.
+      this.#columns.forget()
+    }
+    if (this.#columns.tidy(this.nodeCount) || isCrowded) this.#recountPlaces()
   }
 
   /** What the scheduler keeps from one decision to the next goes with the table. */

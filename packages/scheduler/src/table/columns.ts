@@ -50,10 +50,14 @@ export class Columns implements ColumnSource {
     const valuesMax = staleFactor * Math.max(nodeCount, 256)
     let isStale = this.#byKey.size > columnsMax
     for (const column of this.#byKey.values()) isStale ||= column.size > valuesMax
-    if (!isStale) return false
+    if (isStale) this.forget()
+    return isStale
+  }
+
+  /** To be called between decisions. */
+  forget(): void {
     this.#byKey.clear()
     this.#epoch++
-    return true
   }
 
   grow(rows: number): void {
