@@ -1,7 +1,8 @@
 /**
  * The workloads of Kubernetes' scheduler_perf, through everything that makes a placement here: the workload's record,
  * its replicas, their places, each of them on disk. The wanted figure is five times what the original must reach, which
- * counts from the scheduler's queue to a bound pod, with an API server and etcd on the machine of its authors.
+ * counts from the scheduler's queue to a bound pod, with an API server and etcd on the machine of its authors. Nobody
+ * publishes a floor for every replica making room at this size; that row is there for scale.
  *
  *     node bench/scheduler-perf.bench.ts [--only NAME]
  */
@@ -13,6 +14,8 @@ import { printTable, type Row } from './support/table.ts'
 const { values: flags } = parseArgs({ options: { only: { type: 'string', default: '' } } })
 const timesFloor = 5
 
+// Not counted: a coordinator that has run for a while has compiled what it does all day.
+await runCase(perfCases[0]!)
 const rows: Row[] = []
 for (const perf of perfCases) {
   if (flags.only !== '' && perf.name !== flags.only) continue
