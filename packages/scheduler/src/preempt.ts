@@ -10,8 +10,9 @@
  *   3. Once the victims and those that are leaving are gone, and the displaced nominations dropped, the node passes every
  *      filter for the replica.
  *   4. No other way on any node takes fewer victims, or as few with a lower highest priority, or with the same highest
- *      one a lower sum; among nodes that cost the same it is the usual choice. On nodes where the search for the fewest
- *      ends at `victimSearchStepsMax`, no victim of the plan could be left out.
+ *      one a lower sum; among nodes that cost the same it is the usual choice. Where the search on a node ends at
+ *      `victimSearchStepsMax` no victim of the plan could be left out; where it ends at `placeDealsMax` nodes, there may
+ *      be a cheaper one.
  *
  * Room that is coming counts as there: a node where those that are leaving make enough of it has a plan without victims.
  */

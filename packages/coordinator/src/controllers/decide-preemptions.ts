@@ -6,6 +6,7 @@
  * grace. It lapses when nothing that is leaving will make the room; then room is made for it anew, where it is cheapest.
  */
 import type { NodeRecord, ReplicaRecord } from '@cloudless/api'
+import type { Clock } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
 import {
   admit,
@@ -32,15 +33,19 @@ export interface PreemptionDecisionDeps {
   readonly state: ClusterState
   readonly view: SchedulerView
   readonly spare: SpareReplicas
+  readonly clock: Clock
   readonly report: Reporter
 }
+
+/** After this the rest waits for the next transaction: the first plan for a kind may take ten milliseconds. */
+const planningMsMax = 10
 
 export interface PreemptionOutcome {
   /** Placement should try them again: they would be placed now, or should say anew why not. */
   readonly retry: readonly string[]
   /** Nothing can be done for them as things are. */
   readonly hopeless: readonly string[]
-  /** The transaction was full before it was their turn. */
+  /** The transaction was full, or the time used up, before it was their turn. */
   readonly left: readonly string[]
   readonly say: () => void
 }
@@ -70,6 +75,7 @@ export function decidePreemptions(
   const spareOf = (workloadId: string, { kind }: PendingReplica): number =>
     kind.workloadId === workloadId ? 0 : deps.spare.of(workloadId)
   const left = new Set(pending.map(({ id }) => id))
+  const endMs = deps.clock.monotonicMs() + planningMsMax
   const plans = planPreemptions(view.table, pending, { spareOf, weights })
   for (const { pending: replica, preemption } of plans) {
     const { id } = replica
@@ -78,6 +84,7 @@ export function decidePreemptions(
     left.delete(id)
     if (fate === 'added') lapsed.delete(id)
     else hopeless.push(id)
+    if (deps.clock.monotonicMs() > endMs) break
   }
   for (const id of lapsed) if (!left.has(id) && draft.lapse(id)) retry.push(id)
   return draft.decision({ retry, hopeless, left: [...left] })

@@ -186,9 +186,9 @@ export class PreemptionController {
   }
 
   async #decideBatch(): Promise<void> {
-    const { state, view, report, retry } = this.#deps
+    const { state, view, clock, report, retry } = this.#deps
     const ids = this.#takeBatch()
-    const deps = { state, view, report, spare: this.#spare }
+    const deps = { state, view, clock, report, spare: this.#spare }
     try {
       const outcome = await state.update(() => decidePreemptions(deps, ids))
       if (outcome === undefined) return

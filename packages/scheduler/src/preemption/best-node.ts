@@ -7,7 +7,7 @@ import type { ReplicaKind } from '../model.ts'
 import { preferencesOf } from '../preferences.ts'
 import { clamp } from '../scores/clamp.ts'
 import type { ClusterTable } from '../table/cluster-table.ts'
-import type { PlaceCounts } from '../table/replica-counts.ts'
+import { countAt, type PlaceCounts } from '../table/place-counts.ts'
 import { toleranceOf } from '../tolerance.ts'
 
 /** Scores nearer to each other than this are equal: the rest is the noise of adding fractions. */
@@ -105,8 +105,4 @@ function keepFewest(rows: Int32Array, count: number, places: PlaceCounts): numbe
     rows[kept++] = row
   }
   return kept
-}
-
-function countAt({ counts, column }: PlaceCounts, row: number): number {
-  return counts[column.ids[row]!] ?? 0
 }

@@ -13,7 +13,9 @@ import { hasLabels } from '../labels.ts'
 import type { ReplicaKind } from '../model.ts'
 import { Attempt } from '../schedule.ts'
 import type { ClusterTable } from '../table/cluster-table.ts'
+import { countAt, type PlaceCounts } from '../table/place-counts.ts'
 import type { Way, WayGroup } from './room.ts'
+import { shunningOf } from './shunning.ts'
 import { victimsOf } from './victims.ts'
 
 export class PlaceTest {
@@ -24,6 +26,9 @@ export class PlaceTest {
   #countsEpoch = -1
   #affinity: readonly PlaceCheck[] = []
   #others: readonly PlaceCheck[] = []
+  /** What it shuns, and what shuns it, by place. */
+  #shunned: readonly PlaceCounts[] = []
+  #shunning: readonly PlaceCounts[] = []
 
   constructor(table: ClusterTable, kind: ReplicaKind) {
     this.#table = table
@@ -42,7 +47,21 @@ export class PlaceTest {
   couldDo(row: number, way: () => Way | undefined): boolean {
     if (isRejected(this.#affinity, row)) return false
     if (!isRejected(this.#others, row)) return true
-    return way()?.groups.some((group) => this.#doesMatter(group)) ?? false
+    const groups = way()?.groups.filter((group) => this.#doesMatter(group)) ?? []
+    return groups.length > 0 && this.#areAllOfIt(row, groups)
+  }
+
+  /** Whether no more than these are shunned in the row's places, or shun: with others there as well it is no use. */
+  #areAllOfIt(row: number, groups: readonly WayGroup[]): boolean {
+    let [shunned, shunning] = [0, 0]
+    for (const { size, occupants } of groups) {
+      if (shunningOf(this.#kind, occupants.kind).length > 0) shunned += size
+      shunning += size * shunningOf(occupants.kind, this.#kind).length
+    }
+    return (
+      this.#shunned.every((held) => countAt(held, row) <= shunned) &&
+      this.#shunning.every((held) => countAt(held, row) <= shunning)
+    )
   }
 
   /** The way with what must all go marked; undefined when not even taking everything would do. */
@@ -69,6 +88,12 @@ export class PlaceTest {
       filters.flatMap(({ check }) => check(this.#kind, this.#table) ?? [])
     this.#affinity = checksOf([affinityFilter])
     this.#others = checksOf(placeFilters.filter((filter) => filter !== affinityFilter))
+    const { antiAffinity, labels } = this.#kind
+    const { counts } = this.#table
+    this.#shunned = antiAffinity
+      .filter(({ required, subject }) => required && subject === 'workload')
+      .map(({ matchLabels, topologyKey }) => counts.countsOf({ matchLabels }, topologyKey))
+    this.#shunning = counts.repulsionsOf(labels)
     this.#factsEpoch = this.#table.factsEpoch
     this.#countsEpoch = this.#table.counts.epoch
   }
@@ -107,11 +132,6 @@ export class PlaceTest {
 }
 
 function isConcerned(pending: ReplicaKind, victim: ReplicaKind): boolean {
-  const shuns = (one: ReplicaKind, other: ReplicaKind): boolean =>
-    one.antiAffinity.some(
-      ({ required, subject, matchLabels }) =>
-        required && subject === 'workload' && hasLabels(other.labels, matchLabels),
-    )
   const isCounted = pending.topologySpread.some(({ required, matchLabels }) =>
     !required
       ? false
@@ -119,6 +139,7 @@ function isConcerned(pending: ReplicaKind, victim: ReplicaKind): boolean {
         ? victim.workloadId === pending.workloadId
         : hasLabels(victim.labels, matchLabels),
   )
+  const shuns = (one: ReplicaKind, other: ReplicaKind): boolean => shunningOf(one, other).length > 0
   return isCounted || shuns(pending, victim) || shuns(victim, pending)
 }
 

@@ -8,6 +8,7 @@ import type { ReplicaKind, Resources } from '../model.ts'
 import type { ClusterTable } from '../table/cluster-table.ts'
 import { resourceNames } from '../table/resource-columns.ts'
 import type { OccupantGroup, Occupants } from './occupants.ts'
+import { cannotShareNode } from './shunning.ts'
 import type { VictimGroup } from './victim-search.ts'
 
 /** What could be done about one node. */
@@ -29,7 +30,7 @@ export class Room {
   readonly #kind: ReplicaKind
   readonly #occupants: Occupants
   readonly #asked: readonly (keyof Resources)[]
-  readonly #frees = new WeakMap<ReplicaKind, readonly number[]>()
+  readonly #occupying = new WeakMap<ReplicaKind, Occupying>()
 
   constructor(table: ClusterTable, kind: ReplicaKind, occupants: Occupants) {
     this.#table = table
@@ -38,7 +39,7 @@ export class Room {
     this.#asked = resourceNames.filter((name) => kind.requests[name] > 0)
   }
 
-  /** Undefined when a host port is held by what stays. */
+  /** Undefined when what stays holds a host port, or cannot be on a node with it. */
   wayAt(row: number): Way | undefined {
     const { allocatable, reserved } = this.#table.resources
     const { requests, priority } = this.#kind
@@ -49,37 +50,43 @@ export class Room {
     const coming: OccupantGroup[] = []
     for (const occupants of this.#occupants.at(row)) {
       const { kind, holding, size } = occupants
-      const frees = this.#freesOf(kind)
+      const { frees, wantsPort, isShunned } = this.#occupyingOf(kind)
       if (holding === 'leaving' || (holding === 'nominated' && kind.priority < priority)) {
         for (let at = 0; at < frees.length; at++) lacking[at]! -= size * frees[at]!
         coming.push(occupants)
         continue
       }
-      const isInTheWay = this.#wantsPortOf(kind)
+      // Only what holds is anybody's neighbour.
+      const isMandatory = wantsPort || (isShunned && holding === 'holding')
       if (holding === 'holding' && kind.priority < priority) {
         const { workloadId } = kind
-        const isMandatory = isInTheWay
         groups.push({ workloadId, priority: kind.priority, size, frees, isMandatory, occupants })
-      } else if (isInTheWay) {
+      } else if (isMandatory) {
         return undefined
       }
     }
     return { groups, lacking, coming }
   }
 
-  #freesOf(kind: ReplicaKind): readonly number[] {
-    let frees = this.#frees.get(kind)
-    if (frees === undefined) {
-      frees = this.#asked.map((name) => kind.requests[name])
-      this.#frees.set(kind, frees)
+  #occupyingOf(kind: ReplicaKind): Occupying {
+    let occupying = this.#occupying.get(kind)
+    if (occupying === undefined) {
+      occupying = {
+        frees: this.#asked.map((name) => kind.requests[name]),
+        wantsPort: this.#kind.hostPorts.some((port) => kind.hostPorts.includes(port)),
+        isShunned: cannotShareNode(this.#kind, kind),
+      }
+      this.#occupying.set(kind, occupying)
     }
-    return frees
+    return occupying
   }
+}
 
-  #wantsPortOf({ hostPorts }: ReplicaKind): boolean {
-    if (hostPorts.length === 0) return false
-    return this.#kind.hostPorts.some((port) => hostPorts.includes(port))
-  }
+/** What replicas of a kind mean for the one that needs room. */
+interface Occupying {
+  readonly frees: readonly number[]
+  readonly wantsPort: boolean
+  readonly isShunned: boolean
 }
 
 /** What is reserved of a resource on the row once the coming room is there and the victims are gone. */

@@ -15,7 +15,14 @@ import { BestNode } from './best-node.ts'
 import type { Occupants } from './occupants.ts'
 import { PlaceTest } from './place-test.ts'
 import { reservedAfter, Room, type Way } from './room.ts'
-import { fewestVictims, fewestVictimsBound, type Sacrifice, type Toll } from './victim-search.ts'
+import {
+  fewestVictims,
+  fewestVictimsBound,
+  isCheaper,
+  type Sacrifice,
+  type Toll,
+  type VictimGroup,
+} from './victim-search.ts'
 
 /** What is to be done on one row. */
 export interface Deal {
@@ -37,6 +44,8 @@ interface Limit {
 const limitsMax = 65_536
 /** Of a search in which the filters are asked each time. */
 const placeStepsMax = 1_000
+/** Nodes on which what runs elsewhere turned out to make it dearer than their own room does; then the best so far is taken. */
+export const placeDealsMax = 256
 const none = -1
 
 const mebibyte = 2 ** 20
@@ -86,15 +95,18 @@ export class Tolls {
     this.#refresh(spareOf)
     const arePlacesAsked = this.#places.begin()
     this.#stand(arePlacesAsked ? 0 : 1, excludedNodeIds, onlyNodeId)
-    for (;;) {
+    let best: Deal | undefined
+    for (let dealsLeft = arePlacesAsked ? placeDealsMax : Infinity; dealsLeft > 0; dealsLeft--) {
       const row = this.#cheapest(spareOf)
       if (row === none) return undefined
       const deal = this.#dealAt(row, spareOf, arePlacesAsked)
       if (deal !== undefined && this.#isAsExpected(row, deal.sacrifice)) return deal
+      if (deal && (!best || isCheaper(deal.sacrifice, best.sacrifice))) best = deal
       this.#note(row, deal?.way, deal?.sacrifice)
       // What runs elsewhere is asked again each time.
       if (arePlacesAsked) this.#stale.add(row)
     }
+    return best
   }
 
   #stand(open: number, excludedNodeIds: readonly string[], onlyNodeId: string | undefined): void {
@@ -202,7 +214,13 @@ export class Tolls {
   /** As far as the row's own room goes. */
   #lookClosely(row: number, spareOf: SpareOf): void {
     const way = this.#room.wayAt(row)!
-    this.#note(row, way, fewestVictims(way.groups, way.lacking, { spareOf }))
+    const [only, ...others] = way.groups
+    const count = this.#counts[row]!
+    const sacrifice =
+      only !== undefined && others.length === 0
+        ? sacrificeOf(only, count, spareOf)
+        : fewestVictims(way.groups, way.lacking, { spareOf })
+    this.#note(row, way, sacrifice)
     this.#noteLimits(row, way, spareOf)
   }
 
@@ -261,4 +279,15 @@ export class Tolls {
   #isAsExpected(row: number, { count, highest, sum }: Toll): boolean {
     return count === this.#counts[row] && highest === this.#highest[row] && sum === this.#sums[row]
   }
+}
+
+/** Where all who could go are alike, the bound is the answer. */
+function sacrificeOf(
+  { priority, workloadId }: VictimGroup,
+  count: number,
+  spareOf: SpareOf,
+): Sacrifice | undefined {
+  if (count === 0) return { count, highest: -Infinity, sum: 0, taken: [0] }
+  if (spareOf(workloadId) < count) return undefined
+  return { count, highest: priority, sum: count * priority, taken: [count] }
 }
