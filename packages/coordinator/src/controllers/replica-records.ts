@@ -9,6 +9,7 @@ import {
   type WorkloadRecord,
 } from '@cloudless/api'
 import { randomId, type Random } from '@cloudless/base'
+import { compactStatus } from '../state/replica-coding.ts'
 
 const nameLengthMax = 40
 const suffixLength = 8
@@ -30,24 +31,22 @@ export function newReplica(
   const workload = owner.workload!
   const spec = workload.spec!
   const requests = spec.resources?.requests
-  return create(ReplicaRecordSchema, {
-    spec,
-    labels: workload.labels,
-    status: create(ReplicaStatusSchema, {
-      id: options.id,
-      workloadId: workload.id,
-      workloadName: workload.name,
-      namespace: workload.namespace,
-      revision: workload.revision,
-      state: ReplicaState.PENDING,
-      reason: 'WaitingForPlace',
-      lastExitCode: -1,
-      replaces: options.replaces,
-      createdAtMs: BigInt(options.nowMs),
-      ports: spec.ports,
-      ...(requests && { resources: requests }),
-    }),
+  const status = create(ReplicaStatusSchema, {
+    id: options.id,
+    workloadId: workload.id,
+    workloadName: workload.name,
+    namespace: workload.namespace,
+    revision: workload.revision,
+    state: ReplicaState.PENDING,
+    reason: 'WaitingForPlace',
+    lastExitCode: -1,
+    replaces: options.replaces,
+    createdAtMs: BigInt(options.nowMs),
+    ports: spec.ports,
+    ...(requests && { resources: requests }),
   })
+  const { labels } = workload
+  return create(ReplicaRecordSchema, { spec, labels, status: compactStatus(status) })
 }
 
 /** A copy with some of its status changed; messages on record are never changed in place. */

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { fromBinary } from '@bufbuild/protobuf'
 import fc from 'fast-check'
-import { ReplicaRecordSchema, ReplicaState } from '@cloudless/api'
-import { replicaRecord } from '../testing/records.ts'
+import { ReplicaRecordSchema, ReplicaState, type ReplicaRecord } from '@cloudless/api'
+import { newReplica } from '../controllers/replica-records.ts'
+import { replicaRecord, workloadRecord } from '../testing/records.ts'
 import { encodeReplica, ReplicaDecoder } from './replica-coding.ts'
 
 const text = fc.string({ maxLength: 8 })
@@ -85,5 +88,25 @@ test('a record whose labels differ from those last written with its spec keeps i
   const decoder = new ReplicaDecoder()
   for (const replica of [first, second, first]) {
     assert.deepEqual(decoder.decode(encodeReplica(1, replica).subarray(1)), replica)
+  }
+})
+
+test('a replica, made or read, takes less than a kilobyte', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const decoder = new ReplicaDecoder()
+  const workload = workloadRecord({ spec: { ports: [{ containerPort: 80 }] } })
+  const made = (n: number): ReplicaRecord =>
+    newReplica(workload, { id: `web-${n}`, replaces: '', nowMs: 1_800_000_000_000 + n })
+  const ways = [made, (n: number) => decoder.decode(encodeReplica(1, made(n)).subarray(1))]
+  for (const make of ways) {
+    const count = 5_000
+    const kept: ReplicaRecord[] = []
+    collect()
+    const before = process.memoryUsage().heapUsed
+    for (let n = 0; n < count; n++) kept.push(make(n))
+    collect()
+    const bytes = (process.memoryUsage().heapUsed - before) / kept.length
+    assert.ok(bytes < 1_000, `${Math.round(bytes)} bytes each`)
   }
 })
