@@ -68,7 +68,8 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
       weights,
       explain,
       priorityAbove: preemptionPriorityAbove,
-      spareOf: (workloadId) => spareReplicas(state, workloadId),
+      // Its own older replicas are its rollout's matter.
+      spareOf: (workloadId) => (workloadId === id ? 0 : spareReplicas(state, workloadId)),
     })
   }
 

@@ -34,7 +34,7 @@ export class SpareReplicas {
     const workload = this.#state.get('workload', workloadId)
     if (workload === undefined) return 0
     const tally = this.#tallyOf(workloadId)
-    const floor = minAvailableOf(workload)
+    const floor = floorOf(workload)
     if (floor === 0) return tally.live
     if (floor > witnessesMax && !isSettled(workload, tally)) return 0
     return Math.max(0, tally.ready - floor)
@@ -70,7 +70,7 @@ export class SpareReplicas {
   #witnessCount(workloadId: string, isTight: boolean): number {
     const workload = this.#state.get('workload', workloadId)
     if (workload === undefined) return 0
-    const floor = minAvailableOf(workload)
+    const floor = floorOf(workload)
     if (floor > witnessesMax) return 0
     return isTight && isSettled(workload, this.#tallyOf(workloadId)) ? 0 : floor
   }
@@ -82,6 +82,11 @@ export class SpareReplicas {
     }
     return this.#tallies.of(workloadId)
   }
+}
+
+/** Nothing of a workload that is being deleted must stay. */
+function floorOf(workload: WorkloadRecord): number {
+  return workload.deletedAtMs > 0n ? 0 : minAvailableOf(workload)
 }
 
 function isServing({ status, stopping }: ReplicaRecord): boolean {
