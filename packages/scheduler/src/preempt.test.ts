@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Affinity, NodeView, PlacedReplica, ReplicaKind, TopologySpread } from './model.ts'
 import { noResources } from './model.ts'
 import { planPreemption, planPreemptions } from './preempt.ts'
+import { placeDealsMax } from './preemption/tolls.ts'
 import { schedule } from './schedule.ts'
 import { aKind, aNode, aReplica, gibibyte, pendingOf, placed, tableOf } from './test-views.ts'
 
@@ -452,4 +453,22 @@ test('what could not help because of another node helps once that has changed', 
   assert.equal(plan(), undefined)
   table.removeReplica('foe-2')
   assert.deepEqual(plan(), ['foe-1'])
+})
+
+test('where neighbours make more nodes dearer than they look than are tried, the best of those is taken', () => {
+  const numbers = Array.from({ length: placeDealsMax + 10 }, (_, n) => n)
+  const table = tableOf(
+    numbers.map((n) => aNode(`n${n}`, { zone: `z${n}` })),
+    shared(
+      numbers.flatMap((n) => [
+        on(`n${n}`, `foe-${n}`, cpu(100)),
+        on(`n${n}`, `low-${n}`, { ...cpu(3_900), priority: n === 0 ? 20 : 10 }),
+      ]),
+    ),
+  )
+  const pending = aReplica('new-1', { ...cpu(2_000), ...shunning('foe', 'zone'), priority: 100 })
+  const plan = planPreemption(table, pending, { spareOf: () => 1_000 })!
+  const [foe, low] = plan.victimIds.toSorted()
+  assert.match(`${foe} ${low}`, /^foe-(\d+) low-\1$/)
+  assert.notEqual(low, 'low-0')
 })
