@@ -6,7 +6,7 @@
  * one it fills most, so that large holes stay for large replicas; `best_fit` does so whatever the scores; `spread` takes
  * the emptiest. Where there are GPUs they come first: fewest are to be left that nobody can use.
  */
-import { excludedRejection, placeFilters } from './filters/index.ts'
+import { excludedRejection, placeFilters } from './filters/all-filters.ts'
 import type { PlaceCheck } from './filters/filter.ts'
 import type { PendingReplica, ReplicaKind, ScoreWeights } from './model.ts'
 import { Fit } from './fit.ts'
@@ -23,6 +23,8 @@ import { countAt, type PlaceCounts } from './table/place-counts.ts'
 const noise = 1e-9
 /** Decisions of a kind, one after another, before it is worth a ranking. */
 const decisionsUnranked = 2
+
+const none = 2 ** 31 - 1
 
 interface NamedCheck extends PlaceCheck {
   readonly filter: string
@@ -83,18 +85,18 @@ export class Choice {
   choose(replica: PendingReplica, around: Around = doOnly): number {
     const ranking = around(
       'filter',
-      () => this.#rank(replica) ?? this.#judge(replica.excludedNodeIds),
+      () => this.#rank(replica) ?? this.#judge(replica, { butWhatCannotWin: true }),
     )
     const row = around('score', () => ranking?.pick() ?? this.#pick())
-    if (ranking !== undefined && row < 0) around('filter', () => this.#judge([]))
+    if (ranking !== undefined && row < 0) around('filter', () => this.#judge(replica))
     if (ranking !== undefined && row >= 0) this.#scores[row] = ranking.scoreAt(row)
     return row
   }
 
   /** Only works out what is thought of each row. */
-  judge({ excludedNodeIds }: PendingReplica): void {
+  judge(replica: PendingReplica): void {
     this.#refresh()
-    this.#judge(excludedNodeIds)
+    this.#judge(replica)
   }
 
   /** What is thought of one row, without looking at the others. */
@@ -181,35 +183,39 @@ export class Choice {
     this.#countsEpoch = this.#table.counts.epoch
   }
 
-  /** Fills in the verdicts and scores, and notes the best of each measure. */
-  #judge(excludedNodeIds: readonly string[]): undefined {
+  /**
+   * Fills in the verdicts and scores, and notes the best of each measure. Rows in places with more replicas than another
+   * has may be left out: then their verdicts and scores mean nothing, unless no row will do.
+   */
+  #judge({ excludedNodeIds }: PendingReplica, { butWhatCannotWin = false } = {}): undefined {
     const { rowCount } = this.#table
     const { verdicts: surveyed, scores: base } = this.#survey
     const verdicts = this.#verdicts
     const scores = this.#scores
     const preferences = this.#preferences
     const spread = this.#spread
+    const isChecked = this.#checks.length > 0
     verdicts.set(surveyed.subarray(0, rowCount))
     this.#exclude(excludedNodeIds)
-    this.#applyPlaceChecks()
-    let fewestInPlace = Infinity
-    let fewestOnNode = Infinity
+    let fewestInPlace = none
+    let fewestOnNode = none
     let scoreMax = 0
     for (let row = 0; row < rowCount; row++) {
       if (verdicts[row] !== accepted) continue
+      const inPlace = spread === undefined ? 0 : countAt(spread.places, row)
+      const onNode = spread === undefined ? 0 : countAt(spread.nodes, row)
+      const isWorse =
+        inPlace > fewestInPlace || (inPlace === fewestInPlace && onNode > fewestOnNode)
+      if (isWorse && butWhatCannotWin) continue
+      if (isChecked && !this.#passes(row)) continue
       const wishes = preferences === undefined ? 0 : preferences(row)
       const score = clamp(base[row]! + wishes)
       scores[row] = score
-      if (spread !== undefined) {
-        const inPlace = countAt(spread.places, row)
-        if (inPlace > fewestInPlace) continue
-        const onNode = countAt(spread.nodes, row)
-        if (inPlace === fewestInPlace && onNode > fewestOnNode) continue
-        if (inPlace < fewestInPlace || onNode < fewestOnNode) {
-          fewestInPlace = inPlace
-          fewestOnNode = onNode
-          scoreMax = 0
-        }
+      if (isWorse) continue
+      if (inPlace < fewestInPlace || onNode < fewestOnNode) {
+        fewestInPlace = inPlace
+        fewestOnNode = onNode
+        scoreMax = 0
       }
       if (score > scoreMax) scoreMax = score
     }
@@ -230,16 +236,15 @@ export class Choice {
     return this.#table.codes.codeOf(excludedRejection.filter, excludedRejection.reason)
   }
 
-  #applyPlaceChecks(): void {
-    const { rowCount, codes } = this.#table
-    const verdicts = this.#verdicts
+  /** What is elsewhere speaks against it otherwise, and is written down. */
+  #passes(row: number): boolean {
     for (const { filter, reject } of this.#checks) {
-      for (let row = 0; row < rowCount; row++) {
-        if (verdicts[row] !== accepted) continue
-        const reason = reject(row)
-        if (reason !== undefined) verdicts[row] = codes.codeOf(filter, reason)
-      }
+      const reason = reject(row)
+      if (reason === undefined) continue
+      this.#verdicts[row] = this.#table.codes.codeOf(filter, reason)
+      return false
     }
+    return true
   }
 
   #pick(): number {
@@ -250,11 +255,12 @@ export class Choice {
     const leastScore = this.#scoreMax - this.#tolerance
     let best = -1
     for (let row = 0; row < rowCount; row++) {
-      if (verdicts[row] !== accepted || this.#scores[row]! < leastScore) continue
+      if (verdicts[row] !== accepted) continue
       if (spread !== undefined) {
         if (countAt(spread.places, row) !== this.#fewestInPlace) continue
         if (countAt(spread.nodes, row) !== this.#fewestOnNode) continue
       }
+      if (this.#scores[row]! < leastScore) continue
       if (best < 0 || this.#fit.isBetter(row, best, names)) best = row
     }
     return best

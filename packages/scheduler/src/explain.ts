@@ -9,7 +9,7 @@ import type {
   TermName,
   Verdict,
 } from './model.ts'
-import { factFilters, roomFilters } from './filters/index.ts'
+import { factFilters, roomFilters } from './filters/all-filters.ts'
 import { accepted } from './rejections.ts'
 import { Attempt, type ScheduleOptions } from './schedule.ts'
 import { costScore } from './scores/cost.ts'

@@ -1,5 +1,5 @@
 /** What the filters say of the nodes by what they are: each worked out once a distinct value and looked up by row. */
-import { factFilters } from './filters/index.ts'
+import { factFilters } from './filters/all-filters.ts'
 import type { FactCheck } from './filters/filter.ts'
 import type { ReplicaKind } from './model.ts'
 import { accepted } from './rejections.ts'

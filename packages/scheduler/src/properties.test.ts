@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { admit, explain } from './explain.ts'
+import { factFilters, placeFilters, roomFilters } from './filters/all-filters.ts'
 import type { PendingReplica, Placement, Resources } from './model.ts'
 import { schedule } from './schedule.ts'
 import { simulate } from './simulate.ts'
@@ -32,6 +33,33 @@ function batchOf({ kinds }: History): PendingReplica[] {
     pendingOf(`new-${n}-c`, kind),
   ])
 }
+
+describe('what is drawn', () => {
+  it('has every filter refuse something, and leaves room often enough', () => {
+    const filters = new Map<string, number>()
+    let feasible = 0
+    let verdicts = 0
+    for (const history of fc.sample(anyHistory, { numRuns: 500, seed: 7 })) {
+      const { table } = clusterAfter(history)
+      for (const kind of history.kinds) {
+        for (const verdict of explain(table, pendingOf('new', kind, excluded))) {
+          verdicts++
+          if (verdict.kind === 'feasible') feasible++
+          else filters.set(verdict.filter, (filters.get(verdict.filter) ?? 0) + 1)
+        }
+      }
+    }
+    if (process.env['DRAWN']) console.log(verdicts, feasible, filters)
+    const all = [...factFilters, ...roomFilters, ...placeFilters].map(({ name }) => name)
+    for (const name of [...all, 'excluded']) {
+      assert.ok(
+        (filters.get(name) ?? 0) >= 20,
+        `${name} refused ${filters.get(name)} of ${verdicts}`,
+      )
+    }
+    assert.ok(feasible / verdicts > 0.05, `${feasible} of ${verdicts} would do`)
+  })
+})
 
 describe('after any history', () => {
   it('exactly the nodes are refused that a plain reference refuses, for the same reasons', () => {

@@ -6,7 +6,7 @@
  * replicas elsewhere is not in it: see choice.ts.
  */
 import { FactVerdicts } from './fact-verdicts.ts'
-import { roomFilters } from './filters/index.ts'
+import { roomFilters } from './filters/all-filters.ts'
 import type { Reason } from './filters/filter.ts'
 import type { NodeView, ReplicaKind, ScoreWeights } from './model.ts'
 import { accepted, noNode } from './rejections.ts'

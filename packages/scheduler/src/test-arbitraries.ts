@@ -19,19 +19,21 @@ const records = { noNullPrototype: true } as const
 /** Often the first, otherwise one of the others: what makes demands must be rare where there are many demands. */
 function mostly<Value>(usual: Value, ...others: Value[]): fc.Arbitrary<Value> {
   return fc.oneof(
-    { weight: 3, arbitrary: fc.constant(usual) },
+    { weight: 8, arbitrary: fc.constant(usual) },
     { weight: 1, arbitrary: fc.constantFrom(...others) },
   )
 }
 
-function seldom<Value>(
-  some: fc.Arbitrary<Value>,
-  maxLength: number,
-): fc.Arbitrary<readonly Value[]> {
+function seldom<Value>(some: fc.Arbitrary<Value>): fc.Arbitrary<readonly Value[]> {
   return fc.oneof(
-    { weight: 3, arbitrary: fc.constant([]) },
-    { weight: 1, arbitrary: fc.array(some, { minLength: 1, maxLength }) },
+    { weight: 6, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.array(some, { minLength: 1, maxLength: 3 }) },
   )
+}
+
+/** Half the time: what is judged last is seldom reached. */
+function often<Value>(some: fc.Arbitrary<Value>): fc.Arbitrary<readonly Value[]> {
+  return fc.oneof(fc.constant([]), fc.array(some, { minLength: 1, maxLength: 2 }))
 }
 
 function resources(max: number, gpus: fc.Arbitrary<number>): fc.Arbitrary<Resources> {
@@ -57,7 +59,6 @@ const taints = seldom(
     },
     records,
   ),
-  3,
 )
 
 const tolerations = seldom(
@@ -70,7 +71,6 @@ const tolerations = seldom(
     },
     records,
   ),
-  2,
 )
 
 const closed: HostPolicy = {
@@ -218,7 +218,7 @@ export const anyKind: fc.Arbitrary<ReplicaKind> = fc
     {
       workload: fc.constantFrom(...workloads),
       tier: fc.constantFrom('front', 'back'),
-      requests: resources(12, mostly(0, 1, 2)),
+      requests: resources(8, mostly(0, 1, 2)),
       gpuModels: mostly<readonly string[]>([], ['a100'], ['h100', 't4']),
       iopsClass: mostly('', 'low', 'medium', 'high'),
       hostPorts: mostly<readonly string[]>([], ['80/TCP'], ['80/UDP', '443/TCP']),
@@ -231,11 +231,11 @@ export const anyKind: fc.Arbitrary<ReplicaKind> = fc
         { disk: 'ssd' },
         { 'cloudless.io/zone': 'a' },
       ),
-      nodeRequirements: seldom(anyRequirement, 2),
-      affinity: seldom(anyAffinity, 2),
-      antiAffinity: seldom(anyAffinity, 2),
+      nodeRequirements: seldom(anyRequirement),
+      affinity: often(anyAffinity),
+      antiAffinity: often(anyAffinity),
       tolerations,
-      topologySpread: seldom(anySpread, 2),
+      topologySpread: often(anySpread),
       spreadTopology: fc.constantFrom('', 'node', 'zone', 'region'),
       packing: fc.constantFrom('binpack', 'best_fit', 'spread'),
       image: fc.constantFrom('one', 'two'),

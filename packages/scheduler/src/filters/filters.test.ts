@@ -12,7 +12,7 @@ import {
   type Toleration,
 } from '../model.ts'
 import { aKind, aNode, gibibyte, pendingOf, placed, tableOf } from '../test-views.ts'
-import { factFilters, placeFilters, roomFilters } from './index.ts'
+import { factFilters, placeFilters, roomFilters } from './all-filters.ts'
 
 /** What is said of one node, with one replica on it that asks for `held`; "taints: tainted x" or "". */
 function refusal(

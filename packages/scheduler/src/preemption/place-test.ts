@@ -8,7 +8,7 @@
  */
 import { affinityFilter } from '../filters/affinity.ts'
 import type { PlaceCheck } from '../filters/filter.ts'
-import { placeFilters } from '../filters/index.ts'
+import { placeFilters } from '../filters/all-filters.ts'
 import { hasLabels } from '../labels.ts'
 import type { ReplicaKind } from '../model.ts'
 import { Attempt } from '../schedule.ts'
