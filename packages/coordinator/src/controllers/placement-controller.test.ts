@@ -2,14 +2,17 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import {
+  AffinityType,
   ClusterRecordSchema,
   NodePhase,
   ReplicaState,
   SchedulerConfigurationSchema,
 } from '@cloudless/api'
+import { seededRandom } from '@cloudless/base'
 import { clusterRecordId } from '../state/cluster-record.ts'
-import { deleteRecord } from '../state/cluster-state.ts'
+import { deleteRecord, putRecord } from '../state/cluster-state.ts'
 import { eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
 import {
   nodeRecord,
   readyReplica,
@@ -18,6 +21,8 @@ import {
   type ReplicaFacts,
 } from '../testing/records.ts'
 import { openScheduling } from '../testing/scheduling.ts'
+import { PlacementController } from './placement-controller.ts'
+import type { Reporter } from './reporter.ts'
 
 async function openPlacement(t: TestContext) {
   const cluster = await openCluster(t)
@@ -228,6 +233,46 @@ test('an operator may let more be promised than there is', async (t) => {
   await eventually(() => nodeOf('web-1') === 'node-a' && nodeOf('web-2') === 'node-a')
 })
 
+/** Takes nothing: no room. */
+const full = (facts: object, phase: NodePhase = NodePhase.READY) =>
+  nodeRecord('node-b', {
+    phase,
+    node: { allocatable: { ...room, cpuMillicores: 50 } as never, ...facts },
+  })
+const near = { type: AffinityType.NODE, matchLabels: { disk: 'ssd' } }
+
+for (const { what, placement, before, after } of [
+  {
+    what: 'a zone that is down',
+    placement: { topologySpread: [{ topologyKey: 'zone', maxSkew: 1, required: true }] },
+    before: full({ zone: 'b' }),
+    after: putRecord('node', 'node-b', full({ zone: 'b' }, NodePhase.OFFLINE)),
+  },
+  {
+    what: 'a zone that is gone',
+    placement: { topologySpread: [{ topologyKey: 'zone', maxSkew: 1, required: true }] },
+    before: full({ zone: 'b' }),
+    after: deleteRecord('node', 'node-b'),
+  },
+  {
+    what: 'a label nearby',
+    placement: { affinity: [{ ...near, topologyKey: 'zone', required: true }] },
+    before: full({ zone: 'a' }),
+    after: putRecord('node', 'node-b', full({ zone: 'a', labels: { disk: 'ssd' } })),
+  },
+]) {
+  test(`${what} helps, though its node takes nothing`, async (t) => {
+    const { put, state, nodeOf, controller } = await openPlacement(t)
+    await put('node', { 'node-a': small('node-a', 4_000, { zone: 'a' }), 'node-b': before })
+    await put('replica', { 'web-1': readyReplica('web-1', 'node-a') })
+    await put('replica', { 'web-2': asking('web-2', 100, { spec: { placement } as never }) })
+    await eventually(() => state.get('replica', 'web-2')!.status!.message !== '')
+    await controller.settled()
+    await state.write({ writes: [after] })
+    await eventually(() => nodeOf('web-2') === 'node-a')
+  })
+}
+
 test('what would help a replica while it is being refused is not missed', async (t) => {
   const { put, state, nodeOf } = await openPlacement(t)
   await put('node', { 'node-a': small('node-a', 100) })
@@ -263,4 +308,50 @@ test('room for one does not make thousands be looked at, and room for all is use
   assert.ok(refusals() - before < 600, `${refusals() - before} were looked at`)
   await put('node', { 'node-b': small('node-b', 200_000) })
   await eventually(() => placed() === 2_000)
+})
+
+test('what does not fit into a batch is no sign of luck for others of its kind', async (t) => {
+  const { put, said, controller, nodeOf } = await openPlacement(t)
+  await put('node', { 'node-a': nodeRecord('node-a') })
+  const lonely = { type: AffinityType.WORKLOAD, matchLabels: { app: 'nobody' }, required: true }
+  for (const name of ['x', 'y', 'z']) {
+    const { spec } = asking('', 100, { spec: { placement: { affinity: [lonely] } } as never })
+    const one = (id: string) => ({
+      ...asking(id, 100, { status: { workloadId: name } }),
+      spec: spec!,
+    })
+    const ids = Array.from({ length: 800 }, (_, n) => `${name}-${n}`)
+    await put('replica', Object.fromEntries(ids.map((id) => [id, one(id)])))
+  }
+  const refusals = (): number =>
+    said
+      .filter(({ what }) => what === 'scheduled')
+      .reduce((sum, { args }) => sum + (args[0] as { unplaceable: number }).unplaceable, 0)
+  await eventually(() => refusals() >= 2_400)
+  await controller.settled()
+  const before = refusals()
+  await put('replica', { 'other-1': asking('other-1', 100) })
+  await eventually(() => nodeOf('other-1') === 'node-a')
+  await eventually(() => refusals() - before >= 768)
+  await controller.settled()
+  assert.equal(refusals() - before, 768)
+})
+
+test('what fails while it is being closed is not tried later', async (t) => {
+  const { put, state, view, controller } = await openPlacement(t)
+  await controller.close()
+  await put('node', { 'node-a': nodeRecord('node-a') })
+  await put('replica', { 'web-1': asking('web-1', 100) })
+  const clock = new FakeClock()
+  const report = new Proxy({} as Reporter, {
+    get: (_, what) => () => {
+      if (what === 'replicaPlaced') throw new Error('nobody listens any more')
+    },
+  })
+  const closing = new PlacementController({ state, view, clock, random: seededRandom(1), report })
+  await eventually(() => closing.queueDepth === 1)
+  await Promise.resolve()
+  await closing.close()
+  assert.notEqual(state.get('replica', 'web-1')!.status!.nodeId, '', 'the batch was under way')
+  assert.equal(clock.timerCount, 0)
 })

@@ -85,9 +85,10 @@ export class PlacementController {
   async close(): Promise<void> {
     this.#closed = true
     for (const stop of this.#stops) stop()
+    // What is under way may yet ask to be woken.
+    await this.#running
     for (const cancel of this.#delayed.values()) cancel()
     this.#cancelRetry?.()
-    await this.#running
   }
 
   #add(id: string, { spec, status }: ReplicaRecord): void {
@@ -193,7 +194,7 @@ export class PlacementController {
         bindSeconds: bindMs / 1_000,
       })
     } catch (reason) {
-      for (const id of ids) this.#retry(id)
+      for (const id of ids) this.#try(id)
       throw reason
     } finally {
       this.#underWay = 0
@@ -220,7 +221,7 @@ export class PlacementController {
     const room = new TransactionRoom(batchMax)
     for (let id = this.#due.next(); id !== undefined; id = this.#due.next()) {
       if (!room.takes(this.#deps.state.held('replica', id)?.bytes ?? 0)) {
-        this.#retry(id)
+        this.#try(id)
         break
       }
       ids.push(id)

@@ -24,6 +24,7 @@ async function openView(t: TestContext) {
   const { report } = recordingReporter()
   const scheduling = openScheduling(t, cluster.state, report)
   await scheduling.controller.close()
+  await scheduling.preemption.close()
   return { ...cluster, ...scheduling }
 }
 

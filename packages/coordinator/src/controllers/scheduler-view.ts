@@ -47,6 +47,8 @@ export interface ViewChange {
   readonly nodeIds: ReadonlySet<string>
   /** A replica came to be or ceased to be somewhere: affinity and spread may see it differently. */
   readonly replicasMoved: boolean
+  /** A node came, went or is something else: it may be another place now, or one that others need not wait for. */
+  readonly placesMoved: boolean
   /** Full names of images that turn out to be made for other platforms than was known. */
   readonly images: ReadonlySet<string>
   /** The settings: anything may be different. */
@@ -56,6 +58,7 @@ export interface ViewChange {
 const nothing: ViewChange = {
   nodeIds: new Set(),
   replicasMoved: false,
+  placesMoved: false,
   images: new Set(),
   everything: false,
 }
@@ -128,10 +131,12 @@ export class SchedulerView {
   lookAt(nodeId: string): void {
     const record = this.#deps.state.get('node', nodeId)
     if (record === undefined) return
+    const { factsEpoch } = this.table
     const before = this.table.node(nodeId)
     this.table.putNode(this.#viewOf(record))
     if (this.table.node(nodeId) === before) return
-    this.#tell({ ...nothing, nodeIds: new Set([nodeId]) })
+    const placesMoved = this.table.factsEpoch !== factsEpoch
+    this.#tell({ ...nothing, nodeIds: new Set([nodeId]), placesMoved })
   }
 
   /** Images turn out to be made for other platforms than was known. */
@@ -140,6 +145,7 @@ export class SchedulerView {
   }
 
   #onChanges(changes: readonly RecordChange[]): void {
+    const { factsEpoch } = this.table
     const nodeIds = new Set<string>()
     let replicasMoved = false
     let everything = false
@@ -150,8 +156,9 @@ export class SchedulerView {
       const { id, after } = change as RecordChange<'replica'>
       replicasMoved = this.#followReplica(id, after, nodeIds) || replicasMoved
     }
-    if (nodeIds.size > 0 || replicasMoved || everything) {
-      this.#tell({ ...nothing, nodeIds, replicasMoved, everything })
+    const placesMoved = this.table.factsEpoch !== factsEpoch
+    if (nodeIds.size > 0 || replicasMoved || placesMoved || everything) {
+      this.#tell({ ...nothing, nodeIds, replicasMoved, placesMoved, everything })
     }
   }
 

@@ -8,6 +8,7 @@ import { WaitingReplicas } from './waiting-replicas.ts'
 const nothing: ViewChange = {
   nodeIds: new Set(),
   replicasMoved: false,
+  placesMoved: false,
   images: new Set(),
   everything: false,
 }
@@ -51,6 +52,11 @@ for (const { what, change, helps } of [
   { what: 'several nodes', change: changed('small', 'big', 'fast'), helps: ['large', 'ssd'] },
   { what: 'a node that is gone again', change: changed('gone'), helps: [] },
   { what: 'a replica that moved', change: moved, helps: ['near'] },
+  {
+    what: 'a node that is another place',
+    change: { ...changed('small'), placesMoved: true },
+    helps: ['near'],
+  },
   {
     what: 'an image for other platforms',
     change: { ...nothing, images: new Set(['docker.io/library/ssd:1']) },

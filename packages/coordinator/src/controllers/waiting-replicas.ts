@@ -2,7 +2,8 @@
  * Replicas that nothing could take, and what may help them.
  *
  * They wait by kind: what refused one refuses its likes. A change wakes a kind only if it can help: a node that is new,
- * different or less full, and would take it; for those refused because of what runs elsewhere, any replica that moves.
+ * different or less full, and would take it; for those refused because of what runs elsewhere, any replica that moves and any
+ * node that is something else.
  * A kind that is woken in vain again and again is woken ever more seldom.
  *
  * Of a kind some are tried first, and more as long as some of those find a place: room for one does not make thousands be
@@ -93,12 +94,12 @@ export class WaitingReplicas {
 
   /** Kinds that the change may help. */
   helpedBy(change: ViewChange, table: ClusterTable): readonly ReplicaKind[] {
-    const { nodeIds, everything } = change
+    const { nodeIds, replicasMoved, placesMoved, everything } = change
     const isMuch = nodeIds.size * this.#byKind.size > questionsMax
     if (everything || isMuch) return [...this.#byKind.keys()]
     const helped: ReplicaKind[] = []
     for (const [kind, waiting] of this.#byKind) {
-      if (change.replicasMoved && waiting.dependsOnReplicas) helped.push(kind)
+      if (waiting.dependsOnReplicas && (replicasMoved || placesMoved)) helped.push(kind)
       else if (change.images.has(kind.image)) helped.push(kind)
       else if (anyCouldTake(table, kind, nodeIds)) helped.push(kind)
     }
