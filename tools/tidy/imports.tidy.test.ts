@@ -56,7 +56,7 @@ test('a file imports only what its package declares, and never the inside of ano
   const rootManifest = manifests().find((manifest) => manifest.folder === '')!
   const faults = sourceFiles(/\.(ts|mjs)$/).flatMap((file) => {
     const owner = packages.find((manifest) => file.path.startsWith(`${manifest.folder}/`))
-    const isTest = /\.test\.ts$|\/testing\.ts$|^test\/|^tools\//.test(file.path)
+    const isTest = /\.test\.ts$|\/test-[a-z-]+\.ts$|\/testing\.ts$|^test\/|^tools\//.test(file.path)
     const declared = new Set([
       ...Object.keys(owner?.dependencies ?? {}),
       ...(isTest ? Object.keys(rootManifest.devDependencies) : []),
