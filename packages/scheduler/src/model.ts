@@ -200,7 +200,7 @@ export type TermName =
 /** One part of a score. */
 export interface ScoreTerm {
   readonly name: TermName
-  /** On the term's own scale, 0 to 100; affinity and device -100 to 100. */
+  /** On the term's own scale, 0 to 100; device -100 to 0, affinity -200 to 100. */
   readonly value: number
   /** What a full value adds to the score; negative for what takes away. */
   readonly weight: number

@@ -225,7 +225,8 @@ function bySpread(node: NodeView, kind: ReplicaKind, cluster: PlainCluster): Ref
     const place = plainPlace(node, topologyKey)
     const filter = 'topology-spread'
     if (place === undefined) return { filter, reason: `no ${topologyKey} to spread over` }
-    if (countIn(place) + 1 - fewest > maxSkew) {
+    const own = has(plainMap(kind.labels), matchLabels)
+    if (countIn(place) + (own ? 1 : 0) - fewest > maxSkew) {
       return { filter, reason: `too many replicas in its ${topologyKey}` }
     }
   }

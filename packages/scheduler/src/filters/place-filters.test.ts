@@ -257,6 +257,7 @@ describe('a required spread', () => {
   }
   const inZone = (...names: string[]): PlacedReplica[] =>
     names.map((name, n) => placed(`web-${n}`, name, web))
+  const twoOfDb = [placed('db-1', 'a', db), placed('db-2', 'b', db)]
   const rows: readonly [string, Partial<TopologySpread>, readonly PlacedReplica[], string][] = [
     ['lets the first go anywhere', {}, [], 'abcd'],
     ['wants the places without any', {}, inZone('a'), 'cd'],
@@ -285,7 +286,8 @@ describe('a required spread', () => {
       'abcd',
     ],
     ['counts its own workload alone', {}, [placed('db-1', 'a', db)], 'abcd'],
-    ['counts what it is told to', { matchLabels: { app: 'db' } }, [placed('db-1', 'a', db)], 'cd'],
+    ['counts what it is told to', { matchLabels: { app: 'db' } }, twoOfDb, 'cd'],
+    ['is none of those it is spread from', { matchLabels: { app: 'db' } }, [twoOfDb[0]!], 'abcd'],
     ['does not count what leaves', {}, [placed('web-1', 'a', web, 'leaving')], 'abcd'],
     ['that is a wish forbids nothing', { required: false }, inZone('a', 'a', 'a'), 'abcd'],
   ]

@@ -5,6 +5,7 @@
  * not hold up the others.
  */
 import { FactVerdicts } from '../fact-verdicts.ts'
+import { hasLabels } from '../labels.ts'
 import type { ReplicaKind, TopologySpread } from '../model.ts'
 import type { ClusterTable } from '../table/cluster-table.ts'
 import { absentId } from '../table/facet.ts'
@@ -48,7 +49,9 @@ function spreadCheck(
   table: ClusterTable,
   facts: FactVerdicts,
 ): PlaceCheck {
-  const { topologyKey, maxSkew, minDomains } = spread
+  const { topologyKey, maxSkew, minDomains, matchLabels } = spread
+  // It may be spread away from replicas that it is none of.
+  const own = hasLabels(kind.labels, matchLabels) ? 1 : 0
   const held = spreadCounts(spread, kind, table)
   const places = placesOpenTo(facts, held, table)
   const tooMany = `too many replicas in its ${topologyKey}`
@@ -61,7 +64,7 @@ function spreadCheck(
     reject(row) {
       const place = held.column.ids[row]!
       if (place === absentId) return nowhere
-      return (held.counts[place] ?? 0) + 1 - fewest > maxSkew ? tooMany : undefined
+      return (held.counts[place] ?? 0) + own - fewest > maxSkew ? tooMany : undefined
     },
   }
 }

@@ -1877,7 +1877,7 @@ export type ScoreTerm = Message<"cloudless.api.v1.ScoreTerm"> & {
   name: string;
 
   /**
-   * 0 to 100, on the term's own scale; affinity and device may be negative, to -100.
+   * 0 to 100, on the term's own scale; device -100 to 0, affinity -200 to 100.
    *
    * @generated from field: double value = 2;
    */
