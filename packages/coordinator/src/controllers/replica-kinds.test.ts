@@ -85,6 +85,32 @@ test('wishes about the network are no conditions on labels', () => {
   assert.equal(kind.wantsPublicAddress, true)
 })
 
+test('a wish that comes or goes with an annotation holds for replicas that are there already', () => {
+  const annotations: Record<string, string> = {}
+  const kinds = kindsWith(undefined, annotations)
+  const record = replicaRecord('web-1')
+  const before = kinds.of(record)
+  annotations['network.requirePublicIP'] = 'true'
+  assert.equal(kinds.of(record).wantsPublicAddress, true)
+  delete annotations['network.requirePublicIP']
+  assert.equal(kinds.of(record), before)
+})
+
+test('what an image is made for may be told anew, and its kind is found at once again', () => {
+  let platforms = ['linux/amd64']
+  const kinds = new ReplicaKinds({
+    settings: () => schedulerDefaults,
+    platformsOf: () => platforms,
+    annotationsOf: () => ({}),
+  })
+  const record = replicaRecord('web-1')
+  kinds.of(record)
+  platforms = [...platforms]
+  // A kind with the old list would be looked for by its content for ever.
+  assert.equal(kinds.of(record).platforms, platforms)
+  assert.equal(kinds.of(reread(record)), kinds.of(record))
+})
+
 test('replicas that ask for another thing of their host are of another kind', () => {
   const kinds = kindsWith()
   const kindOf = (securityContext: object): ReplicaKind =>

@@ -61,7 +61,8 @@ export class ReplicaKinds {
     const annotations = this.#deps.annotationsOf(workloadId)
     const made = this.#make({ workloadId, namespace, labels: record.labels, annotations }, spec)
     const content = JSON.stringify(made)
-    const kind = this.#kindByContent.get(content) ?? made
+    const like = this.#kindByContent.get(content)
+    const kind = like?.platforms === made.platforms ? like : made
     if (this.#kindByContent.size >= kindsMax) this.forget()
     this.#kindByContent.set(content, kind)
     this.#kindBySpec.set(spec, kind)
@@ -79,8 +80,14 @@ export class ReplicaKinds {
     this.#kindByContent.clear()
   }
 
-  #isCurrent({ workloadId, image, platforms }: ReplicaKind, { status }: ReplicaRecord): boolean {
-    return workloadId === status!.workloadId && platforms === this.#deps.platformsOf(image)
+  /** What is not in the spec is as it was: an annotation may change without a new revision. */
+  #isCurrent(kind: ReplicaKind, { status }: ReplicaRecord): boolean {
+    const { platformsOf, annotationsOf } = this.#deps
+    return (
+      kind.workloadId === status!.workloadId &&
+      kind.platforms === platformsOf(kind.image) &&
+      kind.wantsPublicAddress === wantsPublicAddress(annotationsOf(kind.workloadId))
+    )
   }
 
   #make({ annotations, ...owner }: Owner, spec: WorkloadSpec): ReplicaKind {
@@ -97,10 +104,14 @@ export class ReplicaKinds {
       priority: spec.priority,
       image,
       platforms: this.#deps.platformsOf(image),
-      wantsPublicAddress: annotations[publicAddressAnnotation] === 'true',
+      wantsPublicAddress: wantsPublicAddress(annotations),
       ...placementOf(spec.placement, settings),
     }
   }
+}
+
+function wantsPublicAddress(annotations: Labels): boolean {
+  return annotations[publicAddressAnnotation] === 'true'
 }
 
 type PlacementWishes = Pick<
