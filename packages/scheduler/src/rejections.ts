@@ -20,11 +20,14 @@ export class RejectionCodes {
   readonly #rejections: (Rejection | undefined)[] = [undefined]
   readonly #codes = new Map<string, Map<string, number>>()
 
-  codeOf(filter: string, reason: string): number {
+  codeOf(filter: string, fullReason: string): number {
     let codes = this.#codes.get(filter)
     if (codes === undefined) this.#codes.set(filter, (codes = new Map()))
-    const known = codes.get(reason)
+    const known = codes.get(fullReason)
     if (known !== undefined) return known
+    const reason = shortened(fullReason)
+    const shortKnown = codes.get(reason)
+    if (shortKnown !== undefined) return shortKnown
     if (this.#rejections.length >= codesMax && reason !== filter) return this.codeOf(filter, filter)
     const code = this.#rejections.push({ filter, reason }) - 1
     codes.set(reason, code)
@@ -45,6 +48,16 @@ export class RejectionCodes {
   rejectionOf(code: number): Rejection {
     return this.#rejections[code]!
   }
+}
+
+/** Ten of them, twice, must fit into a record, and thousands into an answer: a path may be as long as 4,096 characters. */
+const reasonBytesMax = 180
+const characterBytesMax = 3
+
+function shortened(reason: string): string {
+  if (reason.length * characterBytesMax <= reasonBytesMax) return reason
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(reasonBytesMax))
+  return read === reason.length ? reason : `${reason.slice(0, read)}…`
 }
 
 /** The reasons name taints and ports, so a large cluster could have thousands. */

@@ -4,9 +4,12 @@ import { create } from '@bufbuild/protobuf'
 import {
   AffinityType,
   ClusterRecordSchema,
+  NodeCapabilitiesSchema,
   NodePhase,
+  NodePolicySchema,
   ReplicaState,
   SchedulerConfigurationSchema,
+  SecurityProfileType,
 } from '@cloudless/api'
 import { seededRandom } from '@cloudless/base'
 import { clusterRecordId } from '../state/cluster-record.ts'
@@ -354,4 +357,18 @@ test('what fails while it is being closed is not tried later', async (t) => {
   await closing.close()
   assert.notEqual(state.get('replica', 'web-1')!.status!.nodeId, '', 'the batch was under way')
   assert.equal(clock.timerCount, 0)
+})
+
+test('a demand too long to be repeated in a reason does not hold up the others', async (t) => {
+  const { put, state, nodeOf, errors } = await openPlacement(t)
+  const capabilities = create(NodeCapabilitiesSchema, { policy: create(NodePolicySchema) })
+  await put('node', { 'node-a': nodeRecord('node-a', { node: { capabilities } }) })
+  const seccompProfile = { type: SecurityProfileType.LOCALHOST, localhostProfile: 'x'.repeat(4e5) }
+  const spec = { securityContext: { linux: { seccompProfile } } } as never
+  await put('replica', { 'web-1': asking('web-1', 100, { spec }), 'web-2': asking('web-2', 50) })
+  await eventually(() => nodeOf('web-2') === 'node-a', errors)
+  await eventually(() => state.get('replica', 'web-1')!.status!.message !== '', errors)
+  const { message } = state.get('replica', 'web-1')!.status!
+  assert.match(message, /^0 of 1 node: 1 no seccomp profile x+…$/)
+  assert.ok(message.length < 250)
 })
