@@ -74,9 +74,11 @@ test('what waits comes first, with the reasons counted', async (t) => {
 
 for (const [property, record, expected] of [
   [
-    'has room made for it',
-    replicaRecord('web-1', { status: { nominatedNodeId: 'node-b' } }),
-    'waits for room on b, where replicas of lower priority are stopped for it',
+    'gets the room of those that leave anyway',
+    replicaRecord('web-1', {
+      status: { nominatedNodeId: 'node-b', message: 'waits for room on node "b", which [...]' },
+    }),
+    'waits for room on node "b", which [...]',
   ],
   [
     'is to stop',

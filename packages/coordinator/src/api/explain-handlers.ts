@@ -44,14 +44,12 @@ export function explainHandlers({ state, view }: ExplainHandlersDeps) {
     const tolerance = toleranceOf(pending.kind)
     const how = { verb: verbOf(record), waiting: 'waits', tolerance }
     const facts = { ...pending.kind, ...how, verdicts, nodeId }
-    const roomOn = findNode(replica.nominatedNodeId)?.name
+    const isRoomMade = nodeId === '' && findNode(replica.nominatedNodeId) !== undefined
     return create(ReplicaExplanationSchema, {
       replica,
       verdicts: verdictMessages(budget.takeVerdicts(verdicts), nodeId, findNode),
-      summary:
-        nodeId === '' && roomOn !== undefined
-          ? `waits for room on ${roomOn}, where replicas of lower priority are stopped for it`
-          : summaryOf(facts, findNode),
+      // Who made the room knows best whose it is.
+      summary: isRoomMade ? replica.message : summaryOf(facts, findNode),
     })
   }
 
