@@ -35,8 +35,8 @@ interface Waiting {
 }
 
 const filtersOfReplicas = ['affinity', 'anti-affinity', 'topology-spread', 'excluded']
-/** More questions than this cost more than the tries they would save. */
-const questionsMax = 20_000
+/** More questions than this, a microsecond each, would hold up everything else; a try costs a hundred times as much. */
+const questionsMax = 200_000
 
 /** Of one kind, tried together. */
 const triedMax = 256
