@@ -312,6 +312,12 @@ describe('by what it is made of, a node', () => {
 
   check([
     [
+      'of a disk class that is a word of the language is not taken where a fast one is wanted',
+      { iopsClass: 'low' },
+      { iopsClass: 'constructor' },
+      'iops-class: disk too slow',
+    ],
+    [
       'whose disk is full is not taken by what needs disk',
       { requests: { ...noResources, storageBytes: 1 } },
       { diskPressure: true },

@@ -2,19 +2,24 @@
 import { iopsFacet } from '../table/facet.ts'
 import type { FactFilter } from './filter.ts'
 
-const rankByClass: Readonly<Record<string, number>> = { low: 1, medium: 2, high: 3, premium: 4 }
+const rankByClass: ReadonlyMap<string, number> = new Map([
+  ['low', 1],
+  ['medium', 2],
+  ['high', 3],
+  ['premium', 4],
+])
 
 export const iopsClassFilter: FactFilter = {
   name: 'iops-class',
 
   checks(kind) {
-    const wanted = rankByClass[kind.iopsClass] ?? 0
+    const wanted = rankByClass.get(kind.iopsClass) ?? 0
     if (wanted === 0) return []
     return [
       {
         facet: iopsFacet,
         reject: ({ iopsClass }) =>
-          (rankByClass[iopsClass] ?? 0) < wanted ? 'disk too slow' : undefined,
+          (rankByClass.get(iopsClass) ?? 0) < wanted ? 'disk too slow' : undefined,
       },
     ]
   },
