@@ -72,16 +72,29 @@ export function reliabilityOf(deps: NodeViewDeps, record: NodeRecord): number {
   })
 }
 
-/** Of all nodes of a large cluster together there may be more millicores than the contract can say. */
+/**
+ * Of all nodes of a large cluster together there may be more millicores than the contract can say; and what nodes say of
+ * themselves may be nonsense that must not keep people from being told of the others.
+ */
 const int32Max = 2 ** 31 - 1
+const int64Max = 2n ** 63n - 1n
+
+export function asInt32(count: number): number {
+  return Math.min(Math.max(count, 0), int32Max)
+}
+
+export function asInt64(amount: bigint): bigint {
+  if (amount < 0n) return 0n
+  return amount > int64Max ? int64Max : amount
+}
 
 export function capacityOf(resources: Resources): ResourceCapacity {
   return create(ResourceCapacitySchema, {
-    cpuMillicores: Math.min(resources.cpuMillis, int32Max),
-    memoryBytes: BigInt(resources.memoryBytes),
-    storageBytes: BigInt(resources.storageBytes),
-    bandwidthBps: BigInt(resources.bandwidthBps),
-    gpuCount: resources.gpuCount,
+    cpuMillicores: asInt32(resources.cpuMillis),
+    memoryBytes: asInt64(BigInt(resources.memoryBytes)),
+    storageBytes: asInt64(BigInt(resources.storageBytes)),
+    bandwidthBps: asInt64(BigInt(resources.bandwidthBps)),
+    gpuCount: asInt32(resources.gpuCount),
   })
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { create } from '@bufbuild/protobuf'
-import { ResourceUsageSchema } from '@cloudless/api'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { ResourcePoolSchema, ResourceUsageSchema } from '@cloudless/api'
 import { noResources, type Resources } from '@cloudless/scheduler'
 import { fragmentationOf, freeOn, resourcePoolOf, type PooledNode } from './resource-pool.ts'
 
@@ -53,6 +53,22 @@ describe('the pool', () => {
     )
     assert.equal(cluster?.used?.cpuMillicores, 20)
     assert.deepEqual(cluster?.fragments, { ALLOCATED: 2 })
+  })
+
+  it('can be told however much the nodes say they have', () => {
+    const much = { ...room(2 ** 31 - 1, 2 ** 63), gpuCount: 2 ** 31 - 1 }
+    const usage = create(ResourceUsageSchema, {
+      cpuMillicores: 2 ** 31 - 1,
+      memoryBytes: 2n ** 63n - 1n,
+      gpuCount: 2 ** 31 - 1,
+    })
+    const facts = { capacity: much, allocatable: much, reserved: room(-5, -5), usage }
+    const said = resourcePoolOf([node('one', facts), node('two', facts)], none)
+    const { cluster } = fromBinary(ResourcePoolSchema, toBinary(ResourcePoolSchema, said))
+    assert.deepEqual(
+      [cluster?.used?.cpuMillicores, cluster?.used?.memoryBytes, cluster?.capacity?.gpuCount],
+      [2 ** 31 - 1, 2n ** 63n - 1n, 2 ** 31 - 1],
+    )
   })
 
   it('has nothing free on nodes that take no replicas', () => {

@@ -15,7 +15,7 @@ import {
 } from '@cloudless/api'
 import type { Resources } from '@cloudless/scheduler'
 import { sumOf } from '../controllers/replica-kinds.ts'
-import { capacityOf } from './node-view.ts'
+import { asInt32, asInt64, capacityOf } from './node-view.ts'
 
 export interface PooledNode {
   readonly name: string
@@ -110,11 +110,11 @@ function usageOf(nodes: readonly PooledNode[]): ResourceUsage {
   const total = create(ResourceUsageSchema)
   for (const { usage } of nodes) {
     if (usage === undefined) continue
-    total.cpuMillicores += usage.cpuMillicores
-    total.memoryBytes += usage.memoryBytes
-    total.storageBytes += usage.storageBytes
-    total.bandwidthBps += usage.bandwidthBps
-    total.gpuCount += usage.gpuCount
+    total.cpuMillicores = asInt32(total.cpuMillicores + usage.cpuMillicores)
+    total.memoryBytes = asInt64(total.memoryBytes + usage.memoryBytes)
+    total.storageBytes = asInt64(total.storageBytes + usage.storageBytes)
+    total.bandwidthBps = asInt64(total.bandwidthBps + usage.bandwidthBps)
+    total.gpuCount = asInt32(total.gpuCount + usage.gpuCount)
   }
   return total
 }
