@@ -11,8 +11,11 @@ import {
   recordingReporter,
   type TestCluster,
 } from '../testing/cluster.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
 import { nodeRecord, replicaRecord, workloadRecord, type ReplicaFacts } from '../testing/records.ts'
 import { openScheduling, type OpenScheduling } from '../testing/scheduling.ts'
+import { PreemptionController } from './preemption.ts'
+import type { Reporter } from './reporter.ts'
 import { WorkloadController } from './workload-controller.ts'
 
 interface Preempting extends TestCluster, OpenScheduling {
@@ -388,4 +391,27 @@ test('more room than one transaction makes is made in several', async (t) => {
     said.filter(({ what }) => what === 'error'),
     [],
   )
+})
+
+test('what fails while it is being closed is not tried later', async (t) => {
+  const { put, state, view, controller, preemption, stopped } = await openPreempting(t)
+  await Promise.all([controller.close(), preemption.close()])
+  await put('node', { 'node-a': node('node-a', 1_000) })
+  await put('workload', { 'default-low': workload('low', 1) })
+  const high = replica('high-1', 800, 200)
+  await put('replica', { 'low-1': running('low-1', 'node-a', 500), 'high-1': high })
+  const clock = new FakeClock()
+  const report = new Proxy({} as Reporter, {
+    get: (_, what) => () => {
+      if (what === 'roomMade') throw new Error('nobody listens any more')
+    },
+  })
+  const deps = { state, view, clock, random: seededRandom(1), report, retry: () => {} }
+  const closing = new PreemptionController(deps)
+  closing.offer([{ id: 'high-1', kind: view.kindOf(high), filters: ['resources'] }])
+  await Promise.resolve()
+  await Promise.resolve()
+  await closing.close()
+  assert.deepEqual(stopped(), ['low-1'], 'the batch was under way')
+  assert.equal(clock.timerCount, 0)
 })

@@ -92,9 +92,10 @@ export class PreemptionController {
   async close(): Promise<void> {
     this.#closed = true
     this.#stopListening()
+    // What is under way may yet fail, and ask for another try.
+    await this.#running
     this.#cancelRetry?.()
     this.#cancelReview?.()
-    await this.#running
   }
 
   #add(id: string): void {
