@@ -2,6 +2,7 @@
 import { flushCompileCache } from 'node:module'
 import type { Clock, Random } from '@cloudless/base'
 import { startCoordinator } from './coordinator.ts'
+import { giveMemoryBack } from './idle-memory.ts'
 import { createObserved, type Observed } from './observed.ts'
 import type { CoordinatorSettings } from './settings.ts'
 
@@ -37,12 +38,14 @@ export async function runCoordinator(
     settings,
   )
   const logger = observed!.logger
+  const stopGivingBack = giveMemoryBack(deps.clock)
   const cancelFlush = deps.clock.after(compiledAfterMs, flushCompileCache)
   logger.info({ addresses: coordinator.addresses, dataDir: settings.data_dir }, 'serving')
   try {
     logger.info({ signal: await Promise.race([told.promise, coordinator.failed]) }, 'shutting down')
   } finally {
     cancelFlush()
+    stopGivingBack()
     const giveUp = deps.clock.after(shutdownMsMax, () => {
       logger.fatal({ shutdownMsMax }, 'did not end in time')
       process.exit(1)
