@@ -3,10 +3,10 @@
  * github.com/alibaba/clusterdata, described in "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with
  * Fragmentation Gradient Descent", USENIX ATC 2023): 1,523 nodes, 1,213 of them with 6,212 GPUs.
  *
- * Drawn from summary numbers, not from the trace itself:
+ * Drawn from summary numbers, not from the trace itself, and not checked against it one by one:
  *   - nodes: the GPUs of each model are the published ones (G2 4,392, T4 842, G3 312, P100 265, V100M32 204, V100M16
  *     195, A10 2), in the kinds of machines that its node list has; 310 machines have none;
- *   - tasks by GPUs: the table of the paper, 13.3 % none, 37.8 % a part of one, 48.0 % one, 0.2 % two, 0.2 % four, 0.5 %
+ *   - tasks by GPUs: about as the paper has them, 13.3 % none, 37.8 % a part of one, 48.0 % one, 0.2 % two, 0.2 % four, 0.5 %
  *     eight; we give out whole GPUs only, so a part of one takes one;
  *   - CPU and memory: the most common sizes in its list of tasks, by about how common they are;
  *   - 33 % of the tasks with GPUs name their models, as in its list with that share (gpuspec33).
