@@ -90,7 +90,7 @@ test('after any history the view is the one that would be made anew', async (t) 
       assert.deepEqual(thoughts(view.table, pending), thoughts(fresh.table, pending))
       fresh.close()
     }),
-    { numRuns: 60, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
+    { numRuns: 60, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true },
   )
 })
 
