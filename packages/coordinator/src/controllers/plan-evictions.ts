@@ -1,5 +1,7 @@
 /** Which replicas must leave a node that is being drained or is tainted NoExecute. Pure. */
-import { ReplicaState, type NodeRecord, type ReplicaRecord, type Taint } from '@cloudless/api'
+import { ReplicaState, type NodeRecord, type ReplicaRecord } from '@cloudless/api'
+import { tolerates } from '@cloudless/scheduler'
+import { taintOf, tolerationOf } from './taints.ts'
 
 export interface Eviction {
   readonly replica: ReplicaRecord
@@ -32,17 +34,8 @@ export function planEvictions(
 function reasonToLeave(node: NodeRecord, replica: ReplicaRecord): EvictionReason | undefined {
   if (node.drainStartedAtMs > 0n) return 'drained'
   const evicting = node.node!.taints.filter((taint) => taint.effect === 'NoExecute')
-  return evicting.every((taint) => isTolerated(taint, replica)) ? undefined : 'tainted'
-}
-
-function isTolerated(taint: Taint, replica: ReplicaRecord): boolean {
-  return (replica.spec?.placement?.tolerations ?? []).some(
-    (toleration) =>
-      (toleration.effect === '' || toleration.effect === taint.effect) &&
-      (toleration.operator === 'Exists'
-        ? toleration.key === '' || toleration.key === taint.key
-        : toleration.key === taint.key && toleration.value === taint.value),
-  )
+  const tolerations = (replica.spec?.placement?.tolerations ?? []).map(tolerationOf)
+  return evicting.every((taint) => tolerates(tolerations, taintOf(taint))) ? undefined : 'tainted'
 }
 
 function isEvictionReason(reason: string): reason is EvictionReason {

@@ -23,10 +23,10 @@ import {
   type Resources,
   type ScoreWeights,
   type SelectorOperator,
-  type TaintEffect,
   type TopologySpread,
 } from '@cloudless/scheduler'
 import { spreadTopologyOf, type SchedulerSettings } from './scheduler-configuration.ts'
+import { tolerationOf } from './taints.ts'
 
 export interface ReplicaKindsDeps {
   readonly settings: () => SchedulerSettings
@@ -148,12 +148,7 @@ function placementOf(
     })),
     affinity: (placement?.affinity ?? []).map(affinityOf),
     antiAffinity: (placement?.antiAffinity ?? []).map(affinityOf),
-    tolerations: (placement?.tolerations ?? []).map(({ key, operator, value, effect }) => ({
-      key,
-      operator: operator === 'Exists' ? 'Exists' : 'Equal',
-      value,
-      effect: effect === '' ? undefined : (effect as TaintEffect),
-    })),
+    tolerations: (placement?.tolerations ?? []).map(tolerationOf),
     topologySpread: (placement?.topologySpread ?? []).map(
       ({ topologyKey, maxSkew, minDomains, required, matchLabels }): TopologySpread => ({
         topologyKey,

@@ -22,7 +22,6 @@ import {
   type PendingReplica,
   type ReplicaKind,
   type Resources,
-  type TaintEffect,
 } from '@cloudless/scheduler'
 import { clusterRecordId } from '../state/cluster-record.ts'
 import { enumName } from '../state/enum-names.ts'
@@ -30,6 +29,7 @@ import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { ReplicaKinds, resourcesOf } from './replica-kinds.ts'
 import { settingsInForce, type SchedulerSettings } from './scheduler-configuration.ts'
+import { taintOf } from './taints.ts'
 
 export interface SchedulerViewDeps {
   readonly state: ClusterState
@@ -236,11 +236,7 @@ export class SchedulerView {
       zone: node.zone,
       phase: enumName(NodePhase, node.status!.phase).toLowerCase() as ViewPhase,
       labels: node.labels,
-      taints: node.taints.map(({ key, value, effect }) => ({
-        key,
-        value,
-        effect: effect as TaintEffect,
-      })),
+      taints: node.taints.map(taintOf),
       allocatable: this.#promisable(resourcesOf(node.allocatable)),
       gpuModels: capacity?.gpuModels ?? [],
       iopsClass: capacity?.iopsClass ?? 'unknown',
