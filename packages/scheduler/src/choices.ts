@@ -49,9 +49,13 @@ export class Choices {
   }
 }
 
+const choicesByTable = new WeakMap<ClusterTable, Choices>()
+
 /** Those that go with the table. */
 export function choicesOf(table: ClusterTable): Choices {
-  return table.keep(() => new Choices(table))
+  let choices = choicesByTable.get(table)
+  if (choices === undefined) choicesByTable.set(table, (choices = new Choices(table)))
+  return choices
 }
 
 export function sameWeights(one: ScoreWeights, other: ScoreWeights): boolean {

@@ -19,7 +19,8 @@ import { ReplicaCounts } from './replica-counts.ts'
 import { grown, ResourceColumns } from './resource-columns.ts'
 
 const rowsAtFirst = 64
-const none: ReadonlySet<number> = new Set()
+const noRows: ReadonlySet<number> = new Set()
+const noImages: ReadonlySet<string> = new Set()
 
 export class ClusterTable {
   readonly #rowById = new Map<string, number>()
@@ -35,7 +36,6 @@ export class ClusterTable {
   readonly #names = new NameOrder(rowsAtFirst)
   #capacity = rowsAtFirst
   #factsEpoch = 0
-  #surveys: unknown
   readonly codes = new RejectionCodes()
   readonly resources = new ResourceColumns(rowsAtFirst)
   readonly counts: ReplicaCounts
@@ -69,7 +69,7 @@ export class ClusterTable {
     this.#columns.clear(row)
     this.resources.clear(row)
     this.#portsByRow.delete(row)
-    this.#setImages(row, node.images, none as ReadonlySet<never>)
+    this.#setImages(row, node.images, noImages)
     this.#names.remove(node, row)
     this.#freeRows.push(row)
     this.#factsEpoch++
@@ -156,7 +156,7 @@ export class ClusterTable {
   }
 
   rowsWithImage(image: string): ReadonlySet<number> {
-    return this.#rowsByImage.get(image) ?? none
+    return this.#rowsByImage.get(image) ?? noRows
   }
 
   /** Changes with what nodes are, but for what moves all the time, and when nodes come or go. */
@@ -181,12 +181,6 @@ export class ClusterTable {
     if (this.#columns.tidy(this.nodeCount) || isCrowded) this.#recountPlaces()
   }
 
-  /** What the scheduler keeps from one decision to the next goes with the table. */
-  keep<Kept>(make: () => Kept): Kept {
-    this.#surveys ??= make()
-    return this.#surveys as Kept
-  }
-
   #addRow(node: NodeView): void {
     const row = this.#freeRows.pop() ?? this.#nodes.length
     if (row >= this.#capacity) this.#grow()
@@ -194,7 +188,7 @@ export class ClusterTable {
     this.#rowById.set(node.id, row)
     this.#names.add(node, row)
     this.#write(row, node)
-    this.#setImages(row, none as ReadonlySet<never>, node.images)
+    this.#setImages(row, noImages, node.images)
     this.#factsEpoch++
     this.#countReplicas(row, node, 1)
     this.journal.note(row)
