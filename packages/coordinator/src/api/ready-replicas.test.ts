@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { ReplicaState } from '@cloudless/api'
 import { openCluster } from '../testing/cluster.ts'
 import { readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
-import { minimumOf, readyReplicaIds, spareReplicas } from './ready-replicas.ts'
+import { minimumOf } from '../controllers/spare-replicas.ts'
+import { readyReplicaIds, spareReplicas } from './ready-replicas.ts'
 
 for (const [property, minAvailable, spare] of [
   ['that must keep two ready has one to spare', 2, 1],

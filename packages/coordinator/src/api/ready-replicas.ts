@@ -1,13 +1,13 @@
 /** The ready replicas of a workload, against what must stay available of it. */
-import type { WorkloadRecord } from '@cloudless/api'
-import { isLost, minAvailableOf } from '../controllers/plan-workload.ts'
+import { isLost } from '../controllers/plan-workload.ts'
+import { isServing, minimumOf } from '../controllers/spare-replicas.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 
 /** Ids of those that are ready and not on their way out. */
 export function readyReplicaIds(state: ClusterState, workloadId: string): string[] {
   return state
     .replicasOfWorkload(workloadId)
-    .filter(({ record }) => record.status!.ready && !record.stopping && !isLost(record))
+    .filter(({ record }) => isServing(record))
     .map(({ id }) => id)
 }
 
@@ -17,9 +17,4 @@ export function spareReplicas(state: ClusterState, workloadId: string): number {
   if (minimum > 0) return Math.max(0, readyReplicaIds(state, workloadId).length - minimum)
   const all = state.replicasOfWorkload(workloadId)
   return all.filter(({ record }) => !record.stopping && !isLost(record)).length
-}
-
-/** 0 of what is gone or going. */
-export function minimumOf(workload: WorkloadRecord | undefined): number {
-  return workload === undefined || workload.deletedAtMs > 0n ? 0 : minAvailableOf(workload)
 }

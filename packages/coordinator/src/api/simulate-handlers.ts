@@ -14,7 +14,8 @@ import { simulate, type SimulatedMove } from '@cloudless/scheduler'
 import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 import { requireNode } from './find.ts'
-import { minimumOf, readyReplicaIds } from './ready-replicas.ts'
+import { minimumOf } from '../controllers/spare-replicas.ts'
+import { readyReplicaIds } from './ready-replicas.ts'
 
 export interface SimulateHandlersDeps {
   readonly state: ClusterState

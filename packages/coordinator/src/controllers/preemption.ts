@@ -17,6 +17,7 @@
 import type { ReplicaRecord } from '@cloudless/api'
 import { backoffDelayMs, sleep, type Clock, type Random } from '@cloudless/base'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
+import { GroupedIndex } from '../state/grouped-index.ts'
 import { decidePreemptions } from './decide-preemptions.ts'
 import { needsPlace } from './decide-placements.ts'
 import { PlacementQueue } from './placement-queue.ts'
@@ -56,7 +57,7 @@ export class PreemptionController {
   readonly #due = new PlacementQueue()
   readonly #hopeless = new Set<string>()
   /** Ids of replicas for which room is being made, by node. */
-  readonly #nominatedByNode = new Map<string, Set<string>>()
+  readonly #nominatedByNode = new GroupedIndex()
   #running: Promise<void> | undefined
   #cancelRetry: (() => void) | undefined
   #cancelReview: (() => void) | undefined
@@ -145,18 +146,12 @@ export class PreemptionController {
 
   #noteNomination(id: string, before?: ReplicaRecord, after?: ReplicaRecord): void {
     const [old, now] = [nominationOf(before), nominationOf(after)]
-    const onOld = this.#nominatedByNode.get(old)
-    onOld?.delete(id)
-    if (onOld?.size === 0) this.#nominatedByNode.delete(old)
-    if (now === '') return
-    const onNow = this.#nominatedByNode.get(now)
-    if (onNow === undefined) this.#nominatedByNode.set(now, new Set([id]))
-    else onNow.add(id)
+    this.#nominatedByNode.move(id, old || undefined, now || undefined)
   }
 
   /** Something of the node is different: room that is being made there may have come, or may not come any more. */
   #lookAtRoomOn(nodeId: string): void {
-    for (const id of this.#nominatedByNode.get(nodeId) ?? []) this.#add(id)
+    for (const id of this.#nominatedByNode.of(nodeId)) this.#add(id)
   }
 
   #start(): void {

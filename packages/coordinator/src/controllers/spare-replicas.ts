@@ -5,11 +5,11 @@
  * preconditions: as many ready replicas as must stay are unchanged. Where that would be too many, only a workload that is
  * as its spec says has anything to spare: then nothing else of ours stops its replicas.
  */
-import { ReplicaState, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
+import type { ReplicaRecord, WorkloadRecord } from '@cloudless/api'
 import { assert } from '@cloudless/base'
 import type { Precondition } from '@cloudless/metadata'
 import { unchanged, type ClusterState, type RecordChange } from '../state/cluster-state.ts'
-import { minAvailableOf } from './plan-workload.ts'
+import { isLost, minAvailableOf } from './plan-workload.ts'
 import { WorkloadTallies, type WorkloadTally } from './workload-tally.ts'
 
 /** Of one workload in one transaction. */
@@ -34,7 +34,7 @@ export class SpareReplicas {
     const workload = this.#state.get('workload', workloadId)
     if (workload === undefined) return 0
     const tally = this.#tallyOf(workloadId)
-    const floor = floorOf(workload)
+    const floor = minimumOf(workload)
     if (floor === 0) return tally.live
     if (floor > witnessesMax && !isSettled(workload, tally)) return 0
     return Math.max(0, tally.ready - floor)
@@ -70,7 +70,7 @@ export class SpareReplicas {
   #witnessCount(workloadId: string, isTight: boolean): number {
     const workload = this.#state.get('workload', workloadId)
     if (workload === undefined) return 0
-    const floor = floorOf(workload)
+    const floor = minimumOf(workload)
     if (floor > witnessesMax) return 0
     return isTight && isSettled(workload, this.#tallyOf(workloadId)) ? 0 : floor
   }
@@ -84,13 +84,14 @@ export class SpareReplicas {
   }
 }
 
-/** Nothing of a workload that is being deleted must stay. */
-function floorOf(workload: WorkloadRecord): number {
-  return workload.deletedAtMs > 0n ? 0 : minAvailableOf(workload)
+/** What must stay ready of it: nothing of a workload that is gone or going. */
+export function minimumOf(workload: WorkloadRecord | undefined): number {
+  return workload === undefined || workload.deletedAtMs > 0n ? 0 : minAvailableOf(workload)
 }
 
-function isServing({ status, stopping }: ReplicaRecord): boolean {
-  return status!.ready && !stopping && status!.state !== ReplicaState.LOST
+/** Ready, and not on its way out. */
+export function isServing(replica: ReplicaRecord): boolean {
+  return replica.status!.ready && !replica.stopping && !isLost(replica)
 }
 
 /** Nothing of it is to be replaced or scaled away. */
