@@ -137,12 +137,75 @@ const restartPolicy = z.strictObject({
   backoff: duration,
 })
 
+const canary = z.strictObject({
+  replicas: count,
+  percent: count.describe('10 when neither is given'),
+  bake: duration.describe('The rest follows by itself after this; only when promoted when absent'),
+})
+
 const rollout = z.strictObject({
-  strategy: choice('ROLLING_UPDATE', 'RECREATE', 'BLUE_GREEN'),
+  strategy: choice('ROLLING_UPDATE', 'RECREATE', 'BLUE_GREEN', 'CANARY'),
   max_surge: count,
   max_unavailable: count,
   min_available: count,
   pause_duration: duration,
+  canary: canary.partial(),
+  progress_deadline: duration.describe('10m when absent'),
+  auto_rollback: flag.describe('true when absent'),
+  min_ready: duration,
+  history_limit: count,
+})
+
+const job = z.strictObject({
+  parallelism: count.describe('1 when absent'),
+  completions: count.describe('1 when absent'),
+  retries: count.describe('6 when absent'),
+  deadline: duration,
+  ttl_after_finished: duration,
+})
+
+const cron = z.strictObject({
+  schedule: text.describe(
+    'Minute, hour, day of month, month, day of week; or "@daily" and the like',
+  ),
+  time_zone: text.describe('Such as "Europe/Berlin"; UTC when absent'),
+  concurrency_policy: text.describe('"Allow" when absent, "Forbid" or "Replace"'),
+  starting_deadline: duration,
+  suspend: flag,
+  successful_history: count,
+  failed_history: count,
+})
+
+const autoscalingMetric = z.strictObject({
+  type: text.describe('"cpu", "memory" or "custom"'),
+  target_percent: count,
+  name: text,
+  target_value: z.number(),
+})
+
+const autoscaling = z.strictObject({
+  min_replicas: count.describe('1 when absent'),
+  max_replicas: count,
+  metrics: z.array(autoscalingMetric.partial()),
+  scale_up_stabilization: duration,
+  scale_down_stabilization: duration.describe('5m when absent'),
+})
+
+const metricsEndpoint = z.strictObject({ port, path: text, names: texts })
+
+const rebalance = z.strictObject({
+  enabled: flag,
+  max_moving: count.describe('1 when absent'),
+  interval: duration.describe('30s when absent'),
+})
+
+const onDisconnect = z.strictObject({
+  replace_after: duration.describe('At once when absent'),
+  keep: flag,
+  stop_after: duration,
+  on_return: text.describe(
+    '"original" when absent, "replacement", "best_placed" or "longest_running"',
+  ),
 })
 
 const volume = z.strictObject({
@@ -254,6 +317,14 @@ const spec = z.strictObject({
   working_dir: text.optional(),
   termination_grace: duration.optional(),
   priority: integer.optional(),
+  type: choice('SERVICE', 'DAEMON', 'JOB', 'CRON').describe('SERVICE when absent').optional(),
+  job: job.partial().optional(),
+  cron: cron.partial().optional(),
+  autoscaling: autoscaling.partial().optional(),
+  rebalance: rebalance.partial().optional(),
+  on_disconnect: onDisconnect.partial().optional(),
+  shutdown_delay: duration.describe('1s when absent for workloads with ports').optional(),
+  metrics: metricsEndpoint.partial().optional(),
 })
 
 const metadata = z.strictObject({

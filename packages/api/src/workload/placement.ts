@@ -117,7 +117,7 @@ export function validateRollout(
   replicas: number,
   problems: ProblemList,
 ): void {
-  problems.at('strategy').integer(rollout.strategy, { min: 0, max: 3 })
+  problems.at('strategy').integer(rollout.strategy, { min: 0, max: 4 })
   for (const name of ['maxSurge', 'maxUnavailable'] as const) {
     problems.at(name).integer(rollout[name], { min: 0, max: replicasMax })
   }

@@ -1,7 +1,8 @@
 /**
  * When an update needs new containers.
  *
- * A spec's template is what a running replica depends on: everything but the number of replicas and how they are replaced.
+ * A spec's template is what a running replica depends on: everything but the number of replicas, how that is chosen, and
+ * how they are replaced and moved.
  * Two specs with the same template are the same revision.
  */
 import { clone, equals } from '@bufbuild/protobuf'
@@ -9,12 +10,14 @@ import { WorkloadSpecSchema, type WorkloadSpec } from '../gen/cloudless/v1/workl
 import { normaliseImage } from '../image-reference.ts'
 import { defaultWorkloadSpec } from './default-workload.ts'
 
-/** A copy with the defaults filled in, without `replicas` and `rollout`. */
+const notOfTemplate = ['rollout', 'job', 'cron', 'autoscaling', 'rebalance'] as const
+
+/** A copy with the defaults filled in, without what only the controllers look at. */
 export function podTemplateOf(spec: WorkloadSpec): WorkloadSpec {
   const template = clone(WorkloadSpecSchema, defaultWorkloadSpec(spec))
   template.image = normaliseImage(template.image)
   template.replicas = 0
-  delete template.rollout
+  for (const field of notOfTemplate) delete template[field]
   return template
 }
 

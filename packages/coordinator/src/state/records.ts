@@ -11,12 +11,14 @@ import {
   NodeRecordSchema,
   RemovedNodeRecordSchema,
   ReplicaRecordSchema,
+  RevisionRecordSchema,
   WorkloadRecordSchema,
   type ClusterRecord,
   type JoinTokenRecord,
   type NodeRecord,
   type RemovedNodeRecord,
   type ReplicaRecord,
+  type RevisionRecord,
   type WorkloadRecord,
 } from '@cloudless/api'
 import { fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
@@ -28,6 +30,7 @@ export interface RecordByKind {
   readonly node: NodeRecord
   readonly workload: WorkloadRecord
   readonly replica: ReplicaRecord
+  readonly revision: RevisionRecord
   readonly token: JoinTokenRecord
   readonly removed: RemovedNodeRecord
   readonly cluster: ClusterRecord
@@ -39,6 +42,7 @@ const schemaByKind = {
   node: NodeRecordSchema,
   workload: WorkloadRecordSchema,
   replica: ReplicaRecordSchema,
+  revision: RevisionRecordSchema,
   token: JoinTokenRecordSchema,
   removed: RemovedNodeRecordSchema,
   cluster: ClusterRecordSchema,
@@ -48,6 +52,7 @@ const prefixByKind: Readonly<Record<RecordKind, string>> = {
   node: 'nodes/',
   workload: 'workloads/',
   replica: 'replicas/',
+  revision: 'revisions/',
   token: 'join-tokens/',
   removed: 'removed-nodes/',
   cluster: 'cluster/',

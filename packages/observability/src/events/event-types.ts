@@ -16,6 +16,9 @@ const severityByType = {
   'node.offline': 'warning',
   'node.failed': 'error',
   'node.removed': 'info',
+  'node.returned': 'info',
+  'node.mass_loss': 'critical',
+  'node.mass_loss_over': 'info',
 
   'workload.created': 'info',
   'workload.updated': 'info',
@@ -26,6 +29,25 @@ const severityByType = {
   'workload.ready': 'info',
   'workload.degraded': 'warning',
   'workload.failed': 'error',
+  'workload.autoscaled': 'info',
+  'workload.rebalanced': 'info',
+
+  'rollout.started': 'info',
+  'rollout.paused': 'info',
+  'rollout.resumed': 'info',
+  'rollout.baking': 'info',
+  'rollout.promoted': 'info',
+  'rollout.switched': 'info',
+  'rollout.completed': 'info',
+  'rollout.failed': 'error',
+  'rollout.rolled_back': 'warning',
+
+  'job.completed': 'info',
+  'job.failed': 'error',
+  'cron.started': 'info',
+  'cron.skipped': 'warning',
+  'cron.suspended': 'info',
+  'cron.resumed': 'info',
 
   'replica.created': 'info',
   'replica.started': 'info',
@@ -39,6 +61,7 @@ const severityByType = {
   'replica.stopping': 'info',
   'replica.stopped': 'info',
   'replica.fenced': 'warning',
+  'replica.returned': 'info',
 
   'scheduling.decision': 'info',
   'scheduling.reschedule': 'warning',

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cloudless/v1/node.proto.
  */
 export const file_cloudless_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbG91ZGxlc3MvdjEvbm9kZS5wcm90bxIQY2xvdWRsZXNzLmFwaS52MSKLBgoETm9kZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRIMCgR6b25lGAQgASgJEjgKDGNhcGFiaWxpdGllcxgFIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZUNhcGFiaWxpdGllcxI0CghjYXBhY2l0eRgGIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRI3CgthbGxvY2F0YWJsZRgHIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIuCgV1c2FnZRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VVc2FnZRIsCgZzdGF0dXMYCSABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVTdGF0dXMSGQoRcmVsaWFiaWxpdHlfc2NvcmUYCiABKAESFAoMbGFzdF9zZWVuX21zGAsgASgDEjIKBmxhYmVscxgMIAMoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZS5MYWJlbHNFbnRyeRInCgZ0YWludHMYDSADKAsyFy5jbG91ZGxlc3MuYXBpLnYxLlRhaW50EhAKCHBvZF9jaWRyGA4gASgJEhEKCWFkZHJlc3NlcxgPIAMoCRIVCg1hZ2VudF92ZXJzaW9uGBAgASgJEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFQoNdW5zY2hlZHVsYWJsZRgSIAEoCBIYChByZXNvdXJjZV92ZXJzaW9uGBMgASgDEjQKCHJlc2VydmVkGBQgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZUNhcGFjaXR5EhUKDXJlcGxpY2FfY291bnQYFSABKAUSIQoZY2VydGlmaWNhdGVfZXhwaXJlc19hdF9tcxgWIAEoAxITCgtpbWFnZV9jb3VudBgXIAEoBRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIogDChBOb2RlQ2FwYWJpbGl0aWVzEhoKEmNvbnRhaW5lcl9ydW50aW1lcxgBIAMoCRIUCgxzdXBwb3J0c19ncHUYAiABKAgSFAoMc3VwcG9ydHNfYXJtGAMgASgIEhQKDHN1cHBvcnRzX3g4NhgEIAEoCBIYChBuZXR3b3JrX2ZlYXR1cmVzGAUgAygJEhcKD3N0b3JhZ2VfY2xhc3NlcxgGIAMoCRIUCgxhcmNoaXRlY3R1cmUYByABKAkSCgoCb3MYCCABKAkSFgoOa2VybmVsX3ZlcnNpb24YCSABKAkSFwoPcnVudGltZV92ZXJzaW9uGAogASgJEjMKDHBvd2VyX3NvdXJjZRgLIAEoDjIdLmNsb3VkbGVzcy5hcGkudjEuUG93ZXJTb3VyY2USFwoPYmF0dGVyeV9wZXJjZW50GAwgASgFEhQKDG1ldGVyZWRfbGluaxgNIAEoCBIsCgZwb2xpY3kYDiABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVQb2xpY3kixgEKCk5vZGVQb2xpY3kSGAoQYWxsb3dfcHJpdmlsZWdlZBgBIAEoCBIdChVhbGxvd19ob3N0X25hbWVzcGFjZXMYAiABKAgSGgoSaG9zdF9wYXRoX3ByZWZpeGVzGAMgAygJEhcKD3J1bnRpbWVfY2xhc3NlcxgEIAMoCRIWCg52b2x1bWVfc291cmNlcxgFIAMoCRIYChBzZWNjb21wX3Byb2ZpbGVzGAYgAygJEhgKEHNlY3VyaXR5X21vZHVsZXMYByADKAkiUAoJTm9kZUltYWdlEgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAMSEQoJcGxhdGZvcm1zGAQgAygJIjkKCk5vZGVJbWFnZXMSKwoGaW1hZ2VzGAEgAygLMhsuY2xvdWRsZXNzLmFwaS52MS5Ob2RlSW1hZ2UimgEKCk5vZGVTdGF0dXMSKgoFcGhhc2UYASABKA4yGy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVQaGFzZRIPCgdtZXNzYWdlGAIgASgJEhoKEmxhc3RfdHJhbnNpdGlvbl9tcxgDIAEoAxIzCgpjb25kaXRpb25zGAQgAygLMh8uY2xvdWRsZXNzLmFwaS52MS5Ob2RlQ29uZGl0aW9uImoKDU5vZGVDb25kaXRpb24SDAoEdHlwZRgBIAEoCRIOCgZzdGF0dXMYAiABKAkSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSGgoSbGFzdF90cmFuc2l0aW9uX21zGAUgASgDIjMKBVRhaW50EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCRIOCgZlZmZlY3QYAyABKAkqXQoLUG93ZXJTb3VyY2USHAoYUE9XRVJfU09VUkNFX1VOU1BFQ0lGSUVEEAASFgoSUE9XRVJfU09VUkNFX01BSU5TEAESGAoUUE9XRVJfU09VUkNFX0JBVFRFUlkQAiq0AQoJTm9kZVBoYXNlEhYKEk5PREVfUEhBU0VfVU5LTk9XThAAEhgKFE5PREVfUEhBU0VfRU5ST0xMSU5HEAESFAoQTk9ERV9QSEFTRV9SRUFEWRACEhcKE05PREVfUEhBU0VfRFJBSU5JTkcQAxIXChNOT0RFX1BIQVNFX0NPUkRPTkVEEAQSFgoSTk9ERV9QSEFTRV9PRkZMSU5FEAUSFQoRTk9ERV9QSEFTRV9GQUlMRUQQBmIGcHJvdG8z", [file_cloudless_v1_resources]);
+  fileDesc("ChdjbG91ZGxlc3MvdjEvbm9kZS5wcm90bxIQY2xvdWRsZXNzLmFwaS52MSKkBwoETm9kZRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRIMCgR6b25lGAQgASgJEjgKDGNhcGFiaWxpdGllcxgFIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZUNhcGFiaWxpdGllcxI0CghjYXBhY2l0eRgGIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRI3CgthbGxvY2F0YWJsZRgHIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIuCgV1c2FnZRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VVc2FnZRIsCgZzdGF0dXMYCSABKAsyHC5jbG91ZGxlc3MuYXBpLnYxLk5vZGVTdGF0dXMSGQoRcmVsaWFiaWxpdHlfc2NvcmUYCiABKAESFAoMbGFzdF9zZWVuX21zGAsgASgDEjIKBmxhYmVscxgMIAMoCzIiLmNsb3VkbGVzcy5hcGkudjEuTm9kZS5MYWJlbHNFbnRyeRInCgZ0YWludHMYDSADKAsyFy5jbG91ZGxlc3MuYXBpLnYxLlRhaW50EhAKCHBvZF9jaWRyGA4gASgJEhEKCWFkZHJlc3NlcxgPIAMoCRIVCg1hZ2VudF92ZXJzaW9uGBAgASgJEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFQoNdW5zY2hlZHVsYWJsZRgSIAEoCBIYChByZXNvdXJjZV92ZXJzaW9uGBMgASgDEjQKCHJlc2VydmVkGBQgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZUNhcGFjaXR5EhUKDXJlcGxpY2FfY291bnQYFSABKAUSIQoZY2VydGlmaWNhdGVfZXhwaXJlc19hdF9tcxgWIAEoAxITCgtpbWFnZV9jb3VudBgXIAEoBRIyCgtyZWxpYWJpbGl0eRgYIAEoCzIdLmNsb3VkbGVzcy5hcGkudjEuUmVsaWFiaWxpdHkSNQoJZGV0ZWN0aW9uGBkgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5GYWlsdXJlRGV0ZWN0aW9uEiwKBWRyYWluGBogASgLMh0uY2xvdWRsZXNzLmFwaS52MS5EcmFpblN0YXR1cxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIuIBCgtSZWxpYWJpbGl0eRIOCgZ1cHRpbWUYASABKAESEAoIcmVzcG9uc2UYAiABKAESDwoHc3VjY2VzcxgDIAEoARIQCghjYXBhY2l0eRgEIAEoARIRCglzdGFiaWxpdHkYBSABKAESDwoHcGVuYWx0eRgGIAEoARIUCgx5b3V0aF9mYWN0b3IYByABKAESDAoEYmFuZBgIIAEoCRIUCgxhdmFpbGFiaWxpdHkYCSABKAESFwoPbG9zc2VzX3Blcl93ZWVrGAogASgBEhcKD2xhc3RfbG9zdF9hdF9tcxgLIAEoAyJcChBGYWlsdXJlRGV0ZWN0aW9uEhMKC2ludGVydmFsX21zGAEgASgBEhQKDGRldmlhdGlvbl9tcxgCIAEoARIQCghsaW1pdF9tcxgDIAEoARILCgNwaGkYBCABKAEihwEKC0RyYWluU3RhdHVzEhUKDXN0YXJ0ZWRfYXRfbXMYASABKAMSEwoLZGVhZGxpbmVfbXMYAiABKAMSDQoFZm9yY2UYAyABKAgSDQoFdG90YWwYBCABKAUSDAoEbGVmdBgFIAEoBRIPCgd3YWl0aW5nGAYgAygJEg8KB2RhZW1vbnMYByABKAUiiAMKEE5vZGVDYXBhYmlsaXRpZXMSGgoSY29udGFpbmVyX3J1bnRpbWVzGAEgAygJEhQKDHN1cHBvcnRzX2dwdRgCIAEoCBIUCgxzdXBwb3J0c19hcm0YAyABKAgSFAoMc3VwcG9ydHNfeDg2GAQgASgIEhgKEG5ldHdvcmtfZmVhdHVyZXMYBSADKAkSFwoPc3RvcmFnZV9jbGFzc2VzGAYgAygJEhQKDGFyY2hpdGVjdHVyZRgHIAEoCRIKCgJvcxgIIAEoCRIWCg5rZXJuZWxfdmVyc2lvbhgJIAEoCRIXCg9ydW50aW1lX3ZlcnNpb24YCiABKAkSMwoMcG93ZXJfc291cmNlGAsgASgOMh0uY2xvdWRsZXNzLmFwaS52MS5Qb3dlclNvdXJjZRIXCg9iYXR0ZXJ5X3BlcmNlbnQYDCABKAUSFAoMbWV0ZXJlZF9saW5rGA0gASgIEiwKBnBvbGljeRgOIAEoCzIcLmNsb3VkbGVzcy5hcGkudjEuTm9kZVBvbGljeSLGAQoKTm9kZVBvbGljeRIYChBhbGxvd19wcml2aWxlZ2VkGAEgASgIEh0KFWFsbG93X2hvc3RfbmFtZXNwYWNlcxgCIAEoCBIaChJob3N0X3BhdGhfcHJlZml4ZXMYAyADKAkSFwoPcnVudGltZV9jbGFzc2VzGAQgAygJEhYKDnZvbHVtZV9zb3VyY2VzGAUgAygJEhgKEHNlY2NvbXBfcHJvZmlsZXMYBiADKAkSGAoQc2VjdXJpdHlfbW9kdWxlcxgHIAMoCSJQCglOb2RlSW1hZ2USDAoEbmFtZRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoAxIRCglwbGF0Zm9ybXMYBCADKAkiOQoKTm9kZUltYWdlcxIrCgZpbWFnZXMYASADKAsyGy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVJbWFnZSKaAQoKTm9kZVN0YXR1cxIqCgVwaGFzZRgBIAEoDjIbLmNsb3VkbGVzcy5hcGkudjEuTm9kZVBoYXNlEg8KB21lc3NhZ2UYAiABKAkSGgoSbGFzdF90cmFuc2l0aW9uX21zGAMgASgDEjMKCmNvbmRpdGlvbnMYBCADKAsyHy5jbG91ZGxlc3MuYXBpLnYxLk5vZGVDb25kaXRpb24iagoNTm9kZUNvbmRpdGlvbhIMCgR0eXBlGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIaChJsYXN0X3RyYW5zaXRpb25fbXMYBSABKAMiMwoFVGFpbnQSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBmVmZmVjdBgDIAEoCSpdCgtQb3dlclNvdXJjZRIcChhQT1dFUl9TT1VSQ0VfVU5TUEVDSUZJRUQQABIWChJQT1dFUl9TT1VSQ0VfTUFJTlMQARIYChRQT1dFUl9TT1VSQ0VfQkFUVEVSWRACKrQBCglOb2RlUGhhc2USFgoSTk9ERV9QSEFTRV9VTktOT1dOEAASGAoUTk9ERV9QSEFTRV9FTlJPTExJTkcQARIUChBOT0RFX1BIQVNFX1JFQURZEAISFwoTTk9ERV9QSEFTRV9EUkFJTklORxADEhcKE05PREVfUEhBU0VfQ09SRE9ORUQQBBIWChJOT0RFX1BIQVNFX09GRkxJTkUQBRIVChFOT0RFX1BIQVNFX0ZBSUxFRBAGYgZwcm90bzM", [file_cloudless_v1_resources]);
 
 /**
  * A device that has joined the cluster.
@@ -168,6 +168,27 @@ export type Node = Message<"cloudless.api.v1.Node"> & {
    * @generated from field: int32 image_count = 23;
    */
   imageCount: number;
+
+  /**
+   * What reliability_score is made of.
+   *
+   * @generated from field: cloudless.api.v1.Reliability reliability = 24;
+   */
+  reliability?: Reliability | undefined;
+
+  /**
+   * How its silence is judged now.
+   *
+   * @generated from field: cloudless.api.v1.FailureDetection detection = 25;
+   */
+  detection?: FailureDetection | undefined;
+
+  /**
+   * Set while it is drained.
+   *
+   * @generated from field: cloudless.api.v1.DrainStatus drain = 26;
+   */
+  drain?: DrainStatus | undefined;
 };
 
 /**
@@ -176,6 +197,188 @@ export type Node = Message<"cloudless.api.v1.Node"> & {
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
   messageDesc(file_cloudless_v1_node, 0);
+
+/**
+ * The parts of a node's reliability score, each 0 to 1, with the weight each has.
+ *
+ * @generated from message cloudless.api.v1.Reliability
+ */
+export type Reliability = Message<"cloudless.api.v1.Reliability"> & {
+  /**
+   * 0.30: how long it has been a member, and the share of that time in which it was there.
+   *
+   * @generated from field: double uptime = 1;
+   */
+  uptime: number;
+
+  /**
+   * 0.20: how promptly it is heard of.
+   *
+   * @generated from field: double response = 2;
+   */
+  response: number;
+
+  /**
+   * 0.20: the share of its replicas that did not fail.
+   *
+   * @generated from field: double success = 3;
+   */
+  success: number;
+
+  /**
+   * 0.15: how well its load leaves room.
+   *
+   * @generated from field: double capacity = 4;
+   */
+  capacity: number;
+
+  /**
+   * 0.15: its phase, its conditions, and how often it was lost lately.
+   *
+   * @generated from field: double stability = 5;
+   */
+  stability: number;
+
+  /**
+   * Taken off the sum: taints, no public address; and the factor of a node that is new.
+   *
+   * @generated from field: double penalty = 6;
+   */
+  penalty: number;
+
+  /**
+   * @generated from field: double youth_factor = 7;
+   */
+  youthFactor: number;
+
+  /**
+   * "excellent" (0.9 and more), "good" (0.75), "fair" (0.6), "poor" (0.4) or "bad".
+   *
+   * @generated from field: string band = 8;
+   */
+  band: string;
+
+  /**
+   * What is remembered, older times counting less: the share of time it was there, and its losses a week.
+   *
+   * @generated from field: double availability = 9;
+   */
+  availability: number;
+
+  /**
+   * @generated from field: double losses_per_week = 10;
+   */
+  lossesPerWeek: number;
+
+  /**
+   * Unix milliseconds; 0: never.
+   *
+   * @generated from field: int64 last_lost_at_ms = 11;
+   */
+  lastLostAtMs: bigint;
+};
+
+/**
+ * Describes the message cloudless.api.v1.Reliability.
+ * Use `create(ReliabilitySchema)` to create a new message.
+ */
+export const ReliabilitySchema: GenMessage<Reliability> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_node, 1);
+
+/**
+ * How its silence is judged.
+ *
+ * @generated from message cloudless.api.v1.FailureDetection
+ */
+export type FailureDetection = Message<"cloudless.api.v1.FailureDetection"> & {
+  /**
+   * Mean time between its signs of life and how much it varies, milliseconds.
+   *
+   * @generated from field: double interval_ms = 1;
+   */
+  intervalMs: number;
+
+  /**
+   * @generated from field: double deviation_ms = 2;
+   */
+  deviationMs: number;
+
+  /**
+   * It is given up when silent for longer than this, milliseconds.
+   *
+   * @generated from field: double limit_ms = 3;
+   */
+  limitMs: number;
+
+  /**
+   * How suspicious its silence is now: -log10 of how probable as long a silence would be if it were alive.
+   *
+   * @generated from field: double phi = 4;
+   */
+  phi: number;
+};
+
+/**
+ * Describes the message cloudless.api.v1.FailureDetection.
+ * Use `create(FailureDetectionSchema)` to create a new message.
+ */
+export const FailureDetectionSchema: GenMessage<FailureDetection> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_node, 2);
+
+/**
+ * @generated from message cloudless.api.v1.DrainStatus
+ */
+export type DrainStatus = Message<"cloudless.api.v1.DrainStatus"> & {
+  /**
+   * Unix milliseconds.
+   *
+   * @generated from field: int64 started_at_ms = 1;
+   */
+  startedAtMs: bigint;
+
+  /**
+   * @generated from field: int64 deadline_ms = 2;
+   */
+  deadlineMs: bigint;
+
+  /**
+   * @generated from field: bool force = 3;
+   */
+  force: boolean;
+
+  /**
+   * Replicas that were on it when the drain began, and that are still to go.
+   *
+   * @generated from field: int32 total = 4;
+   */
+  total: number;
+
+  /**
+   * @generated from field: int32 left = 5;
+   */
+  left: number;
+
+  /**
+   * Why those that are left are still there: "web-x7: waits for its replacement to be ready". At most 20.
+   *
+   * @generated from field: repeated string waiting = 6;
+   */
+  waiting: string[];
+
+  /**
+   * Daemons, which stay.
+   *
+   * @generated from field: int32 daemons = 7;
+   */
+  daemons: number;
+};
+
+/**
+ * Describes the message cloudless.api.v1.DrainStatus.
+ * Use `create(DrainStatusSchema)` to create a new message.
+ */
+export const DrainStatusSchema: GenMessage<DrainStatus> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_node, 3);
 
 /**
  * @generated from message cloudless.api.v1.NodeCapabilities
@@ -277,7 +480,7 @@ export type NodeCapabilities = Message<"cloudless.api.v1.NodeCapabilities"> & {
  * Use `create(NodeCapabilitiesSchema)` to create a new message.
  */
 export const NodeCapabilitiesSchema: GenMessage<NodeCapabilities> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 1);
+  messageDesc(file_cloudless_v1_node, 4);
 
 /**
  * What a node lets containers have of the machine itself. The lists are complete: what is not on them is refused.
@@ -338,7 +541,7 @@ export type NodePolicy = Message<"cloudless.api.v1.NodePolicy"> & {
  * Use `create(NodePolicySchema)` to create a new message.
  */
 export const NodePolicySchema: GenMessage<NodePolicy> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 2);
+  messageDesc(file_cloudless_v1_node, 5);
 
 /**
  * An image that is on a node, or that the node has found to be for other platforms than its own.
@@ -380,7 +583,7 @@ export type NodeImage = Message<"cloudless.api.v1.NodeImage"> & {
  * Use `create(NodeImageSchema)` to create a new message.
  */
 export const NodeImageSchema: GenMessage<NodeImage> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 3);
+  messageDesc(file_cloudless_v1_node, 6);
 
 /**
  * The images of a node, newest first; at most 500.
@@ -399,7 +602,7 @@ export type NodeImages = Message<"cloudless.api.v1.NodeImages"> & {
  * Use `create(NodeImagesSchema)` to create a new message.
  */
 export const NodeImagesSchema: GenMessage<NodeImages> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 4);
+  messageDesc(file_cloudless_v1_node, 7);
 
 /**
  * @generated from message cloudless.api.v1.NodeStatus
@@ -435,7 +638,7 @@ export type NodeStatus = Message<"cloudless.api.v1.NodeStatus"> & {
  * Use `create(NodeStatusSchema)` to create a new message.
  */
 export const NodeStatusSchema: GenMessage<NodeStatus> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 5);
+  messageDesc(file_cloudless_v1_node, 8);
 
 /**
  * @generated from message cloudless.api.v1.NodeCondition
@@ -482,7 +685,7 @@ export type NodeCondition = Message<"cloudless.api.v1.NodeCondition"> & {
  * Use `create(NodeConditionSchema)` to create a new message.
  */
 export const NodeConditionSchema: GenMessage<NodeCondition> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 6);
+  messageDesc(file_cloudless_v1_node, 9);
 
 /**
  * @generated from message cloudless.api.v1.Taint
@@ -511,7 +714,7 @@ export type Taint = Message<"cloudless.api.v1.Taint"> & {
  * Use `create(TaintSchema)` to create a new message.
  */
 export const TaintSchema: GenMessage<Taint> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_node, 7);
+  messageDesc(file_cloudless_v1_node, 10);
 
 /**
  * @generated from enum cloudless.api.v1.PowerSource

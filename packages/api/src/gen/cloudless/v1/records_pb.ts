@@ -10,7 +10,7 @@ import type { JoinToken, SchedulerConfiguration } from "./coordinator_pb.ts";
 import { file_cloudless_v1_coordinator } from "./coordinator_pb.ts";
 import type { Node } from "./node_pb.ts";
 import { file_cloudless_v1_node } from "./node_pb.ts";
-import type { ReplicaStatus, Workload, WorkloadSpec } from "./workload_pb.ts";
+import type { AutoscalingStatus, CronStatus, JobStatus, ReplicaStatus, RolloutStatus, Workload, WorkloadRevision, WorkloadSpec } from "./workload_pb.ts";
 import { file_cloudless_v1_workload } from "./workload_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cloudless/v1/records.proto.
  */
 export const file_cloudless_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChpjbG91ZGxlc3MvdjEvcmVjb3Jkcy5wcm90bxIUY2xvdWRsZXNzLnJlY29yZHMudjEi5QEKCk5vZGVSZWNvcmQSJAoEbm9kZRgBIAEoCzIWLmNsb3VkbGVzcy5hcGkudjEuTm9kZRIbChNjZXJ0aWZpY2F0ZV9zZXJpYWxzGAIgAygJEh4KFnB1YmxpY19rZXlfZmluZ2VycHJpbnQYAyABKAkSGwoTZHJhaW5fc3RhcnRlZF9hdF9tcxgEIAEoAxIZChFkcmFpbl9kZWFkbGluZV9tcxgFIAEoAxIWCg5kcmFpbl9ncmFjZWZ1bBgGIAEoCBIPCgdib290X2lkGAcgASgJEhMKC2luc3RhbmNlX2lkGAggASgJImAKEVJlbW92ZWROb2RlUmVjb3JkEg8KB25vZGVfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIVCg1yZW1vdmVkX2F0X21zGAMgASgDEhUKDWV4cGlyZXNfYXRfbXMYBCABKAMihwEKDldvcmtsb2FkUmVjb3JkEiwKCHdvcmtsb2FkGAEgASgLMhouY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZBIVCg1kZWxldGVkX2F0X21zGAIgASgDEhwKD2RlbGV0ZV9ncmFjZV9tcxgDIAEoA0gAiAEBQhIKEF9kZWxldGVfZ3JhY2VfbXMi9wIKDVJlcGxpY2FSZWNvcmQSLwoGc3RhdHVzGAEgASgLMh8uY2xvdWRsZXNzLmFwaS52MS5SZXBsaWNhU3RhdHVzEiwKBHNwZWMYAiABKAsyHi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3BlYxIQCghzdG9wcGluZxgDIAEoCBITCgtzdG9wX3JlYXNvbhgEIAEoCRIaCg1zdG9wX2dyYWNlX21zGAUgASgDSACIAQESFgoOcmVwbGFjZV93YW50ZWQYBiABKAgSFgoOcmVwbGFjZV9yZWFzb24YByABKAkSEgoKbG9zdF9hdF9tcxgIIAEoAxI/CgZsYWJlbHMYCSADKAsyLy5jbG91ZGxlc3MucmVjb3Jkcy52MS5SZXBsaWNhUmVjb3JkLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEAoOX3N0b3BfZ3JhY2VfbXMiQgoPSm9pblRva2VuUmVjb3JkEi8KCmpvaW5fdG9rZW4YASABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkpvaW5Ub2tlbiJUChFJZGVtcG90ZW5jeVJlY29yZBIWCg5yZXF1ZXN0X2RpZ2VzdBgBIAEoCRIQCghyZXNwb25zZRgCIAEoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDIo0BCg1DbHVzdGVyUmVjb3JkEhIKCmNsdXN0ZXJfaWQYASABKAkSFAoMdHJ1c3RfZG9tYWluGAIgASgJEhUKDWNyZWF0ZWRfYXRfbXMYAyABKAMSOwoJc2NoZWR1bGVyGAQgASgLMiguY2xvdWRsZXNzLmFwaS52MS5TY2hlZHVsZXJDb25maWd1cmF0aW9uYgZwcm90bzM", [file_cloudless_v1_coordinator, file_cloudless_v1_node, file_cloudless_v1_workload]);
+  fileDesc("ChpjbG91ZGxlc3MvdjEvcmVjb3Jkcy5wcm90bxIUY2xvdWRsZXNzLnJlY29yZHMudjEi2gIKCk5vZGVSZWNvcmQSJAoEbm9kZRgBIAEoCzIWLmNsb3VkbGVzcy5hcGkudjEuTm9kZRIbChNjZXJ0aWZpY2F0ZV9zZXJpYWxzGAIgAygJEh4KFnB1YmxpY19rZXlfZmluZ2VycHJpbnQYAyABKAkSGwoTZHJhaW5fc3RhcnRlZF9hdF9tcxgEIAEoAxIZChFkcmFpbl9kZWFkbGluZV9tcxgFIAEoAxIWCg5kcmFpbl9ncmFjZWZ1bBgGIAEoCBIPCgdib290X2lkGAcgASgJEhMKC2luc3RhbmNlX2lkGAggASgJEjIKB2hpc3RvcnkYCSABKAsyIS5jbG91ZGxlc3MucmVjb3Jkcy52MS5Ob2RlSGlzdG9yeRITCgtkcmFpbl9mb3JjZRgKIAEoCBIWCg5kcmFpbl9yZXBsaWNhcxgLIAEoBRISCgpsb3N0X2F0X21zGAwgASgDItYBCgtOb2RlSGlzdG9yeRITCgtvYnNlcnZlZF9tcxgBIAEoARIUCgxhdmFpbGFibGVfbXMYAiABKAESDgoGbG9zc2VzGAMgASgBEhYKDmRpc2Nvbm5lY3Rpb25zGAQgASgBEhMKC3JlcGxpY2FzX29rGAUgASgBEhcKD3JlcGxpY2FzX2ZhaWxlZBgGIAEoARIQCghhc19vZl9tcxgHIAEoAxIXCg9sYXN0X2xvc3RfYXRfbXMYCCABKAMSGwoTbGFzdF9yZXR1cm5lZF9hdF9tcxgJIAEoAyJgChFSZW1vdmVkTm9kZVJlY29yZBIPCgdub2RlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNcmVtb3ZlZF9hdF9tcxgDIAEoAxIVCg1leHBpcmVzX2F0X21zGAQgASgDIsUDCg5Xb3JrbG9hZFJlY29yZBIsCgh3b3JrbG9hZBgBIAEoCzIaLmNsb3VkbGVzcy5hcGkudjEuV29ya2xvYWQSFQoNZGVsZXRlZF9hdF9tcxgCIAEoAxIcCg9kZWxldGVfZ3JhY2VfbXMYAyABKANIAIgBARIwCgdyb2xsb3V0GAQgASgLMh8uY2xvdWRsZXNzLmFwaS52MS5Sb2xsb3V0U3RhdHVzEhcKD2xhdGVzdF9yZXZpc2lvbhgFIAEoAxIoCgNqb2IYBiABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkpvYlN0YXR1cxIqCgRjcm9uGAcgASgLMhwuY2xvdWRsZXNzLmFwaS52MS5Dcm9uU3RhdHVzEjgKC2F1dG9zY2FsaW5nGAggASgLMiMuY2xvdWRsZXNzLmFwaS52MS5BdXRvc2NhbGluZ1N0YXR1cxJCCg9yZWNvbW1lbmRhdGlvbnMYCSADKAsyKS5jbG91ZGxlc3MucmVjb3Jkcy52MS5TY2FsZVJlY29tbWVuZGF0aW9uEh0KFWxhc3RfcmViYWxhbmNlZF9hdF9tcxgKIAEoA0ISChBfZGVsZXRlX2dyYWNlX21zIjYKE1NjYWxlUmVjb21tZW5kYXRpb24SDQoFYXRfbXMYASABKAMSEAoIcmVwbGljYXMYAiABKAUiWwoOUmV2aXNpb25SZWNvcmQSEwoLd29ya2xvYWRfaWQYASABKAkSNAoIcmV2aXNpb24YAiABKAsyIi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkUmV2aXNpb24i9wIKDVJlcGxpY2FSZWNvcmQSLwoGc3RhdHVzGAEgASgLMh8uY2xvdWRsZXNzLmFwaS52MS5SZXBsaWNhU3RhdHVzEiwKBHNwZWMYAiABKAsyHi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3BlYxIQCghzdG9wcGluZxgDIAEoCBITCgtzdG9wX3JlYXNvbhgEIAEoCRIaCg1zdG9wX2dyYWNlX21zGAUgASgDSACIAQESFgoOcmVwbGFjZV93YW50ZWQYBiABKAgSFgoOcmVwbGFjZV9yZWFzb24YByABKAkSEgoKbG9zdF9hdF9tcxgIIAEoAxI/CgZsYWJlbHMYCSADKAsyLy5jbG91ZGxlc3MucmVjb3Jkcy52MS5SZXBsaWNhUmVjb3JkLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEAoOX3N0b3BfZ3JhY2VfbXMiQgoPSm9pblRva2VuUmVjb3JkEi8KCmpvaW5fdG9rZW4YASABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkpvaW5Ub2tlbiJUChFJZGVtcG90ZW5jeVJlY29yZBIWCg5yZXF1ZXN0X2RpZ2VzdBgBIAEoCRIQCghyZXNwb25zZRgCIAEoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDIo0BCg1DbHVzdGVyUmVjb3JkEhIKCmNsdXN0ZXJfaWQYASABKAkSFAoMdHJ1c3RfZG9tYWluGAIgASgJEhUKDWNyZWF0ZWRfYXRfbXMYAyABKAMSOwoJc2NoZWR1bGVyGAQgASgLMiguY2xvdWRsZXNzLmFwaS52MS5TY2hlZHVsZXJDb25maWd1cmF0aW9uYgZwcm90bzM", [file_cloudless_v1_coordinator, file_cloudless_v1_node, file_cloudless_v1_workload]);
 
 /**
  * A member. Usage, last_seen, reserved and replica_count of the node are not stored.
@@ -73,6 +73,34 @@ export type NodeRecord = Message<"cloudless.records.v1.NodeRecord"> & {
    * @generated from field: string instance_id = 8;
    */
   instanceId: string;
+
+  /**
+   * Its record of staying; unset for a node that is new.
+   *
+   * @generated from field: cloudless.records.v1.NodeHistory history = 9;
+   */
+  history?: NodeHistory | undefined;
+
+  /**
+   * The drain also goes below min_available, and ends what is left at its deadline.
+   *
+   * @generated from field: bool drain_force = 10;
+   */
+  drainForce: boolean;
+
+  /**
+   * Replicas that were on it when the drain began.
+   *
+   * @generated from field: int32 drain_replicas = 11;
+   */
+  drainReplicas: number;
+
+  /**
+   * When it became OFFLINE, unix milliseconds; 0: it is not.
+   *
+   * @generated from field: int64 lost_at_ms = 12;
+   */
+  lostAtMs: bigint;
 };
 
 /**
@@ -81,6 +109,77 @@ export type NodeRecord = Message<"cloudless.records.v1.NodeRecord"> & {
  */
 export const NodeRecordSchema: GenMessage<NodeRecord> = /*@__PURE__*/
   messageDesc(file_cloudless_v1_records, 0);
+
+/**
+ * What is remembered of a node's comings and goings. Older times count less: the sums are halved every seven days.
+ *
+ * @generated from message cloudless.records.v1.NodeHistory
+ */
+export type NodeHistory = Message<"cloudless.records.v1.NodeHistory"> & {
+  /**
+   * Milliseconds it was a member, and of these those it was there.
+   *
+   * @generated from field: double observed_ms = 1;
+   */
+  observedMs: number;
+
+  /**
+   * @generated from field: double available_ms = 2;
+   */
+  availableMs: number;
+
+  /**
+   * Losses: times it was given up.
+   *
+   * @generated from field: double losses = 3;
+   */
+  losses: number;
+
+  /**
+   * Of the losses, those that ended with its return as it was: it had only been cut off.
+   *
+   * @generated from field: double disconnections = 4;
+   */
+  disconnections: number;
+
+  /**
+   * Replicas that ended well or were stopped by us, and those that failed, on it.
+   *
+   * @generated from field: double replicas_ok = 5;
+   */
+  replicasOk: number;
+
+  /**
+   * @generated from field: double replicas_failed = 6;
+   */
+  replicasFailed: number;
+
+  /**
+   * Until when the sums are, unix milliseconds.
+   *
+   * @generated from field: int64 as_of_ms = 7;
+   */
+  asOfMs: bigint;
+
+  /**
+   * When it was last lost, and when it last came back, unix milliseconds; 0: never.
+   *
+   * @generated from field: int64 last_lost_at_ms = 8;
+   */
+  lastLostAtMs: bigint;
+
+  /**
+   * @generated from field: int64 last_returned_at_ms = 9;
+   */
+  lastReturnedAtMs: bigint;
+};
+
+/**
+ * Describes the message cloudless.records.v1.NodeHistory.
+ * Use `create(NodeHistorySchema)` to create a new message.
+ */
+export const NodeHistorySchema: GenMessage<NodeHistory> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_records, 1);
 
 /**
  * A former member; kept as long as a certificate of its could be valid, so that it stays refused.
@@ -116,7 +215,7 @@ export type RemovedNodeRecord = Message<"cloudless.records.v1.RemovedNodeRecord"
  * Use `create(RemovedNodeRecordSchema)` to create a new message.
  */
 export const RemovedNodeRecordSchema: GenMessage<RemovedNodeRecord> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_records, 1);
+  messageDesc(file_cloudless_v1_records, 2);
 
 /**
  * @generated from message cloudless.records.v1.WorkloadRecord
@@ -142,6 +241,47 @@ export type WorkloadRecord = Message<"cloudless.records.v1.WorkloadRecord"> & {
    * @generated from field: optional int64 delete_grace_ms = 3;
    */
   deleteGraceMs?: bigint | undefined;
+
+  /**
+   * @generated from field: cloudless.api.v1.RolloutStatus rollout = 4;
+   */
+  rollout?: RolloutStatus | undefined;
+
+  /**
+   * The newest revision there has been; what is next is one more, also after going back.
+   *
+   * @generated from field: int64 latest_revision = 5;
+   */
+  latestRevision: bigint;
+
+  /**
+   * @generated from field: cloudless.api.v1.JobStatus job = 6;
+   */
+  job?: JobStatus | undefined;
+
+  /**
+   * @generated from field: cloudless.api.v1.CronStatus cron = 7;
+   */
+  cron?: CronStatus | undefined;
+
+  /**
+   * @generated from field: cloudless.api.v1.AutoscalingStatus autoscaling = 8;
+   */
+  autoscaling?: AutoscalingStatus | undefined;
+
+  /**
+   * What the autoscaler asked for lately, newest last; what its windows look at.
+   *
+   * @generated from field: repeated cloudless.records.v1.ScaleRecommendation recommendations = 9;
+   */
+  recommendations: ScaleRecommendation[];
+
+  /**
+   * When a replica was last moved to balance nodes, unix milliseconds; 0: never.
+   *
+   * @generated from field: int64 last_rebalanced_at_ms = 10;
+   */
+  lastRebalancedAtMs: bigint;
 };
 
 /**
@@ -149,7 +289,53 @@ export type WorkloadRecord = Message<"cloudless.records.v1.WorkloadRecord"> & {
  * Use `create(WorkloadRecordSchema)` to create a new message.
  */
 export const WorkloadRecordSchema: GenMessage<WorkloadRecord> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_records, 2);
+  messageDesc(file_cloudless_v1_records, 3);
+
+/**
+ * @generated from message cloudless.records.v1.ScaleRecommendation
+ */
+export type ScaleRecommendation = Message<"cloudless.records.v1.ScaleRecommendation"> & {
+  /**
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: int32 replicas = 2;
+   */
+  replicas: number;
+};
+
+/**
+ * Describes the message cloudless.records.v1.ScaleRecommendation.
+ * Use `create(ScaleRecommendationSchema)` to create a new message.
+ */
+export const ScaleRecommendationSchema: GenMessage<ScaleRecommendation> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_records, 4);
+
+/**
+ * A version of a workload; its key is the workload's id and the number.
+ *
+ * @generated from message cloudless.records.v1.RevisionRecord
+ */
+export type RevisionRecord = Message<"cloudless.records.v1.RevisionRecord"> & {
+  /**
+   * @generated from field: string workload_id = 1;
+   */
+  workloadId: string;
+
+  /**
+   * @generated from field: cloudless.api.v1.WorkloadRevision revision = 2;
+   */
+  revision?: WorkloadRevision | undefined;
+};
+
+/**
+ * Describes the message cloudless.records.v1.RevisionRecord.
+ * Use `create(RevisionRecordSchema)` to create a new message.
+ */
+export const RevisionRecordSchema: GenMessage<RevisionRecord> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_records, 5);
 
 /**
  * @generated from message cloudless.records.v1.ReplicaRecord
@@ -218,7 +404,7 @@ export type ReplicaRecord = Message<"cloudless.records.v1.ReplicaRecord"> & {
  * Use `create(ReplicaRecordSchema)` to create a new message.
  */
 export const ReplicaRecordSchema: GenMessage<ReplicaRecord> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_records, 3);
+  messageDesc(file_cloudless_v1_records, 6);
 
 /**
  * @generated from message cloudless.records.v1.JoinTokenRecord
@@ -235,7 +421,7 @@ export type JoinTokenRecord = Message<"cloudless.records.v1.JoinTokenRecord"> & 
  * Use `create(JoinTokenRecordSchema)` to create a new message.
  */
 export const JoinTokenRecordSchema: GenMessage<JoinTokenRecord> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_records, 4);
+  messageDesc(file_cloudless_v1_records, 7);
 
 /**
  * The stored answer to an idempotency key.
@@ -268,7 +454,7 @@ export type IdempotencyRecord = Message<"cloudless.records.v1.IdempotencyRecord"
  * Use `create(IdempotencyRecordSchema)` to create a new message.
  */
 export const IdempotencyRecordSchema: GenMessage<IdempotencyRecord> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_records, 5);
+  messageDesc(file_cloudless_v1_records, 8);
 
 /**
  * @generated from message cloudless.records.v1.ClusterRecord
@@ -302,5 +488,5 @@ export type ClusterRecord = Message<"cloudless.records.v1.ClusterRecord"> & {
  * Use `create(ClusterRecordSchema)` to create a new message.
  */
 export const ClusterRecordSchema: GenMessage<ClusterRecord> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_records, 6);
+  messageDesc(file_cloudless_v1_records, 9);
 

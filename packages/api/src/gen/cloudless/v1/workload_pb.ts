@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cloudless/v1/workload.proto.
  */
 export const file_cloudless_v1_workload: GenFile = /*@__PURE__*/
-  fileDesc("ChtjbG91ZGxlc3MvdjEvd29ya2xvYWQucHJvdG8SEGNsb3VkbGVzcy5hcGkudjEizgMKCFdvcmtsb2FkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEiwKBHNwZWMYBCABKAsyHi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3BlYxIwCgZzdGF0dXMYBSABKAsyIC5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3RhdHVzEhUKDWNyZWF0ZWRfYXRfbXMYBiABKAMSFQoNdXBkYXRlZF9hdF9tcxgHIAEoAxI2CgZsYWJlbHMYCCADKAsyJi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkLkxhYmVsc0VudHJ5EkAKC2Fubm90YXRpb25zGAkgAygLMisuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZC5Bbm5vdGF0aW9uc0VudHJ5EhAKCHJldmlzaW9uGAogASgDEhgKEHJlc291cmNlX3ZlcnNpb24YCyABKAMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9AcKDFdvcmtsb2FkU3BlYxINCgVpbWFnZRgBIAEoCRIPCgdjb21tYW5kGAIgAygJEgwKBGFyZ3MYAyADKAkSNAoDZW52GAQgAygLMicuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZFNwZWMuRW52RW50cnkSOQoJcmVzb3VyY2VzGAUgASgLMiYuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZVJlcXVpcmVtZW50cxIQCghyZXBsaWNhcxgGIAEoBRI0CglwbGFjZW1lbnQYByABKAsyIS5jbG91ZGxlc3MuYXBpLnYxLlBsYWNlbWVudFBvbGljeRI3Cg5yZXN0YXJ0X3BvbGljeRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzdGFydFBvbGljeRIyCgdyb2xsb3V0GAkgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5Sb2xsb3V0U3RyYXRlZ3kSKQoHdm9sdW1lcxgKIAMoCzIYLmNsb3VkbGVzcy5hcGkudjEuVm9sdW1lEiUKBXBvcnRzGAsgAygLMhYuY2xvdWRsZXNzLmFwaS52MS5Qb3J0EjUKDmxpdmVuZXNzX3Byb2JlGAwgASgLMh0uY2xvdWRsZXNzLmFwaS52MS5IZWFsdGhDaGVjaxI2Cg9yZWFkaW5lc3NfcHJvYmUYDSABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEjQKDXN0YXJ0dXBfcHJvYmUYDiABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEhoKEmltYWdlX3B1bGxfc2VjcmV0cxgPIAMoCRI7ChBzZWN1cml0eV9jb250ZXh0GBAgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eUNvbnRleHQSNQoKc2VjcmV0X2VudhgRIAMoCzIhLmNsb3VkbGVzcy5hcGkudjEuU2VjcmV0RW52U291cmNlEjwKDnNlY3JldF92b2x1bWVzGBIgAygLMiQuY2xvdWRsZXNzLmFwaS52MS5TZWNyZXRWb2x1bWVTb3VyY2USPAoRaW1hZ2VfcHVsbF9wb2xpY3kYEyABKA4yIS5jbG91ZGxlc3MuYXBpLnYxLkltYWdlUHVsbFBvbGljeRITCgt3b3JraW5nX2RpchgUIAEoCRIhChR0ZXJtaW5hdGlvbl9ncmFjZV9tcxgVIAEoA0gAiAEBEhAKCHByaW9yaXR5GBYgASgFGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFwoVX3Rlcm1pbmF0aW9uX2dyYWNlX21zIqQECg9QbGFjZW1lbnRQb2xpY3kSDwoHcmVnaW9ucxgBIAMoCRINCgV6b25lcxgCIAMoCRJKCg1ub2RlX3NlbGVjdG9yGAMgAygLMjMuY2xvdWRsZXNzLmFwaS52MS5QbGFjZW1lbnRQb2xpY3kuTm9kZVNlbGVjdG9yRW50cnkSLAoIYWZmaW5pdHkYBCADKAsyGi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5EjEKDWFudGlfYWZmaW5pdHkYBSADKAsyGi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5EjEKC3RvbGVyYXRpb25zGAYgAygLMhwuY2xvdWRsZXNzLmFwaS52MS5Ub2xlcmF0aW9uEhcKD3NwcmVhZF90b3BvbG9neRgHIAEoCRJAChFub2RlX3JlcXVpcmVtZW50cxgIIAMoCzIlLmNsb3VkbGVzcy5hcGkudjEuU2VsZWN0b3JSZXF1aXJlbWVudBIPCgdwYWNraW5nGAkgASgJEjkKD3RvcG9sb2d5X3NwcmVhZBgKIAMoCzIgLmNsb3VkbGVzcy5hcGkudjEuVG9wb2xvZ3lTcHJlYWQSNQoNc2NvcmVfd2VpZ2h0cxgLIAEoCzIeLmNsb3VkbGVzcy5hcGkudjEuU2NvcmVXZWlnaHRzGjMKEU5vZGVTZWxlY3RvckVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi3AEKDlRvcG9sb2d5U3ByZWFkEhQKDHRvcG9sb2d5X2tleRgBIAEoCRIQCghtYXhfc2tldxgCIAEoBRITCgttaW5fZG9tYWlucxgDIAEoBRIQCghyZXF1aXJlZBgEIAEoCBJHCgxtYXRjaF9sYWJlbHMYBSADKAsyMS5jbG91ZGxlc3MuYXBpLnYxLlRvcG9sb2d5U3ByZWFkLk1hdGNoTGFiZWxzRW50cnkaMgoQTWF0Y2hMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInEKDFNjb3JlV2VpZ2h0cxIQCghsb2NhbGl0eRgBIAEoARITCgtyZWxpYWJpbGl0eRgCIAEoARIMCgRjb3N0GAMgASgBEhMKC3V0aWxpemF0aW9uGAQgASgBEhcKD25ldHdvcmtfcGVuYWx0eRgFIAEoASJEChNTZWxlY3RvclJlcXVpcmVtZW50EgsKA2tleRgBIAEoCRIQCghvcGVyYXRvchgCIAEoCRIOCgZ2YWx1ZXMYAyADKAki5wEKCEFmZmluaXR5EiwKBHR5cGUYASABKA4yHi5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5VHlwZRJBCgxtYXRjaF9sYWJlbHMYAiADKAsyKy5jbG91ZGxlc3MuYXBpLnYxLkFmZmluaXR5Lk1hdGNoTGFiZWxzRW50cnkSFAoMdG9wb2xvZ3lfa2V5GAMgASgJEhAKCHJlcXVpcmVkGAQgASgIEg4KBndlaWdodBgFIAEoBRoyChBNYXRjaExhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSgoKVG9sZXJhdGlvbhILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkSEAoIb3BlcmF0b3IYAyABKAkSDgoGZWZmZWN0GAQgASgJIm0KDVJlc3RhcnRQb2xpY3kSMwoGcG9saWN5GAEgASgOMiMuY2xvdWRsZXNzLmFwaS52MS5SZXN0YXJ0UG9saWN5S2luZBITCgttYXhfcmV0cmllcxgCIAEoBRISCgpiYWNrb2ZmX21zGAMgASgDIr8BCg9Sb2xsb3V0U3RyYXRlZ3kSNwoIc3RyYXRlZ3kYASABKA4yJS5jbG91ZGxlc3MuYXBpLnYxLlJvbGxvdXRTdHJhdGVneUtpbmQSEQoJbWF4X3N1cmdlGAIgASgFEhcKD21heF91bmF2YWlsYWJsZRgDIAEoBRIaCg1taW5fYXZhaWxhYmxlGAQgASgFSACIAQESGQoRcGF1c2VfZHVyYXRpb25fbXMYBSABKANCEAoOX21pbl9hdmFpbGFibGUitQEKBlZvbHVtZRIMCgRuYW1lGAEgASgJEg4KBnNvdXJjZRgCIAEoCRISCgptb3VudF9wYXRoGAMgASgJEhEKCXJlYWRfb25seRgEIAEoCBI2CgdvcHRpb25zGAUgAygLMiUuY2xvdWRsZXNzLmFwaS52MS5Wb2x1bWUuT3B0aW9uc0VudHJ5Gi4KDE9wdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlEKBFBvcnQSDAoEbmFtZRgBIAEoCRIWCg5jb250YWluZXJfcG9ydBgCIAEoBRIRCglob3N0X3BvcnQYAyABKAUSEAoIcHJvdG9jb2wYBCABKAkirAIKC0hlYWx0aENoZWNrEisKBGV4ZWMYASABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkV4ZWNDaGVja0gAEisKBGh0dHAYAiABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkh0dHBDaGVja0gAEikKA3RjcBgDIAEoCzIaLmNsb3VkbGVzcy5hcGkudjEuVGNwQ2hlY2tIABIdChBpbml0aWFsX2RlbGF5X21zGAQgASgDSAGIAQESEQoJcGVyaW9kX21zGAUgASgDEhIKCnRpbWVvdXRfbXMYBiABKAMSGQoRc3VjY2Vzc190aHJlc2hvbGQYByABKAUSGQoRZmFpbHVyZV90aHJlc2hvbGQYCCABKAVCBwoFY2hlY2tCEwoRX2luaXRpYWxfZGVsYXlfbXMiHAoJRXhlY0NoZWNrEg8KB2NvbW1hbmQYASADKAkiZgoJSHR0cENoZWNrEgwKBHBhdGgYASABKAkSDAoEcG9ydBgCIAEoBRIOCgZzY2hlbWUYAyABKAkSLQoHaGVhZGVycxgEIAMoCzIcLmNsb3VkbGVzcy5hcGkudjEuSHR0cEhlYWRlciIpCgpIdHRwSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiGAoIVGNwQ2hlY2sSDAoEcG9ydBgBIAEoBSLyAgoPU2VjdXJpdHlDb250ZXh0Ei4KBWxpbnV4GAEgASgLMh8uY2xvdWRsZXNzLmFwaS52MS5MaW51eFNlY3VyaXR5EhIKCnByaXZpbGVnZWQYAiABKAgSFAoMaG9zdF9uZXR3b3JrGAMgASgIEhAKCGhvc3RfcGlkGAQgASgIEhAKCGhvc3RfaXBjGAUgASgIEhgKC3J1bl9hc191c2VyGAYgASgDSACIAQESGQoMcnVuX2FzX2dyb3VwGAcgASgDSAGIAQESFwoPcnVuX2FzX25vbl9yb290GAggASgIEiEKGXJlYWRfb25seV9yb290X2ZpbGVzeXN0ZW0YCSABKAgSGAoQY2FwYWJpbGl0aWVzX2FkZBgKIAMoCRIZChFjYXBhYmlsaXRpZXNfZHJvcBgLIAMoCRIaChJydW50aW1lX2NsYXNzX25hbWUYDCABKAlCDgoMX3J1bl9hc191c2VyQg8KDV9ydW5fYXNfZ3JvdXAi8wIKDUxpbnV4U2VjdXJpdHkSOgoPc2VjY29tcF9wcm9maWxlGAEgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eVByb2ZpbGUSOwoQYXBwYXJtb3JfcHJvZmlsZRgCIAEoCzIhLmNsb3VkbGVzcy5hcGkudjEuU2VjdXJpdHlQcm9maWxlEjkKD3NlbGludXhfb3B0aW9ucxgDIAEoCzIgLmNsb3VkbGVzcy5hcGkudjEuU2VMaW51eE9wdGlvbnMSGwoTc3VwcGxlbWVudGFsX2dyb3VwcxgEIAMoAxIVCghmc19ncm91cBgFIAEoA0gAiAEBEj0KB3N5c2N0bHMYBiADKAsyLC5jbG91ZGxlc3MuYXBpLnYxLkxpbnV4U2VjdXJpdHkuU3lzY3Rsc0VudHJ5Gi4KDFN5c2N0bHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9mc19ncm91cCJhCg9TZWN1cml0eVByb2ZpbGUSMwoEdHlwZRgBIAEoDjIlLmNsb3VkbGVzcy5hcGkudjEuU2VjdXJpdHlQcm9maWxlVHlwZRIZChFsb2NhbGhvc3RfcHJvZmlsZRgCIAEoCSJJCg5TZUxpbnV4T3B0aW9ucxIMCgR1c2VyGAEgASgJEgwKBHJvbGUYAiABKAkSDAoEdHlwZRgDIAEoCRINCgVsZXZlbBgEIAEoCSLBAQoPU2VjcmV0RW52U291cmNlEhMKC3NlY3JldF9uYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIQCghhdWRpZW5jZRgDIAEoCRJDCgprZXlfdG9fZW52GAQgAygLMi8uY2xvdWRsZXNzLmFwaS52MS5TZWNyZXRFbnZTb3VyY2UuS2V5VG9FbnZFbnRyeRovCg1LZXlUb0VudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7AEKElNlY3JldFZvbHVtZVNvdXJjZRITCgtzZWNyZXRfbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEAoIYXVkaWVuY2UYAyABKAkSEgoKbW91bnRfcGF0aBgEIAEoCRJICgtrZXlfdG9fZmlsZRgFIAMoCzIzLmNsb3VkbGVzcy5hcGkudjEuU2VjcmV0Vm9sdW1lU291cmNlLktleVRvRmlsZUVudHJ5EgwKBG1vZGUYBiABKAUaMAoOS2V5VG9GaWxlRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKGAgoOV29ya2xvYWRTdGF0dXMSLgoFcGhhc2UYASABKA4yHy5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkUGhhc2USDwoHbWVzc2FnZRgCIAEoCRIWCg5yZWFkeV9yZXBsaWNhcxgDIAEoBRIYChBjdXJyZW50X3JlcGxpY2FzGAQgASgFEhgKEGRlc2lyZWRfcmVwbGljYXMYBSABKAUSGAoQdXBkYXRlZF9yZXBsaWNhcxgGIAEoBRIxCghyZXBsaWNhcxgHIAMoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVwbGljYVN0YXR1cxIaChJsYXN0X3RyYW5zaXRpb25fbXMYCCABKAMiigUKDVJlcGxpY2FTdGF0dXMSCgoCaWQYASABKAkSEwoLd29ya2xvYWRfaWQYAiABKAkSFQoNd29ya2xvYWRfbmFtZRgDIAEoCRIRCgluYW1lc3BhY2UYBCABKAkSEAoIcmV2aXNpb24YBSABKAMSDwoHbm9kZV9pZBgGIAEoCRIRCglub2RlX25hbWUYByABKAkSEwoLZnJhZ21lbnRfaWQYCCABKAkSFAoMY29udGFpbmVyX2lkGAkgASgJEi0KBXN0YXRlGAogASgOMh4uY2xvdWRsZXNzLmFwaS52MS5SZXBsaWNhU3RhdGUSDQoFcmVhZHkYCyABKAgSDgoGcmVhc29uGAwgASgJEg8KB21lc3NhZ2UYDSABKAkSDwoHYWRkcmVzcxgOIAEoCRIVCg1yZXN0YXJ0X2NvdW50GA8gASgFEhYKDmxhc3RfZXhpdF9jb2RlGBAgASgFEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFwoPc2NoZWR1bGVkX2F0X21zGBIgASgDEhUKDXN0YXJ0ZWRfYXRfbXMYEyABKAMSEwoLcmVhZHlfYXRfbXMYFCABKAMSOAoPcGVuZGluZ19yZWFzb25zGBUgAygLMh8uY2xvdWRsZXNzLmFwaS52MS5QZW5kaW5nUmVhc29uEg0KBXNjb3JlGBYgASgBEhAKCHJlcGxhY2VzGBcgASgJEjUKCXJlc291cmNlcxgYIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIlCgVwb3J0cxgZIAMoCzIWLmNsb3VkbGVzcy5hcGkudjEuUG9ydBIZChFub21pbmF0ZWRfbm9kZV9pZBgaIAEoCSIzCg1QZW5kaW5nUmVhc29uEg4KBnJlYXNvbhgBIAEoCRISCgpub2RlX2NvdW50GAIgASgFKpUBCg9JbWFnZVB1bGxQb2xpY3kSIQodSU1BR0VfUFVMTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIcChhJTUFHRV9QVUxMX1BPTElDWV9BTFdBWVMQARIkCiBJTUFHRV9QVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBACEhsKF0lNQUdFX1BVTExfUE9MSUNZX05FVkVSEAMqYQoMQWZmaW5pdHlUeXBlEh0KGUFGRklOSVRZX1RZUEVfVU5TUEVDSUZJRUQQABIWChJBRkZJTklUWV9UWVBFX05PREUQARIaChZBRkZJTklUWV9UWVBFX1dPUktMT0FEEAIqmwEKEVJlc3RhcnRQb2xpY3lLaW5kEiMKH1JFU1RBUlRfUE9MSUNZX0tJTkRfVU5TUEVDSUZJRUQQABIeChpSRVNUQVJUX1BPTElDWV9LSU5EX0FMV0FZUxABEiIKHlJFU1RBUlRfUE9MSUNZX0tJTkRfT05fRkFJTFVSRRACEh0KGVJFU1RBUlRfUE9MSUNZX0tJTkRfTkVWRVIQAyqwAQoTUm9sbG91dFN0cmF0ZWd5S2luZBIlCiFST0xMT1VUX1NUUkFURUdZX0tJTkRfVU5TUEVDSUZJRUQQABIoCiRST0xMT1VUX1NUUkFURUdZX0tJTkRfUk9MTElOR19VUERBVEUQARIiCh5ST0xMT1VUX1NUUkFURUdZX0tJTkRfUkVDUkVBVEUQAhIkCiBST0xMT1VUX1NUUkFURUdZX0tJTkRfQkxVRV9HUkVFThADKrIBChNTZWN1cml0eVByb2ZpbGVUeXBlEiUKIVNFQ1VSSVRZX1BST0ZJTEVfVFlQRV9VTlNQRUNJRklFRBAAEiQKIFNFQ1VSSVRZX1BST0ZJTEVfVFlQRV9VTkNPTkZJTkVEEAESKQolU0VDVVJJVFlfUFJPRklMRV9UWVBFX1JVTlRJTUVfREVGQVVMVBACEiMKH1NFQ1VSSVRZX1BST0ZJTEVfVFlQRV9MT0NBTEhPU1QQAyr4AQoNV29ya2xvYWRQaGFzZRIaChZXT1JLTE9BRF9QSEFTRV9VTktOT1dOEAASGgoWV09SS0xPQURfUEhBU0VfUEVORElORxABEh0KGVdPUktMT0FEX1BIQVNFX1NDSEVEVUxJTkcQAhIaChZXT1JLTE9BRF9QSEFTRV9SVU5OSU5HEAMSGwoXV09SS0xPQURfUEhBU0VfVVBEQVRJTkcQBBIZChVXT1JLTE9BRF9QSEFTRV9GQUlMRUQQBRIcChhXT1JLTE9BRF9QSEFTRV9TVUNDRUVERUQQBhIeChpXT1JLTE9BRF9QSEFTRV9URVJNSU5BVElORxAHKoECCgxSZXBsaWNhU3RhdGUSGQoVUkVQTElDQV9TVEFURV9VTktOT1dOEAASGQoVUkVQTElDQV9TVEFURV9QRU5ESU5HEAESGwoXUkVQTElDQV9TVEFURV9TQ0hFRFVMRUQQAhIaChZSRVBMSUNBX1NUQVRFX1NUQVJUSU5HEAMSGQoVUkVQTElDQV9TVEFURV9SVU5OSU5HEAQSGgoWUkVQTElDQV9TVEFURV9TVE9QUElORxAFEhkKFVJFUExJQ0FfU1RBVEVfU1RPUFBFRBAGEhgKFFJFUExJQ0FfU1RBVEVfRkFJTEVEEAcSFgoSUkVQTElDQV9TVEFURV9MT1NUEAhiBnByb3RvMw", [file_cloudless_v1_resources]);
+  fileDesc("ChtjbG91ZGxlc3MvdjEvd29ya2xvYWQucHJvdG8SEGNsb3VkbGVzcy5hcGkudjEi4AMKCFdvcmtsb2FkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEiwKBHNwZWMYBCABKAsyHi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3BlYxIwCgZzdGF0dXMYBSABKAsyIC5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkU3RhdHVzEhUKDWNyZWF0ZWRfYXRfbXMYBiABKAMSFQoNdXBkYXRlZF9hdF9tcxgHIAEoAxI2CgZsYWJlbHMYCCADKAsyJi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkLkxhYmVsc0VudHJ5EkAKC2Fubm90YXRpb25zGAkgAygLMisuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZC5Bbm5vdGF0aW9uc0VudHJ5EhAKCHJldmlzaW9uGAogASgDEhgKEHJlc291cmNlX3ZlcnNpb24YCyABKAMSEAoIb3duZXJfaWQYDCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihwsKDFdvcmtsb2FkU3BlYxINCgVpbWFnZRgBIAEoCRIPCgdjb21tYW5kGAIgAygJEgwKBGFyZ3MYAyADKAkSNAoDZW52GAQgAygLMicuY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZFNwZWMuRW52RW50cnkSOQoJcmVzb3VyY2VzGAUgASgLMiYuY2xvdWRsZXNzLmFwaS52MS5SZXNvdXJjZVJlcXVpcmVtZW50cxIQCghyZXBsaWNhcxgGIAEoBRI0CglwbGFjZW1lbnQYByABKAsyIS5jbG91ZGxlc3MuYXBpLnYxLlBsYWNlbWVudFBvbGljeRI3Cg5yZXN0YXJ0X3BvbGljeRgIIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuUmVzdGFydFBvbGljeRIyCgdyb2xsb3V0GAkgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5Sb2xsb3V0U3RyYXRlZ3kSKQoHdm9sdW1lcxgKIAMoCzIYLmNsb3VkbGVzcy5hcGkudjEuVm9sdW1lEiUKBXBvcnRzGAsgAygLMhYuY2xvdWRsZXNzLmFwaS52MS5Qb3J0EjUKDmxpdmVuZXNzX3Byb2JlGAwgASgLMh0uY2xvdWRsZXNzLmFwaS52MS5IZWFsdGhDaGVjaxI2Cg9yZWFkaW5lc3NfcHJvYmUYDSABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEjQKDXN0YXJ0dXBfcHJvYmUYDiABKAsyHS5jbG91ZGxlc3MuYXBpLnYxLkhlYWx0aENoZWNrEhoKEmltYWdlX3B1bGxfc2VjcmV0cxgPIAMoCRI7ChBzZWN1cml0eV9jb250ZXh0GBAgASgLMiEuY2xvdWRsZXNzLmFwaS52MS5TZWN1cml0eUNvbnRleHQSNQoKc2VjcmV0X2VudhgRIAMoCzIhLmNsb3VkbGVzcy5hcGkudjEuU2VjcmV0RW52U291cmNlEjwKDnNlY3JldF92b2x1bWVzGBIgAygLMiQuY2xvdWRsZXNzLmFwaS52MS5TZWNyZXRWb2x1bWVTb3VyY2USPAoRaW1hZ2VfcHVsbF9wb2xpY3kYEyABKA4yIS5jbG91ZGxlc3MuYXBpLnYxLkltYWdlUHVsbFBvbGljeRITCgt3b3JraW5nX2RpchgUIAEoCRIhChR0ZXJtaW5hdGlvbl9ncmFjZV9tcxgVIAEoA0gAiAEBEhAKCHByaW9yaXR5GBYgASgFEiwKBHR5cGUYFyABKA4yHi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkVHlwZRIoCgNqb2IYGCABKAsyGy5jbG91ZGxlc3MuYXBpLnYxLkpvYlBvbGljeRIqCgRjcm9uGBkgASgLMhwuY2xvdWRsZXNzLmFwaS52MS5Dcm9uUG9saWN5EjIKC2F1dG9zY2FsaW5nGBogASgLMh0uY2xvdWRsZXNzLmFwaS52MS5BdXRvc2NhbGluZxI0CglyZWJhbGFuY2UYGyABKAsyIS5jbG91ZGxlc3MuYXBpLnYxLlJlYmFsYW5jZVBvbGljeRI5Cg1vbl9kaXNjb25uZWN0GBwgASgLMiIuY2xvdWRsZXNzLmFwaS52MS5EaXNjb25uZWN0UG9saWN5Eh4KEXNodXRkb3duX2RlbGF5X21zGB0gASgDSAGIAQESMgoHbWV0cmljcxgeIAEoCzIhLmNsb3VkbGVzcy5hcGkudjEuTWV0cmljc0VuZHBvaW50GioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFwoVX3Rlcm1pbmF0aW9uX2dyYWNlX21zQhQKEl9zaHV0ZG93bl9kZWxheV9tcyKqAQoJSm9iUG9saWN5EhMKC3BhcmFsbGVsaXNtGAEgASgFEhMKC2NvbXBsZXRpb25zGAIgASgFEhQKB3JldHJpZXMYAyABKAVIAIgBARITCgtkZWFkbGluZV9tcxgEIAEoAxIiChV0dGxfYWZ0ZXJfZmluaXNoZWRfbXMYBSABKANIAYgBAUIKCghfcmV0cmllc0IYChZfdHRsX2FmdGVyX2ZpbmlzaGVkX21zIuQBCgpDcm9uUG9saWN5EhAKCHNjaGVkdWxlGAEgASgJEhEKCXRpbWVfem9uZRgCIAEoCRIaChJjb25jdXJyZW5jeV9wb2xpY3kYAyABKAkSHAoUc3RhcnRpbmdfZGVhZGxpbmVfbXMYBCABKAMSDwoHc3VzcGVuZBgFIAEoCBIfChJzdWNjZXNzZnVsX2hpc3RvcnkYBiABKAVIAIgBARIbCg5mYWlsZWRfaGlzdG9yeRgHIAEoBUgBiAEBQhUKE19zdWNjZXNzZnVsX2hpc3RvcnlCEQoPX2ZhaWxlZF9oaXN0b3J5Iv8BCgtBdXRvc2NhbGluZxIUCgxtaW5fcmVwbGljYXMYASABKAUSFAoMbWF4X3JlcGxpY2FzGAIgASgFEjQKB21ldHJpY3MYAyADKAsyIy5jbG91ZGxlc3MuYXBpLnYxLkF1dG9zY2FsaW5nTWV0cmljEiYKGXNjYWxlX3VwX3N0YWJpbGl6YXRpb25fbXMYBCABKANIAIgBARIoChtzY2FsZV9kb3duX3N0YWJpbGl6YXRpb25fbXMYBSABKANIAYgBAUIcChpfc2NhbGVfdXBfc3RhYmlsaXphdGlvbl9tc0IeChxfc2NhbGVfZG93bl9zdGFiaWxpemF0aW9uX21zIl0KEUF1dG9zY2FsaW5nTWV0cmljEgwKBHR5cGUYASABKAkSFgoOdGFyZ2V0X3BlcmNlbnQYAiABKAUSDAoEbmFtZRgDIAEoCRIUCgx0YXJnZXRfdmFsdWUYBCABKAEiPAoPTWV0cmljc0VuZHBvaW50EgwKBHBvcnQYASABKAUSDAoEcGF0aBgCIAEoCRINCgVuYW1lcxgDIAMoCSJLCg9SZWJhbGFuY2VQb2xpY3kSDwoHZW5hYmxlZBgBIAEoCBISCgptYXhfbW92aW5nGAIgASgFEhMKC2ludGVydmFsX21zGAMgASgDIn4KEERpc2Nvbm5lY3RQb2xpY3kSHQoQcmVwbGFjZV9hZnRlcl9tcxgBIAEoA0gAiAEBEgwKBGtlZXAYAiABKAgSFQoNc3RvcF9hZnRlcl9tcxgDIAEoAxIRCglvbl9yZXR1cm4YBCABKAlCEwoRX3JlcGxhY2VfYWZ0ZXJfbXMipAQKD1BsYWNlbWVudFBvbGljeRIPCgdyZWdpb25zGAEgAygJEg0KBXpvbmVzGAIgAygJEkoKDW5vZGVfc2VsZWN0b3IYAyADKAsyMy5jbG91ZGxlc3MuYXBpLnYxLlBsYWNlbWVudFBvbGljeS5Ob2RlU2VsZWN0b3JFbnRyeRIsCghhZmZpbml0eRgEIAMoCzIaLmNsb3VkbGVzcy5hcGkudjEuQWZmaW5pdHkSMQoNYW50aV9hZmZpbml0eRgFIAMoCzIaLmNsb3VkbGVzcy5hcGkudjEuQWZmaW5pdHkSMQoLdG9sZXJhdGlvbnMYBiADKAsyHC5jbG91ZGxlc3MuYXBpLnYxLlRvbGVyYXRpb24SFwoPc3ByZWFkX3RvcG9sb2d5GAcgASgJEkAKEW5vZGVfcmVxdWlyZW1lbnRzGAggAygLMiUuY2xvdWRsZXNzLmFwaS52MS5TZWxlY3RvclJlcXVpcmVtZW50Eg8KB3BhY2tpbmcYCSABKAkSOQoPdG9wb2xvZ3lfc3ByZWFkGAogAygLMiAuY2xvdWRsZXNzLmFwaS52MS5Ub3BvbG9neVNwcmVhZBI1Cg1zY29yZV93ZWlnaHRzGAsgASgLMh4uY2xvdWRsZXNzLmFwaS52MS5TY29yZVdlaWdodHMaMwoRTm9kZVNlbGVjdG9yRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLcAQoOVG9wb2xvZ3lTcHJlYWQSFAoMdG9wb2xvZ3lfa2V5GAEgASgJEhAKCG1heF9za2V3GAIgASgFEhMKC21pbl9kb21haW5zGAMgASgFEhAKCHJlcXVpcmVkGAQgASgIEkcKDG1hdGNoX2xhYmVscxgFIAMoCzIxLmNsb3VkbGVzcy5hcGkudjEuVG9wb2xvZ3lTcHJlYWQuTWF0Y2hMYWJlbHNFbnRyeRoyChBNYXRjaExhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicQoMU2NvcmVXZWlnaHRzEhAKCGxvY2FsaXR5GAEgASgBEhMKC3JlbGlhYmlsaXR5GAIgASgBEgwKBGNvc3QYAyABKAESEwoLdXRpbGl6YXRpb24YBCABKAESFwoPbmV0d29ya19wZW5hbHR5GAUgASgBIkQKE1NlbGVjdG9yUmVxdWlyZW1lbnQSCwoDa2V5GAEgASgJEhAKCG9wZXJhdG9yGAIgASgJEg4KBnZhbHVlcxgDIAMoCSLnAQoIQWZmaW5pdHkSLAoEdHlwZRgBIAEoDjIeLmNsb3VkbGVzcy5hcGkudjEuQWZmaW5pdHlUeXBlEkEKDG1hdGNoX2xhYmVscxgCIAMoCzIrLmNsb3VkbGVzcy5hcGkudjEuQWZmaW5pdHkuTWF0Y2hMYWJlbHNFbnRyeRIUCgx0b3BvbG9neV9rZXkYAyABKAkSEAoIcmVxdWlyZWQYBCABKAgSDgoGd2VpZ2h0GAUgASgFGjIKEE1hdGNoTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKCgpUb2xlcmF0aW9uEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCRIQCghvcGVyYXRvchgDIAEoCRIOCgZlZmZlY3QYBCABKAkibQoNUmVzdGFydFBvbGljeRIzCgZwb2xpY3kYASABKA4yIy5jbG91ZGxlc3MuYXBpLnYxLlJlc3RhcnRQb2xpY3lLaW5kEhMKC21heF9yZXRyaWVzGAIgASgFEhIKCmJhY2tvZmZfbXMYAyABKAMi6AIKD1JvbGxvdXRTdHJhdGVneRI3CghzdHJhdGVneRgBIAEoDjIlLmNsb3VkbGVzcy5hcGkudjEuUm9sbG91dFN0cmF0ZWd5S2luZBIRCgltYXhfc3VyZ2UYAiABKAUSFwoPbWF4X3VuYXZhaWxhYmxlGAMgASgFEhoKDW1pbl9hdmFpbGFibGUYBCABKAVIAIgBARIZChFwYXVzZV9kdXJhdGlvbl9tcxgFIAEoAxIuCgZjYW5hcnkYBiABKAsyHi5jbG91ZGxlc3MuYXBpLnYxLkNhbmFyeVBvbGljeRIcChRwcm9ncmVzc19kZWFkbGluZV9tcxgHIAEoAxIaCg1hdXRvX3JvbGxiYWNrGAggASgISAGIAQESFAoMbWluX3JlYWR5X21zGAkgASgDEhUKDWhpc3RvcnlfbGltaXQYCiABKAVCEAoOX21pbl9hdmFpbGFibGVCEAoOX2F1dG9fcm9sbGJhY2siQgoMQ2FuYXJ5UG9saWN5EhAKCHJlcGxpY2FzGAEgASgFEg8KB3BlcmNlbnQYAiABKAUSDwoHYmFrZV9tcxgDIAEoAyKxAgoNUm9sbG91dFN0YXR1cxItCgVwaGFzZRgBIAEoDjIeLmNsb3VkbGVzcy5hcGkudjEuUm9sbG91dFBoYXNlEhAKCHJldmlzaW9uGAIgASgDEhUKDWZyb21fcmV2aXNpb24YAyABKAMSDwoHbWVzc2FnZRgEIAEoCRIVCg1zdGFydGVkX2F0X21zGAUgASgDEhsKE2xhc3RfcHJvZ3Jlc3NfYXRfbXMYBiABKAMSFgoOZmluaXNoZWRfYXRfbXMYByABKAMSEAoIcHJvbW90ZWQYCCABKAgSEAoIc3dpdGNoZWQYCSABKAgSEgoKcmVhZHlfc2VlbhgKIAEoBRIaChJjYW5hcnlfcmVhZHlfYXRfbXMYCyABKAMSFwoPZmFpbGVkX3JldmlzaW9uGAwgASgDIokCChBXb3JrbG9hZFJldmlzaW9uEhAKCHJldmlzaW9uGAEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYAiABKAMSLAoEc3BlYxgDIAEoCzIeLmNsb3VkbGVzcy5hcGkudjEuV29ya2xvYWRTcGVjEg0KBWNhdXNlGAQgASgJEg8KB291dGNvbWUYBSABKAkSDwoHY3VycmVudBgGIAEoCBI+CgZsYWJlbHMYByADKAsyLi5jbG91ZGxlc3MuYXBpLnYxLldvcmtsb2FkUmV2aXNpb24uTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ+CglKb2JTdGF0dXMSDgoGYWN0aXZlGAEgASgFEhEKCXN1Y2NlZWRlZBgCIAEoBRIOCgZmYWlsZWQYAyABKAUSFQoNc3RhcnRlZF9hdF9tcxgEIAEoAxIWCg5maW5pc2hlZF9hdF9tcxgFIAEoAxIPCgdvdXRjb21lGAYgASgJInkKCkNyb25TdGF0dXMSFgoObGFzdF9ydW5fYXRfbXMYASABKAMSFgoObmV4dF9ydW5fYXRfbXMYAiABKAMSGgoSbGFzdF9zdWNjZXNzX2F0X21zGAMgASgDEg4KBmFjdGl2ZRgEIAMoCRIPCgdza2lwcGVkGAUgASgJIowBChFBdXRvc2NhbGluZ1N0YXR1cxITCgtyZWNvbW1lbmRlZBgBIAEoBRI2CghyZWFkaW5ncxgCIAMoCzIkLmNsb3VkbGVzcy5hcGkudjEuQXV0b3NjYWxpbmdSZWFkaW5nEhkKEWxhc3Rfc2NhbGVkX2F0X21zGAMgASgDEg8KB21lc3NhZ2UYBCABKAkiUwoSQXV0b3NjYWxpbmdSZWFkaW5nEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAESDgoGdGFyZ2V0GAMgASgBEhAKCHJlcGxpY2FzGAQgASgFIrUBCgZWb2x1bWUSDAoEbmFtZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSEgoKbW91bnRfcGF0aBgDIAEoCRIRCglyZWFkX29ubHkYBCABKAgSNgoHb3B0aW9ucxgFIAMoCzIlLmNsb3VkbGVzcy5hcGkudjEuVm9sdW1lLk9wdGlvbnNFbnRyeRouCgxPcHRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRCgRQb3J0EgwKBG5hbWUYASABKAkSFgoOY29udGFpbmVyX3BvcnQYAiABKAUSEQoJaG9zdF9wb3J0GAMgASgFEhAKCHByb3RvY29sGAQgASgJIqwCCgtIZWFsdGhDaGVjaxIrCgRleGVjGAEgASgLMhsuY2xvdWRsZXNzLmFwaS52MS5FeGVjQ2hlY2tIABIrCgRodHRwGAIgASgLMhsuY2xvdWRsZXNzLmFwaS52MS5IdHRwQ2hlY2tIABIpCgN0Y3AYAyABKAsyGi5jbG91ZGxlc3MuYXBpLnYxLlRjcENoZWNrSAASHQoQaW5pdGlhbF9kZWxheV9tcxgEIAEoA0gBiAEBEhEKCXBlcmlvZF9tcxgFIAEoAxISCgp0aW1lb3V0X21zGAYgASgDEhkKEXN1Y2Nlc3NfdGhyZXNob2xkGAcgASgFEhkKEWZhaWx1cmVfdGhyZXNob2xkGAggASgFQgcKBWNoZWNrQhMKEV9pbml0aWFsX2RlbGF5X21zIhwKCUV4ZWNDaGVjaxIPCgdjb21tYW5kGAEgAygJImYKCUh0dHBDaGVjaxIMCgRwYXRoGAEgASgJEgwKBHBvcnQYAiABKAUSDgoGc2NoZW1lGAMgASgJEi0KB2hlYWRlcnMYBCADKAsyHC5jbG91ZGxlc3MuYXBpLnYxLkh0dHBIZWFkZXIiKQoKSHR0cEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIhgKCFRjcENoZWNrEgwKBHBvcnQYASABKAUi8gIKD1NlY3VyaXR5Q29udGV4dBIuCgVsaW51eBgBIAEoCzIfLmNsb3VkbGVzcy5hcGkudjEuTGludXhTZWN1cml0eRISCgpwcml2aWxlZ2VkGAIgASgIEhQKDGhvc3RfbmV0d29yaxgDIAEoCBIQCghob3N0X3BpZBgEIAEoCBIQCghob3N0X2lwYxgFIAEoCBIYCgtydW5fYXNfdXNlchgGIAEoA0gAiAEBEhkKDHJ1bl9hc19ncm91cBgHIAEoA0gBiAEBEhcKD3J1bl9hc19ub25fcm9vdBgIIAEoCBIhChlyZWFkX29ubHlfcm9vdF9maWxlc3lzdGVtGAkgASgIEhgKEGNhcGFiaWxpdGllc19hZGQYCiADKAkSGQoRY2FwYWJpbGl0aWVzX2Ryb3AYCyADKAkSGgoScnVudGltZV9jbGFzc19uYW1lGAwgASgJQg4KDF9ydW5fYXNfdXNlckIPCg1fcnVuX2FzX2dyb3VwIvMCCg1MaW51eFNlY3VyaXR5EjoKD3NlY2NvbXBfcHJvZmlsZRgBIAEoCzIhLmNsb3VkbGVzcy5hcGkudjEuU2VjdXJpdHlQcm9maWxlEjsKEGFwcGFybW9yX3Byb2ZpbGUYAiABKAsyIS5jbG91ZGxlc3MuYXBpLnYxLlNlY3VyaXR5UHJvZmlsZRI5Cg9zZWxpbnV4X29wdGlvbnMYAyABKAsyIC5jbG91ZGxlc3MuYXBpLnYxLlNlTGludXhPcHRpb25zEhsKE3N1cHBsZW1lbnRhbF9ncm91cHMYBCADKAMSFQoIZnNfZ3JvdXAYBSABKANIAIgBARI9CgdzeXNjdGxzGAYgAygLMiwuY2xvdWRsZXNzLmFwaS52MS5MaW51eFNlY3VyaXR5LlN5c2N0bHNFbnRyeRouCgxTeXNjdGxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfZnNfZ3JvdXAiYQoPU2VjdXJpdHlQcm9maWxlEjMKBHR5cGUYASABKA4yJS5jbG91ZGxlc3MuYXBpLnYxLlNlY3VyaXR5UHJvZmlsZVR5cGUSGQoRbG9jYWxob3N0X3Byb2ZpbGUYAiABKAkiSQoOU2VMaW51eE9wdGlvbnMSDAoEdXNlchgBIAEoCRIMCgRyb2xlGAIgASgJEgwKBHR5cGUYAyABKAkSDQoFbGV2ZWwYBCABKAkiwQEKD1NlY3JldEVudlNvdXJjZRITCgtzZWNyZXRfbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEAoIYXVkaWVuY2UYAyABKAkSQwoKa2V5X3RvX2VudhgEIAMoCzIvLmNsb3VkbGVzcy5hcGkudjEuU2VjcmV0RW52U291cmNlLktleVRvRW52RW50cnkaLwoNS2V5VG9FbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIuwBChJTZWNyZXRWb2x1bWVTb3VyY2USEwoLc2VjcmV0X25hbWUYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhAKCGF1ZGllbmNlGAMgASgJEhIKCm1vdW50X3BhdGgYBCABKAkSSAoLa2V5X3RvX2ZpbGUYBSADKAsyMy5jbG91ZGxlc3MuYXBpLnYxLlNlY3JldFZvbHVtZVNvdXJjZS5LZXlUb0ZpbGVFbnRyeRIMCgRtb2RlGAYgASgFGjAKDktleVRvRmlsZUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiyAMKDldvcmtsb2FkU3RhdHVzEi4KBXBoYXNlGAEgASgOMh8uY2xvdWRsZXNzLmFwaS52MS5Xb3JrbG9hZFBoYXNlEg8KB21lc3NhZ2UYAiABKAkSFgoOcmVhZHlfcmVwbGljYXMYAyABKAUSGAoQY3VycmVudF9yZXBsaWNhcxgEIAEoBRIYChBkZXNpcmVkX3JlcGxpY2FzGAUgASgFEhgKEHVwZGF0ZWRfcmVwbGljYXMYBiABKAUSMQoIcmVwbGljYXMYByADKAsyHy5jbG91ZGxlc3MuYXBpLnYxLlJlcGxpY2FTdGF0dXMSGgoSbGFzdF90cmFuc2l0aW9uX21zGAggASgDEjAKB3JvbGxvdXQYCSABKAsyHy5jbG91ZGxlc3MuYXBpLnYxLlJvbGxvdXRTdGF0dXMSKAoDam9iGAogASgLMhsuY2xvdWRsZXNzLmFwaS52MS5Kb2JTdGF0dXMSKgoEY3JvbhgLIAEoCzIcLmNsb3VkbGVzcy5hcGkudjEuQ3JvblN0YXR1cxI4CgthdXRvc2NhbGluZxgMIAEoCzIjLmNsb3VkbGVzcy5hcGkudjEuQXV0b3NjYWxpbmdTdGF0dXMiygUKDVJlcGxpY2FTdGF0dXMSCgoCaWQYASABKAkSEwoLd29ya2xvYWRfaWQYAiABKAkSFQoNd29ya2xvYWRfbmFtZRgDIAEoCRIRCgluYW1lc3BhY2UYBCABKAkSEAoIcmV2aXNpb24YBSABKAMSDwoHbm9kZV9pZBgGIAEoCRIRCglub2RlX25hbWUYByABKAkSEwoLZnJhZ21lbnRfaWQYCCABKAkSFAoMY29udGFpbmVyX2lkGAkgASgJEi0KBXN0YXRlGAogASgOMh4uY2xvdWRsZXNzLmFwaS52MS5SZXBsaWNhU3RhdGUSDQoFcmVhZHkYCyABKAgSDgoGcmVhc29uGAwgASgJEg8KB21lc3NhZ2UYDSABKAkSDwoHYWRkcmVzcxgOIAEoCRIVCg1yZXN0YXJ0X2NvdW50GA8gASgFEhYKDmxhc3RfZXhpdF9jb2RlGBAgASgFEhUKDWNyZWF0ZWRfYXRfbXMYESABKAMSFwoPc2NoZWR1bGVkX2F0X21zGBIgASgDEhUKDXN0YXJ0ZWRfYXRfbXMYEyABKAMSEwoLcmVhZHlfYXRfbXMYFCABKAMSOAoPcGVuZGluZ19yZWFzb25zGBUgAygLMh8uY2xvdWRsZXNzLmFwaS52MS5QZW5kaW5nUmVhc29uEg0KBXNjb3JlGBYgASgBEhAKCHJlcGxhY2VzGBcgASgJEjUKCXJlc291cmNlcxgYIAEoCzIiLmNsb3VkbGVzcy5hcGkudjEuUmVzb3VyY2VDYXBhY2l0eRIlCgVwb3J0cxgZIAMoCzIWLmNsb3VkbGVzcy5hcGkudjEuUG9ydBIZChFub21pbmF0ZWRfbm9kZV9pZBgaIAEoCRIPCgdzZXJ2aW5nGBsgASgIEhUKDWJvdW5kX25vZGVfaWQYHCABKAkSFgoOZmluaXNoZWRfYXRfbXMYHSABKAMiMwoNUGVuZGluZ1JlYXNvbhIOCgZyZWFzb24YASABKAkSEgoKbm9kZV9jb3VudBgCIAEoBSqRAQoMV29ya2xvYWRUeXBlEh0KGVdPUktMT0FEX1RZUEVfVU5TUEVDSUZJRUQQABIZChVXT1JLTE9BRF9UWVBFX1NFUlZJQ0UQARIYChRXT1JLTE9BRF9UWVBFX0RBRU1PThACEhUKEVdPUktMT0FEX1RZUEVfSk9CEAMSFgoSV09SS0xPQURfVFlQRV9DUk9OEAQqlQEKD0ltYWdlUHVsbFBvbGljeRIhCh1JTUFHRV9QVUxMX1BPTElDWV9VTlNQRUNJRklFRBAAEhwKGElNQUdFX1BVTExfUE9MSUNZX0FMV0FZUxABEiQKIElNQUdFX1BVTExfUE9MSUNZX0lGX05PVF9QUkVTRU5UEAISGwoXSU1BR0VfUFVMTF9QT0xJQ1lfTkVWRVIQAyphCgxBZmZpbml0eVR5cGUSHQoZQUZGSU5JVFlfVFlQRV9VTlNQRUNJRklFRBAAEhYKEkFGRklOSVRZX1RZUEVfTk9ERRABEhoKFkFGRklOSVRZX1RZUEVfV09SS0xPQUQQAiqbAQoRUmVzdGFydFBvbGljeUtpbmQSIwofUkVTVEFSVF9QT0xJQ1lfS0lORF9VTlNQRUNJRklFRBAAEh4KGlJFU1RBUlRfUE9MSUNZX0tJTkRfQUxXQVlTEAESIgoeUkVTVEFSVF9QT0xJQ1lfS0lORF9PTl9GQUlMVVJFEAISHQoZUkVTVEFSVF9QT0xJQ1lfS0lORF9ORVZFUhADKtIBChNSb2xsb3V0U3RyYXRlZ3lLaW5kEiUKIVJPTExPVVRfU1RSQVRFR1lfS0lORF9VTlNQRUNJRklFRBAAEigKJFJPTExPVVRfU1RSQVRFR1lfS0lORF9ST0xMSU5HX1VQREFURRABEiIKHlJPTExPVVRfU1RSQVRFR1lfS0lORF9SRUNSRUFURRACEiQKIFJPTExPVVRfU1RSQVRFR1lfS0lORF9CTFVFX0dSRUVOEAMSIAocUk9MTE9VVF9TVFJBVEVHWV9LSU5EX0NBTkFSWRAEKtcBCgxSb2xsb3V0UGhhc2USHQoZUk9MTE9VVF9QSEFTRV9VTlNQRUNJRklFRBAAEh0KGVJPTExPVVRfUEhBU0VfUFJPR1JFU1NJTkcQARIYChRST0xMT1VUX1BIQVNFX1BBVVNFRBACEhgKFFJPTExPVVRfUEhBU0VfQkFLSU5HEAMSGwoXUk9MTE9VVF9QSEFTRV9DT01QTEVURUQQBBIYChRST0xMT1VUX1BIQVNFX0ZBSUxFRBAFEh4KGlJPTExPVVRfUEhBU0VfUk9MTElOR19CQUNLEAYqsgEKE1NlY3VyaXR5UHJvZmlsZVR5cGUSJQohU0VDVVJJVFlfUFJPRklMRV9UWVBFX1VOU1BFQ0lGSUVEEAASJAogU0VDVVJJVFlfUFJPRklMRV9UWVBFX1VOQ09ORklORUQQARIpCiVTRUNVUklUWV9QUk9GSUxFX1RZUEVfUlVOVElNRV9ERUZBVUxUEAISIwofU0VDVVJJVFlfUFJPRklMRV9UWVBFX0xPQ0FMSE9TVBADKvgBCg1Xb3JrbG9hZFBoYXNlEhoKFldPUktMT0FEX1BIQVNFX1VOS05PV04QABIaChZXT1JLTE9BRF9QSEFTRV9QRU5ESU5HEAESHQoZV09SS0xPQURfUEhBU0VfU0NIRURVTElORxACEhoKFldPUktMT0FEX1BIQVNFX1JVTk5JTkcQAxIbChdXT1JLTE9BRF9QSEFTRV9VUERBVElORxAEEhkKFVdPUktMT0FEX1BIQVNFX0ZBSUxFRBAFEhwKGFdPUktMT0FEX1BIQVNFX1NVQ0NFRURFRBAGEh4KGldPUktMT0FEX1BIQVNFX1RFUk1JTkFUSU5HEAcqgQIKDFJlcGxpY2FTdGF0ZRIZChVSRVBMSUNBX1NUQVRFX1VOS05PV04QABIZChVSRVBMSUNBX1NUQVRFX1BFTkRJTkcQARIbChdSRVBMSUNBX1NUQVRFX1NDSEVEVUxFRBACEhoKFlJFUExJQ0FfU1RBVEVfU1RBUlRJTkcQAxIZChVSRVBMSUNBX1NUQVRFX1JVTk5JTkcQBBIaChZSRVBMSUNBX1NUQVRFX1NUT1BQSU5HEAUSGQoVUkVQTElDQV9TVEFURV9TVE9QUEVEEAYSGAoUUkVQTElDQV9TVEFURV9GQUlMRUQQBxIWChJSRVBMSUNBX1NUQVRFX0xPU1QQCGIGcHJvdG8z", [file_cloudless_v1_resources]);
 
 /**
  * A set of equal replicas of one container, kept running.
@@ -90,6 +90,13 @@ export type Workload = Message<"cloudless.api.v1.Workload"> & {
    * @generated from field: int64 resource_version = 11;
    */
   resourceVersion: bigint;
+
+  /**
+   * Id of the workload that made it, such as the cron workload of a job; empty when a person did.
+   *
+   * @generated from field: string owner_id = 12;
+   */
+  ownerId: string;
 };
 
 /**
@@ -135,7 +142,8 @@ export type WorkloadSpec = Message<"cloudless.api.v1.WorkloadSpec"> & {
   resources?: ResourceRequirements | undefined;
 
   /**
-   * 0 or more; 1 when created without it by the CLI.
+   * 0 or more; 1 when created without it by the CLI. Of services only: the others count in their own ways. With
+   * autoscaling it is what the workload begins with.
    *
    * @generated from field: int32 replicas = 6;
    */
@@ -234,6 +242,63 @@ export type WorkloadSpec = Message<"cloudless.api.v1.WorkloadSpec"> & {
    * @generated from field: int32 priority = 22;
    */
   priority: number;
+
+  /**
+   * What kind of work it is; a service when unset. It cannot be changed.
+   *
+   * @generated from field: cloudless.api.v1.WorkloadType type = 23;
+   */
+  type: WorkloadType;
+
+  /**
+   * Of a JOB, and of each job that a CRON makes.
+   *
+   * @generated from field: cloudless.api.v1.JobPolicy job = 24;
+   */
+  job?: JobPolicy | undefined;
+
+  /**
+   * Of a CRON, which must have it.
+   *
+   * @generated from field: cloudless.api.v1.CronPolicy cron = 25;
+   */
+  cron?: CronPolicy | undefined;
+
+  /**
+   * Of a SERVICE: how many replicas follows what they use.
+   *
+   * @generated from field: cloudless.api.v1.Autoscaling autoscaling = 26;
+   */
+  autoscaling?: Autoscaling | undefined;
+
+  /**
+   * Of a SERVICE: whether its replicas may be moved to nodes that have more to give.
+   *
+   * @generated from field: cloudless.api.v1.RebalancePolicy rebalance = 27;
+   */
+  rebalance?: RebalancePolicy | undefined;
+
+  /**
+   * What becomes of replicas whose node is not heard of any more, and of both when it comes back.
+   *
+   * @generated from field: cloudless.api.v1.DisconnectPolicy on_disconnect = 28;
+   */
+  onDisconnect?: DisconnectPolicy | undefined;
+
+  /**
+   * A replica that is to be stopped takes no new clients from then on, and gets SIGTERM this much later, milliseconds:
+   * clients have as long to notice. 1,000 when unset for workloads with ports, 0 for others.
+   *
+   * @generated from field: optional int64 shutdown_delay_ms = 29;
+   */
+  shutdownDelayMs?: bigint | undefined;
+
+  /**
+   * Where replicas tell figures of their own, for autoscaling.
+   *
+   * @generated from field: cloudless.api.v1.MetricsEndpoint metrics = 30;
+   */
+  metrics?: MetricsEndpoint | undefined;
 };
 
 /**
@@ -242,6 +307,311 @@ export type WorkloadSpec = Message<"cloudless.api.v1.WorkloadSpec"> & {
  */
 export const WorkloadSpecSchema: GenMessage<WorkloadSpec> = /*@__PURE__*/
   messageDesc(file_cloudless_v1_workload, 1);
+
+/**
+ * @generated from message cloudless.api.v1.JobPolicy
+ */
+export type JobPolicy = Message<"cloudless.api.v1.JobPolicy"> & {
+  /**
+   * Replicas that run at the same time; 1 when 0.
+   *
+   * @generated from field: int32 parallelism = 1;
+   */
+  parallelism: number;
+
+  /**
+   * Replicas that must end with exit code 0 for the job to be complete; 1 when 0.
+   *
+   * @generated from field: int32 completions = 2;
+   */
+  completions: number;
+
+  /**
+   * Replicas that may fail before the job does; 6 when unset. Those that a drain or a lost node ended do not count.
+   *
+   * @generated from field: optional int32 retries = 3;
+   */
+  retries?: number | undefined;
+
+  /**
+   * The job fails when it is not complete after this, milliseconds; 0: it may take any time.
+   *
+   * @generated from field: int64 deadline_ms = 4;
+   */
+  deadlineMs: bigint;
+
+  /**
+   * A job that has ended is deleted after this, milliseconds. Unset: it is kept.
+   *
+   * @generated from field: optional int64 ttl_after_finished_ms = 5;
+   */
+  ttlAfterFinishedMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message cloudless.api.v1.JobPolicy.
+ * Use `create(JobPolicySchema)` to create a new message.
+ */
+export const JobPolicySchema: GenMessage<JobPolicy> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 2);
+
+/**
+ * @generated from message cloudless.api.v1.CronPolicy
+ */
+export type CronPolicy = Message<"cloudless.api.v1.CronPolicy"> & {
+  /**
+   * Minute, hour, day of month, month, day of week, as cron has them ("*\/5 * * * *", "0 3 * * MON-FRI"), or "@hourly",
+   * "@daily", "@weekly", "@monthly", "@yearly". Hours that a change of the clocks leaves out or repeats run once.
+   *
+   * @generated from field: string schedule = 1;
+   */
+  schedule: string;
+
+  /**
+   * IANA name, such as "Europe/Berlin"; UTC when empty.
+   *
+   * @generated from field: string time_zone = 2;
+   */
+  timeZone: string;
+
+  /**
+   * When a run is due while one goes on: "Allow" (when empty), "Forbid" (it is left out) or "Replace" (that one is ended).
+   *
+   * @generated from field: string concurrency_policy = 3;
+   */
+  concurrencyPolicy: string;
+
+  /**
+   * A run that was missed (the coordinator was away, or it was suspended) is made up for when it is not later than this,
+   * milliseconds; of several missed only the newest. 0: 5 minutes.
+   *
+   * @generated from field: int64 starting_deadline_ms = 4;
+   */
+  startingDeadlineMs: bigint;
+
+  /**
+   * No runs are started.
+   *
+   * @generated from field: bool suspend = 5;
+   */
+  suspend: boolean;
+
+  /**
+   * Jobs that ended well that are kept; 3 when unset.
+   *
+   * @generated from field: optional int32 successful_history = 6;
+   */
+  successfulHistory?: number | undefined;
+
+  /**
+   * Jobs that failed that are kept; 1 when unset.
+   *
+   * @generated from field: optional int32 failed_history = 7;
+   */
+  failedHistory?: number | undefined;
+};
+
+/**
+ * Describes the message cloudless.api.v1.CronPolicy.
+ * Use `create(CronPolicySchema)` to create a new message.
+ */
+export const CronPolicySchema: GenMessage<CronPolicy> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 3);
+
+/**
+ * @generated from message cloudless.api.v1.Autoscaling
+ */
+export type Autoscaling = Message<"cloudless.api.v1.Autoscaling"> & {
+  /**
+   * 1 when 0.
+   *
+   * @generated from field: int32 min_replicas = 1;
+   */
+  minReplicas: number;
+
+  /**
+   * At least min_replicas.
+   *
+   * @generated from field: int32 max_replicas = 2;
+   */
+  maxReplicas: number;
+
+  /**
+   * At least one; the one that asks for most replicas decides.
+   *
+   * @generated from field: repeated cloudless.api.v1.AutoscalingMetric metrics = 3;
+   */
+  metrics: AutoscalingMetric[];
+
+  /**
+   * It grows only when that was asked for during this, milliseconds; 0 when unset.
+   *
+   * @generated from field: optional int64 scale_up_stabilization_ms = 4;
+   */
+  scaleUpStabilizationMs?: bigint | undefined;
+
+  /**
+   * It shrinks only as far as was asked for during all of this, milliseconds; 300,000 when unset.
+   *
+   * @generated from field: optional int64 scale_down_stabilization_ms = 5;
+   */
+  scaleDownStabilizationMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message cloudless.api.v1.Autoscaling.
+ * Use `create(AutoscalingSchema)` to create a new message.
+ */
+export const AutoscalingSchema: GenMessage<Autoscaling> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 4);
+
+/**
+ * @generated from message cloudless.api.v1.AutoscalingMetric
+ */
+export type AutoscalingMetric = Message<"cloudless.api.v1.AutoscalingMetric"> & {
+  /**
+   * "cpu", "memory" or "custom".
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * Of cpu and memory: the mean use of ready replicas to be held, in hundredths of their request.
+   *
+   * @generated from field: int32 target_percent = 2;
+   */
+  targetPercent: number;
+
+  /**
+   * Of custom: a name in spec.metrics.names.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Of custom: the mean of the ready replicas' values to be held.
+   *
+   * @generated from field: double target_value = 4;
+   */
+  targetValue: number;
+};
+
+/**
+ * Describes the message cloudless.api.v1.AutoscalingMetric.
+ * Use `create(AutoscalingMetricSchema)` to create a new message.
+ */
+export const AutoscalingMetricSchema: GenMessage<AutoscalingMetric> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 5);
+
+/**
+ * Prometheus text, over HTTP on the replica's own address.
+ *
+ * @generated from message cloudless.api.v1.MetricsEndpoint
+ */
+export type MetricsEndpoint = Message<"cloudless.api.v1.MetricsEndpoint"> & {
+  /**
+   * 1 to 65535.
+   *
+   * @generated from field: int32 port = 1;
+   */
+  port: number;
+
+  /**
+   * "/metrics" when empty.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * What is taken from it: names of gauges or counters; of a counter (a name that ends with _total) its rate a second.
+   * Several series of one name are added up. 1 to 8.
+   *
+   * @generated from field: repeated string names = 3;
+   */
+  names: string[];
+};
+
+/**
+ * Describes the message cloudless.api.v1.MetricsEndpoint.
+ * Use `create(MetricsEndpointSchema)` to create a new message.
+ */
+export const MetricsEndpointSchema: GenMessage<MetricsEndpoint> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 6);
+
+/**
+ * @generated from message cloudless.api.v1.RebalancePolicy
+ */
+export type RebalancePolicy = Message<"cloudless.api.v1.RebalancePolicy"> & {
+  /**
+   * @generated from field: bool enabled = 1;
+   */
+  enabled: boolean;
+
+  /**
+   * Replicas that may be on the move at the same time; 1 when 0.
+   *
+   * @generated from field: int32 max_moving = 2;
+   */
+  maxMoving: number;
+
+  /**
+   * At least as long after one move, before the next, milliseconds; 30,000 when 0.
+   *
+   * @generated from field: int64 interval_ms = 3;
+   */
+  intervalMs: bigint;
+};
+
+/**
+ * Describes the message cloudless.api.v1.RebalancePolicy.
+ * Use `create(RebalancePolicySchema)` to create a new message.
+ */
+export const RebalancePolicySchema: GenMessage<RebalancePolicy> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 7);
+
+/**
+ * @generated from message cloudless.api.v1.DisconnectPolicy
+ */
+export type DisconnectPolicy = Message<"cloudless.api.v1.DisconnectPolicy"> & {
+  /**
+   * How long after its node was given up as lost a replica is replaced, milliseconds; at once when unset.
+   *
+   * @generated from field: optional int64 replace_after_ms = 1;
+   */
+  replaceAfterMs?: bigint | undefined;
+
+  /**
+   * It is never replaced while its node is away.
+   *
+   * @generated from field: bool keep = 2;
+   */
+  keep: boolean;
+
+  /**
+   * The agent stops a replica after so long without the coordinator, milliseconds; 0: it goes on for as long as it takes.
+   *
+   * @generated from field: int64 stop_after_ms = 3;
+   */
+  stopAfterMs: bigint;
+
+  /**
+   * Which of the two is kept when the node comes back with the replica running although it was replaced: "original" (when
+   * empty), "replacement", "best_placed" or "longest_running". Nothing is stopped before the one that stays is ready.
+   *
+   * @generated from field: string on_return = 4;
+   */
+  onReturn: string;
+};
+
+/**
+ * Describes the message cloudless.api.v1.DisconnectPolicy.
+ * Use `create(DisconnectPolicySchema)` to create a new message.
+ */
+export const DisconnectPolicySchema: GenMessage<DisconnectPolicy> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 8);
 
 /**
  * @generated from message cloudless.api.v1.PlacementPolicy
@@ -324,7 +694,7 @@ export type PlacementPolicy = Message<"cloudless.api.v1.PlacementPolicy"> & {
  * Use `create(PlacementPolicySchema)` to create a new message.
  */
 export const PlacementPolicySchema: GenMessage<PlacementPolicy> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 2);
+  messageDesc(file_cloudless_v1_workload, 9);
 
 /**
  * How unevenly replicas may be spread over the places a label makes.
@@ -373,7 +743,7 @@ export type TopologySpread = Message<"cloudless.api.v1.TopologySpread"> & {
  * Use `create(TopologySpreadSchema)` to create a new message.
  */
 export const TopologySpreadSchema: GenMessage<TopologySpread> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 3);
+  messageDesc(file_cloudless_v1_workload, 10);
 
 /**
  * How much each term of a node's score counts. Only the proportions matter; none is negative and not all are 0.
@@ -422,7 +792,7 @@ export type ScoreWeights = Message<"cloudless.api.v1.ScoreWeights"> & {
  * Use `create(ScoreWeightsSchema)` to create a new message.
  */
 export const ScoreWeightsSchema: GenMessage<ScoreWeights> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 4);
+  messageDesc(file_cloudless_v1_workload, 11);
 
 /**
  * One condition on a label.
@@ -455,7 +825,7 @@ export type SelectorRequirement = Message<"cloudless.api.v1.SelectorRequirement"
  * Use `create(SelectorRequirementSchema)` to create a new message.
  */
 export const SelectorRequirementSchema: GenMessage<SelectorRequirement> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 5);
+  messageDesc(file_cloudless_v1_workload, 12);
 
 /**
  * @generated from message cloudless.api.v1.Affinity
@@ -498,7 +868,7 @@ export type Affinity = Message<"cloudless.api.v1.Affinity"> & {
  * Use `create(AffinitySchema)` to create a new message.
  */
 export const AffinitySchema: GenMessage<Affinity> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 6);
+  messageDesc(file_cloudless_v1_workload, 13);
 
 /**
  * @generated from message cloudless.api.v1.Toleration
@@ -536,7 +906,7 @@ export type Toleration = Message<"cloudless.api.v1.Toleration"> & {
  * Use `create(TolerationSchema)` to create a new message.
  */
 export const TolerationSchema: GenMessage<Toleration> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 7);
+  messageDesc(file_cloudless_v1_workload, 14);
 
 /**
  * @generated from message cloudless.api.v1.RestartPolicy
@@ -569,7 +939,7 @@ export type RestartPolicy = Message<"cloudless.api.v1.RestartPolicy"> & {
  * Use `create(RestartPolicySchema)` to create a new message.
  */
 export const RestartPolicySchema: GenMessage<RestartPolicy> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 8);
+  messageDesc(file_cloudless_v1_workload, 15);
 
 /**
  * @generated from message cloudless.api.v1.RolloutStrategy
@@ -609,6 +979,41 @@ export type RolloutStrategy = Message<"cloudless.api.v1.RolloutStrategy"> & {
    * @generated from field: int64 pause_duration_ms = 5;
    */
   pauseDurationMs: bigint;
+
+  /**
+   * Of CANARY.
+   *
+   * @generated from field: cloudless.api.v1.CanaryPolicy canary = 6;
+   */
+  canary?: CanaryPolicy | undefined;
+
+  /**
+   * A rollout fails when for this long no further replica has become ready, milliseconds; 600,000 when 0.
+   *
+   * @generated from field: int64 progress_deadline_ms = 7;
+   */
+  progressDeadlineMs: bigint;
+
+  /**
+   * Whether a rollout that failed goes back to the revision before it by itself; true when unset.
+   *
+   * @generated from field: optional bool auto_rollback = 8;
+   */
+  autoRollback?: boolean | undefined;
+
+  /**
+   * A new replica counts only when it has been ready for this long, milliseconds.
+   *
+   * @generated from field: int64 min_ready_ms = 9;
+   */
+  minReadyMs: bigint;
+
+  /**
+   * Revisions that are remembered besides the current one; 10 when 0.
+   *
+   * @generated from field: int32 history_limit = 10;
+   */
+  historyLimit: number;
 };
 
 /**
@@ -616,7 +1021,364 @@ export type RolloutStrategy = Message<"cloudless.api.v1.RolloutStrategy"> & {
  * Use `create(RolloutStrategySchema)` to create a new message.
  */
 export const RolloutStrategySchema: GenMessage<RolloutStrategy> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 9);
+  messageDesc(file_cloudless_v1_workload, 16);
+
+/**
+ * A part of the replicas is replaced first. The rest follows as with ROLLING_UPDATE.
+ *
+ * @generated from message cloudless.api.v1.CanaryPolicy
+ */
+export type CanaryPolicy = Message<"cloudless.api.v1.CanaryPolicy"> & {
+  /**
+   * How many; wins over percent.
+   *
+   * @generated from field: int32 replicas = 1;
+   */
+  replicas: number;
+
+  /**
+   * How many of a hundred, rounded up, at least one; 10 when both are 0.
+   *
+   * @generated from field: int32 percent = 2;
+   */
+  percent: number;
+
+  /**
+   * The rest follows by itself when the canaries have been ready for this long, milliseconds. 0: only when promoted.
+   *
+   * @generated from field: int64 bake_ms = 3;
+   */
+  bakeMs: bigint;
+};
+
+/**
+ * Describes the message cloudless.api.v1.CanaryPolicy.
+ * Use `create(CanaryPolicySchema)` to create a new message.
+ */
+export const CanaryPolicySchema: GenMessage<CanaryPolicy> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 17);
+
+/**
+ * How far the replacing of replicas by those of another revision is.
+ *
+ * @generated from message cloudless.api.v1.RolloutStatus
+ */
+export type RolloutStatus = Message<"cloudless.api.v1.RolloutStatus"> & {
+  /**
+   * @generated from field: cloudless.api.v1.RolloutPhase phase = 1;
+   */
+  phase: RolloutPhase;
+
+  /**
+   * Where it leads.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * What was there before; 0 for the first.
+   *
+   * @generated from field: int64 from_revision = 3;
+   */
+  fromRevision: bigint;
+
+  /**
+   * For people.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * Unix milliseconds.
+   *
+   * @generated from field: int64 started_at_ms = 5;
+   */
+  startedAtMs: bigint;
+
+  /**
+   * When another replica last became ready, or a person stepped in; what the progress deadline counts from.
+   *
+   * @generated from field: int64 last_progress_at_ms = 6;
+   */
+  lastProgressAtMs: bigint;
+
+  /**
+   * 0 while it goes on.
+   *
+   * @generated from field: int64 finished_at_ms = 7;
+   */
+  finishedAtMs: bigint;
+
+  /**
+   * Of CANARY: a person has let it go on, or its bake time is over.
+   *
+   * @generated from field: bool promoted = 8;
+   */
+  promoted: boolean;
+
+  /**
+   * Of BLUE_GREEN: clients are sent to the new replicas.
+   *
+   * @generated from field: bool switched = 9;
+   */
+  switched: boolean;
+
+  /**
+   * The most replicas of the revision seen ready at once.
+   *
+   * @generated from field: int32 ready_seen = 10;
+   */
+  readySeen: number;
+
+  /**
+   * Since when all canaries have been ready, unix milliseconds; 0: they are not.
+   *
+   * @generated from field: int64 canary_ready_at_ms = 11;
+   */
+  canaryReadyAtMs: bigint;
+
+  /**
+   * The revision that failed and is being left; 0 unless ROLLING_BACK or after it.
+   *
+   * @generated from field: int64 failed_revision = 12;
+   */
+  failedRevision: bigint;
+};
+
+/**
+ * Describes the message cloudless.api.v1.RolloutStatus.
+ * Use `create(RolloutStatusSchema)` to create a new message.
+ */
+export const RolloutStatusSchema: GenMessage<RolloutStatus> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 18);
+
+/**
+ * A version of a workload, kept so that one can go back to it.
+ *
+ * @generated from message cloudless.api.v1.WorkloadRevision
+ */
+export type WorkloadRevision = Message<"cloudless.api.v1.WorkloadRevision"> & {
+  /**
+   * @generated from field: int64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * Unix milliseconds.
+   *
+   * @generated from field: int64 created_at_ms = 2;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * What a replica of it was made from. `replicas` and `rollout` in it mean nothing.
+   *
+   * @generated from field: cloudless.api.v1.WorkloadSpec spec = 3;
+   */
+  spec?: WorkloadSpec | undefined;
+
+  /**
+   * "created", "updated", "restarted".
+   *
+   * @generated from field: string cause = 4;
+   */
+  cause: string;
+
+  /**
+   * How its rollout ended: "completed", "failed", "superseded" (another began before); "" while it goes on.
+   *
+   * @generated from field: string outcome = 5;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: bool current = 6;
+   */
+  current: boolean;
+
+  /**
+   * @generated from field: map<string, string> labels = 7;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message cloudless.api.v1.WorkloadRevision.
+ * Use `create(WorkloadRevisionSchema)` to create a new message.
+ */
+export const WorkloadRevisionSchema: GenMessage<WorkloadRevision> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 19);
+
+/**
+ * How far a job is.
+ *
+ * @generated from message cloudless.api.v1.JobStatus
+ */
+export type JobStatus = Message<"cloudless.api.v1.JobStatus"> & {
+  /**
+   * @generated from field: int32 active = 1;
+   */
+  active: number;
+
+  /**
+   * @generated from field: int32 succeeded = 2;
+   */
+  succeeded: number;
+
+  /**
+   * Attempts that failed, those that were tried again included.
+   *
+   * @generated from field: int32 failed = 3;
+   */
+  failed: number;
+
+  /**
+   * Unix milliseconds; 0 before it happened.
+   *
+   * @generated from field: int64 started_at_ms = 4;
+   */
+  startedAtMs: bigint;
+
+  /**
+   * @generated from field: int64 finished_at_ms = 5;
+   */
+  finishedAtMs: bigint;
+
+  /**
+   * "" while it goes on, "complete", "failed" (retries are used up) or "deadline_exceeded".
+   *
+   * @generated from field: string outcome = 6;
+   */
+  outcome: string;
+};
+
+/**
+ * Describes the message cloudless.api.v1.JobStatus.
+ * Use `create(JobStatusSchema)` to create a new message.
+ */
+export const JobStatusSchema: GenMessage<JobStatus> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 20);
+
+/**
+ * @generated from message cloudless.api.v1.CronStatus
+ */
+export type CronStatus = Message<"cloudless.api.v1.CronStatus"> & {
+  /**
+   * Unix milliseconds; 0: never, or none.
+   *
+   * @generated from field: int64 last_run_at_ms = 1;
+   */
+  lastRunAtMs: bigint;
+
+  /**
+   * @generated from field: int64 next_run_at_ms = 2;
+   */
+  nextRunAtMs: bigint;
+
+  /**
+   * @generated from field: int64 last_success_at_ms = 3;
+   */
+  lastSuccessAtMs: bigint;
+
+  /**
+   * Names of jobs that go on.
+   *
+   * @generated from field: repeated string active = 4;
+   */
+  active: string[];
+
+  /**
+   * Why the last run that was due did not take place; empty when it did.
+   *
+   * @generated from field: string skipped = 5;
+   */
+  skipped: string;
+};
+
+/**
+ * Describes the message cloudless.api.v1.CronStatus.
+ * Use `create(CronStatusSchema)` to create a new message.
+ */
+export const CronStatusSchema: GenMessage<CronStatus> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 21);
+
+/**
+ * @generated from message cloudless.api.v1.AutoscalingStatus
+ */
+export type AutoscalingStatus = Message<"cloudless.api.v1.AutoscalingStatus"> & {
+  /**
+   * What was last asked for, before the stabilization windows and limits.
+   *
+   * @generated from field: int32 recommended = 1;
+   */
+  recommended: number;
+
+  /**
+   * Of the metrics, in the order of the spec.
+   *
+   * @generated from field: repeated cloudless.api.v1.AutoscalingReading readings = 2;
+   */
+  readings: AutoscalingReading[];
+
+  /**
+   * Unix milliseconds; 0: never.
+   *
+   * @generated from field: int64 last_scaled_at_ms = 3;
+   */
+  lastScaledAtMs: bigint;
+
+  /**
+   * For people: what decides, or what is missing.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message cloudless.api.v1.AutoscalingStatus.
+ * Use `create(AutoscalingStatusSchema)` to create a new message.
+ */
+export const AutoscalingStatusSchema: GenMessage<AutoscalingStatus> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 22);
+
+/**
+ * @generated from message cloudless.api.v1.AutoscalingReading
+ */
+export type AutoscalingReading = Message<"cloudless.api.v1.AutoscalingReading"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Mean of the ready replicas that told it: of cpu and memory in hundredths of the request.
+   *
+   * @generated from field: double value = 2;
+   */
+  value: number;
+
+  /**
+   * @generated from field: double target = 3;
+   */
+  target: number;
+
+  /**
+   * How many replicas told it within the last half minute.
+   *
+   * @generated from field: int32 replicas = 4;
+   */
+  replicas: number;
+};
+
+/**
+ * Describes the message cloudless.api.v1.AutoscalingReading.
+ * Use `create(AutoscalingReadingSchema)` to create a new message.
+ */
+export const AutoscalingReadingSchema: GenMessage<AutoscalingReading> = /*@__PURE__*/
+  messageDesc(file_cloudless_v1_workload, 23);
 
 /**
  * @generated from message cloudless.api.v1.Volume
@@ -663,7 +1425,7 @@ export type Volume = Message<"cloudless.api.v1.Volume"> & {
  * Use `create(VolumeSchema)` to create a new message.
  */
 export const VolumeSchema: GenMessage<Volume> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 10);
+  messageDesc(file_cloudless_v1_workload, 24);
 
 /**
  * @generated from message cloudless.api.v1.Port
@@ -703,7 +1465,7 @@ export type Port = Message<"cloudless.api.v1.Port"> & {
  * Use `create(PortSchema)` to create a new message.
  */
 export const PortSchema: GenMessage<Port> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 11);
+  messageDesc(file_cloudless_v1_workload, 25);
 
 /**
  * @generated from message cloudless.api.v1.HealthCheck
@@ -773,7 +1535,7 @@ export type HealthCheck = Message<"cloudless.api.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 12);
+  messageDesc(file_cloudless_v1_workload, 26);
 
 /**
  * @generated from message cloudless.api.v1.ExecCheck
@@ -792,7 +1554,7 @@ export type ExecCheck = Message<"cloudless.api.v1.ExecCheck"> & {
  * Use `create(ExecCheckSchema)` to create a new message.
  */
 export const ExecCheckSchema: GenMessage<ExecCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 13);
+  messageDesc(file_cloudless_v1_workload, 27);
 
 /**
  * @generated from message cloudless.api.v1.HttpCheck
@@ -828,7 +1590,7 @@ export type HttpCheck = Message<"cloudless.api.v1.HttpCheck"> & {
  * Use `create(HttpCheckSchema)` to create a new message.
  */
 export const HttpCheckSchema: GenMessage<HttpCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 14);
+  messageDesc(file_cloudless_v1_workload, 28);
 
 /**
  * @generated from message cloudless.api.v1.HttpHeader
@@ -850,7 +1612,7 @@ export type HttpHeader = Message<"cloudless.api.v1.HttpHeader"> & {
  * Use `create(HttpHeaderSchema)` to create a new message.
  */
 export const HttpHeaderSchema: GenMessage<HttpHeader> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 15);
+  messageDesc(file_cloudless_v1_workload, 29);
 
 /**
  * @generated from message cloudless.api.v1.TcpCheck
@@ -867,7 +1629,7 @@ export type TcpCheck = Message<"cloudless.api.v1.TcpCheck"> & {
  * Use `create(TcpCheckSchema)` to create a new message.
  */
 export const TcpCheckSchema: GenMessage<TcpCheck> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 16);
+  messageDesc(file_cloudless_v1_workload, 30);
 
 /**
  * @generated from message cloudless.api.v1.SecurityContext
@@ -947,7 +1709,7 @@ export type SecurityContext = Message<"cloudless.api.v1.SecurityContext"> & {
  * Use `create(SecurityContextSchema)` to create a new message.
  */
 export const SecurityContextSchema: GenMessage<SecurityContext> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 17);
+  messageDesc(file_cloudless_v1_workload, 31);
 
 /**
  * @generated from message cloudless.api.v1.LinuxSecurity
@@ -995,7 +1757,7 @@ export type LinuxSecurity = Message<"cloudless.api.v1.LinuxSecurity"> & {
  * Use `create(LinuxSecuritySchema)` to create a new message.
  */
 export const LinuxSecuritySchema: GenMessage<LinuxSecurity> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 18);
+  messageDesc(file_cloudless_v1_workload, 32);
 
 /**
  * @generated from message cloudless.api.v1.SecurityProfile
@@ -1017,7 +1779,7 @@ export type SecurityProfile = Message<"cloudless.api.v1.SecurityProfile"> & {
  * Use `create(SecurityProfileSchema)` to create a new message.
  */
 export const SecurityProfileSchema: GenMessage<SecurityProfile> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 19);
+  messageDesc(file_cloudless_v1_workload, 33);
 
 /**
  * Empty fields: system_u, system_r, container_t, s0.
@@ -1051,7 +1813,7 @@ export type SeLinuxOptions = Message<"cloudless.api.v1.SeLinuxOptions"> & {
  * Use `create(SeLinuxOptionsSchema)` to create a new message.
  */
 export const SeLinuxOptionsSchema: GenMessage<SeLinuxOptions> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 20);
+  messageDesc(file_cloudless_v1_workload, 34);
 
 /**
  * @generated from message cloudless.api.v1.SecretEnvSource
@@ -1085,7 +1847,7 @@ export type SecretEnvSource = Message<"cloudless.api.v1.SecretEnvSource"> & {
  * Use `create(SecretEnvSourceSchema)` to create a new message.
  */
 export const SecretEnvSourceSchema: GenMessage<SecretEnvSource> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 21);
+  messageDesc(file_cloudless_v1_workload, 35);
 
 /**
  * @generated from message cloudless.api.v1.SecretVolumeSource
@@ -1131,7 +1893,7 @@ export type SecretVolumeSource = Message<"cloudless.api.v1.SecretVolumeSource"> 
  * Use `create(SecretVolumeSourceSchema)` to create a new message.
  */
 export const SecretVolumeSourceSchema: GenMessage<SecretVolumeSource> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 22);
+  messageDesc(file_cloudless_v1_workload, 36);
 
 /**
  * @generated from message cloudless.api.v1.WorkloadStatus
@@ -1184,6 +1946,28 @@ export type WorkloadStatus = Message<"cloudless.api.v1.WorkloadStatus"> & {
    * @generated from field: int64 last_transition_ms = 8;
    */
   lastTransitionMs: bigint;
+
+  /**
+   * Of the newest rollout; unset before the first.
+   *
+   * @generated from field: cloudless.api.v1.RolloutStatus rollout = 9;
+   */
+  rollout?: RolloutStatus | undefined;
+
+  /**
+   * @generated from field: cloudless.api.v1.JobStatus job = 10;
+   */
+  job?: JobStatus | undefined;
+
+  /**
+   * @generated from field: cloudless.api.v1.CronStatus cron = 11;
+   */
+  cron?: CronStatus | undefined;
+
+  /**
+   * @generated from field: cloudless.api.v1.AutoscalingStatus autoscaling = 12;
+   */
+  autoscaling?: AutoscalingStatus | undefined;
 };
 
 /**
@@ -1191,7 +1975,7 @@ export type WorkloadStatus = Message<"cloudless.api.v1.WorkloadStatus"> & {
  * Use `create(WorkloadStatusSchema)` to create a new message.
  */
 export const WorkloadStatusSchema: GenMessage<WorkloadStatus> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 23);
+  messageDesc(file_cloudless_v1_workload, 37);
 
 /**
  * One replica, as the coordinator last heard of it.
@@ -1360,6 +2144,27 @@ export type ReplicaStatus = Message<"cloudless.api.v1.ReplicaStatus"> & {
    * @generated from field: string nominated_node_id = 26;
    */
   nominatedNodeId: string;
+
+  /**
+   * Clients may be sent to it: it is ready, is not being stopped, and is of a revision that takes clients.
+   *
+   * @generated from field: bool serving = 27;
+   */
+  serving: boolean;
+
+  /**
+   * The only node it may be placed on, as a daemon's; empty: any.
+   *
+   * @generated from field: string bound_node_id = 28;
+   */
+  boundNodeId: string;
+
+  /**
+   * When its container ended for good, unix milliseconds; 0 before.
+   *
+   * @generated from field: int64 finished_at_ms = 29;
+   */
+  finishedAtMs: bigint;
 };
 
 /**
@@ -1367,7 +2172,7 @@ export type ReplicaStatus = Message<"cloudless.api.v1.ReplicaStatus"> & {
  * Use `create(ReplicaStatusSchema)` to create a new message.
  */
 export const ReplicaStatusSchema: GenMessage<ReplicaStatus> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 24);
+  messageDesc(file_cloudless_v1_workload, 38);
 
 /**
  * "2 of 3 nodes: not enough memory".
@@ -1391,7 +2196,58 @@ export type PendingReason = Message<"cloudless.api.v1.PendingReason"> & {
  * Use `create(PendingReasonSchema)` to create a new message.
  */
 export const PendingReasonSchema: GenMessage<PendingReason> = /*@__PURE__*/
-  messageDesc(file_cloudless_v1_workload, 25);
+  messageDesc(file_cloudless_v1_workload, 39);
+
+/**
+ * @generated from enum cloudless.api.v1.WorkloadType
+ */
+export const WorkloadType = {
+  /**
+   * SERVICE.
+   *
+   * @generated from enum value: WORKLOAD_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * `replicas` equal ones, kept running.
+   *
+   * @generated from enum value: WORKLOAD_TYPE_SERVICE = 1;
+   */
+  SERVICE: 1,
+
+  /**
+   * One on every node that its placement allows, also on those that join later.
+   *
+   * @generated from enum value: WORKLOAD_TYPE_DAEMON = 2;
+   */
+  DAEMON: 2,
+
+  /**
+   * Replicas that are to end with exit code 0, a number of times.
+   *
+   * @generated from enum value: WORKLOAD_TYPE_JOB = 3;
+   */
+  JOB: 3,
+
+  /**
+   * A job made anew whenever its schedule says so.
+   *
+   * @generated from enum value: WORKLOAD_TYPE_CRON = 4;
+   */
+  CRON: 4,
+} as const;
+
+/**
+ * @generated from enum cloudless.api.v1.WorkloadType
+ */
+export type WorkloadType = (typeof WorkloadType)[keyof typeof WorkloadType] | UnknownEnum;
+
+/**
+ * Describes the enum cloudless.api.v1.WorkloadType.
+ */
+export const WorkloadTypeSchema: GenEnum<WorkloadType> = /*@__PURE__*/
+  enumDesc(file_cloudless_v1_workload, 0);
 
 /**
  * @generated from enum cloudless.api.v1.ImagePullPolicy
@@ -1433,7 +2289,7 @@ export type ImagePullPolicy = (typeof ImagePullPolicy)[keyof typeof ImagePullPol
  * Describes the enum cloudless.api.v1.ImagePullPolicy.
  */
 export const ImagePullPolicySchema: GenEnum<ImagePullPolicy> = /*@__PURE__*/
-  enumDesc(file_cloudless_v1_workload, 0);
+  enumDesc(file_cloudless_v1_workload, 1);
 
 /**
  * @generated from enum cloudless.api.v1.AffinityType
@@ -1468,7 +2324,7 @@ export type AffinityType = (typeof AffinityType)[keyof typeof AffinityType] | Un
  * Describes the enum cloudless.api.v1.AffinityType.
  */
 export const AffinityTypeSchema: GenEnum<AffinityType> = /*@__PURE__*/
-  enumDesc(file_cloudless_v1_workload, 1);
+  enumDesc(file_cloudless_v1_workload, 2);
 
 /**
  * @generated from enum cloudless.api.v1.RestartPolicyKind
@@ -1504,7 +2360,7 @@ export type RestartPolicyKind = (typeof RestartPolicyKind)[keyof typeof RestartP
  * Describes the enum cloudless.api.v1.RestartPolicyKind.
  */
 export const RestartPolicyKindSchema: GenEnum<RestartPolicyKind> = /*@__PURE__*/
-  enumDesc(file_cloudless_v1_workload, 2);
+  enumDesc(file_cloudless_v1_workload, 3);
 
 /**
  * @generated from enum cloudless.api.v1.RolloutStrategyKind
@@ -1529,6 +2385,11 @@ export const RolloutStrategyKind = {
    * @generated from enum value: ROLLOUT_STRATEGY_KIND_BLUE_GREEN = 3;
    */
   BLUE_GREEN: 3,
+
+  /**
+   * @generated from enum value: ROLLOUT_STRATEGY_KIND_CANARY = 4;
+   */
+  CANARY: 4,
 } as const;
 
 /**
@@ -1540,7 +2401,70 @@ export type RolloutStrategyKind = (typeof RolloutStrategyKind)[keyof typeof Roll
  * Describes the enum cloudless.api.v1.RolloutStrategyKind.
  */
 export const RolloutStrategyKindSchema: GenEnum<RolloutStrategyKind> = /*@__PURE__*/
-  enumDesc(file_cloudless_v1_workload, 3);
+  enumDesc(file_cloudless_v1_workload, 4);
+
+/**
+ * @generated from enum cloudless.api.v1.RolloutPhase
+ */
+export const RolloutPhase = {
+  /**
+   * @generated from enum value: ROLLOUT_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Replicas are being replaced.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_PROGRESSING = 1;
+   */
+  PROGRESSING: 1,
+
+  /**
+   * By a person: nothing is replaced until it is resumed.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_PAUSED = 2;
+   */
+  PAUSED: 2,
+
+  /**
+   * The canaries are there; it waits for its bake time or to be promoted.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_BAKING = 3;
+   */
+  BAKING: 3,
+
+  /**
+   * Every replica is of the revision and ready.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_COMPLETED = 4;
+   */
+  COMPLETED: 4,
+
+  /**
+   * It made no progress within its deadline. What serves is left alone.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_FAILED = 5;
+   */
+  FAILED: 5,
+
+  /**
+   * As PROGRESSING, towards an earlier revision, after a failure or on undo.
+   *
+   * @generated from enum value: ROLLOUT_PHASE_ROLLING_BACK = 6;
+   */
+  ROLLING_BACK: 6,
+} as const;
+
+/**
+ * @generated from enum cloudless.api.v1.RolloutPhase
+ */
+export type RolloutPhase = (typeof RolloutPhase)[keyof typeof RolloutPhase] | UnknownEnum;
+
+/**
+ * Describes the enum cloudless.api.v1.RolloutPhase.
+ */
+export const RolloutPhaseSchema: GenEnum<RolloutPhase> = /*@__PURE__*/
+  enumDesc(file_cloudless_v1_workload, 5);
 
 /**
  * @generated from enum cloudless.api.v1.SecurityProfileType
@@ -1576,7 +2500,7 @@ export type SecurityProfileType = (typeof SecurityProfileType)[keyof typeof Secu
  * Describes the enum cloudless.api.v1.SecurityProfileType.
  */
 export const SecurityProfileTypeSchema: GenEnum<SecurityProfileType> = /*@__PURE__*/
-  enumDesc(file_cloudless_v1_workload, 4);
+  enumDesc(file_cloudless_v1_workload, 6);
 
 /**
  * @generated from enum cloudless.api.v1.WorkloadPhase
@@ -1646,7 +2570,7 @@ export type WorkloadPhase = (typeof WorkloadPhase)[keyof typeof WorkloadPhase] |
  * Describes the enum cloudless.api.v1.WorkloadPhase.
  */
 export const WorkloadPhaseSchema: GenEnum<WorkloadPhase> = /*@__PURE__*/
-  enumDesc(file_cloudless_v1_workload, 5);
+  enumDesc(file_cloudless_v1_workload, 7);
 
 /**
  * @generated from enum cloudless.api.v1.ReplicaState
@@ -1703,7 +2627,7 @@ export const ReplicaState = {
   FAILED: 7,
 
   /**
-   * Its node was lost; a replacement is on its way.
+   * Its node was lost; it is replaced when its workload's on_disconnect says so.
    *
    * @generated from enum value: REPLICA_STATE_LOST = 8;
    */
@@ -1719,5 +2643,5 @@ export type ReplicaState = (typeof ReplicaState)[keyof typeof ReplicaState] | Un
  * Describes the enum cloudless.api.v1.ReplicaState.
  */
 export const ReplicaStateSchema: GenEnum<ReplicaState> = /*@__PURE__*/
-  enumDesc(file_cloudless_v1_workload, 6);
+  enumDesc(file_cloudless_v1_workload, 8);
 
