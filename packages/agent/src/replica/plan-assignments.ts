@@ -10,6 +10,8 @@ export interface PlannedStop {
   readonly replicaId: string
   /** Undefined: the spec's. */
   readonly graceMs: number | undefined
+  /** How long it goes on serving before it is stopped; 0 when not given. */
+  readonly delayMs?: number
   readonly reason: string
 }
 
@@ -43,12 +45,19 @@ export function planAssignments(
     else if (sameRun(present.assignment, assignment)) keep.push(replicaId)
     else replace.push(assignment)
   }
-  for (const { replicaId, graceMs, reason } of update.stop) {
+  for (const { replicaId, graceMs, delayMs, reason } of update.stop) {
     const present = known.get(replicaId)
     if (present?.adHoc) continue
-    if (present === undefined) gone.push(replicaId)
-    else
-      stop.push({ replicaId, graceMs: graceMs === undefined ? undefined : Number(graceMs), reason })
+    if (present === undefined) {
+      gone.push(replicaId)
+      continue
+    }
+    stop.push({
+      replicaId,
+      graceMs: graceMs === undefined ? undefined : Number(graceMs),
+      ...(delayMs === undefined ? {} : { delayMs: Number(delayMs) }),
+      reason,
+    })
   }
   if (update.full) {
     for (const [replicaId, present] of known) {

@@ -59,7 +59,7 @@ export function recordDiffers(before: ReplicaMachine, after: ReplicaMachine): bo
 }
 
 function leaves(state: ReplicaMachine): boolean {
-  if (state.stage === 'removing' || state.stage === 'removed') return true
+  if (['lingering', 'removing', 'removed'].includes(state.stage)) return true
   const onItsWay = state.stage === 'stopping' || state.stage === 'cancelling'
   return onItsWay && state.aftermath === 'remove'
 }

@@ -57,12 +57,14 @@ export function exited(
   event: Extract<ReplicaEvent, { kind: 'exited' }>,
   now: Now,
 ): ReplicaStep {
+  if (state.stage === 'lingering') return remove({ ...state, lastEnd: runEndOf(state, event) })
   return state.stage === 'running'
     ? ended(state, runEndOf(state, event), now, 'policy')
     : same(state)
 }
 
 export function vanished(state: ReplicaMachine, now: Now): ReplicaStep {
+  if (state.stage === 'lingering') return remove({ ...state, lastEnd: vanishedEnd(now) })
   return state.stage === 'running' ? ended(state, vanishedEnd(now), now, 'policy') : same(state)
 }
 

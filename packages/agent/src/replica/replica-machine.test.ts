@@ -361,6 +361,39 @@ describe('told from outside', () => {
     assert.deepEqual(replica.kinds.slice(2), ['stop', 'hurry', 'remove'])
   })
 
+  describe('with a delay', () => {
+    const stop = (delayMs: number, graceMs?: number): ReplicaEvent => {
+      return { kind: 'stop', graceMs, delayMs }
+    }
+
+    it('serves on until the delay is over, without counting as ready', () => {
+      const replica = play().run().send(stop(1_000)).pass(999)
+      assert.deepEqual(replica.kinds, ['pull', 'start'])
+      assert.equal(observeReplica(replica.state).state, ReplicaState.STOPPING)
+      assert.equal(observeReplica(replica.state).ready, false)
+      replica.pass(1).stopDone(0).send({ kind: 'remove-done' })
+      assert.deepEqual(replica.kinds.slice(2), ['stop', 'remove'])
+      assert.equal(replica.state.stage, 'removed')
+    })
+
+    it('waits for nobody when it was not ready', () => {
+      assert.deepEqual(play({}, true).run().send(stop(1_000)).kinds, ['pull', 'start', 'stop'])
+    })
+
+    it('goes on waiting when it is told the same again, and stops at once when it is urgent', () => {
+      const replica = play().run().send(stop(1_000)).pass(500).send(stop(1_000))
+      assert.equal(replica.waitMs, 500)
+      replica.send(stop(1_000, 0))
+      assert.deepEqual(replica.effects.at(-1), { kind: 'stop', graceMs: 0 })
+    })
+
+    it('is removed when it ends meanwhile, and no new spec or probe brings it back', () => {
+      const replica = play().run().send(stop(1_000))
+      replica.send({ kind: 'replace', assignment: assignment() }).send(readiness(true))
+      assert.deepEqual(replica.exit(1).kinds, ['pull', 'start', 'remove'])
+    })
+  })
+
   it('tries a removal again when the runtime refuses it', () => {
     const replica = play().run().send({ kind: 'stop', graceMs: 0 }).stopDone(137)
     replica.send({ kind: 'remove-failed', message: 'busy' }).pass(500)
@@ -421,6 +454,7 @@ const outside: fc.Arbitrary<ReplicaEvent | 'good' | 'bad' | 'crash'> = fc.oneof(
     { kind: 'storage-exceeded', message: 'too much' },
     { kind: 'restart', graceMs: undefined },
     { kind: 'halt', graceMs: undefined },
+    { kind: 'stop', graceMs: undefined, delayMs: 1_000 },
     { kind: 'replace', assignment: assignment({ maxRetries: 3 }, true) },
   ),
 )
@@ -448,7 +482,7 @@ describe('whatever happens, in whatever order', () => {
           const runsUnasked = world.runs && !world.inFlight
           if (stage === 'running') assert.ok(runsUnasked)
           // A stop that failed is tried again.
-          if (runsUnasked) assert.ok(stage === 'running' || stage === 'stopping', stage)
+          if (runsUnasked) assert.ok(['running', 'lingering', 'stopping'].includes(stage), stage)
         }
         for (const [event, passMs] of events) {
           replica.nowMs += passMs

@@ -81,7 +81,7 @@ export function stepReplica(state: ReplicaMachine, event: ReplicaEvent, now: Now
     case 'restart':
       return restart(state, event.graceMs)
     case 'stop':
-      return stop(state, event.graceMs)
+      return stop(state, event, now)
     case 'halt':
       return halt(state, event.graceMs)
     case 'runtime-available':
@@ -124,6 +124,7 @@ function timer(state: ReplicaMachine, now: Now): ReplicaStep {
 
 function runtimeAvailable(state: ReplicaMachine): ReplicaStep {
   if (state.timerAtMs === undefined) return same(state)
+  if (state.stage === 'lingering') return same(state)
   if (state.stage === 'waiting' && state.reason !== runtimeReason) return same(state)
   return resume(state)
 }
@@ -131,6 +132,7 @@ function runtimeAvailable(state: ReplicaMachine): ReplicaStep {
 function resume(state: ReplicaMachine): ReplicaStep {
   const next = { ...state, timerAtMs: undefined }
   if (state.stage === 'waiting') return pull(next)
+  if (state.stage === 'lingering') return stopContainer(next, 'remove')
   if (state.stage === 'stopping') return stopContainer(next, state.aftermath)
   if (state.stage === 'removing') return remove(next)
   return same(next)

@@ -78,6 +78,12 @@ export function cancel(
   return { state: { ...state, stage: 'cancelling', aftermath, ready: false }, effects }
 }
 
+/** Nothing new is sent to it; whoever has not heard of that is still answered. */
+export function linger(state: ReplicaMachine, delayMs: number, now: Now): ReplicaStep {
+  const timerAtMs = now.monotonicMs + delayMs
+  return same({ ...idle(state), stage: 'lingering', aftermath: 'remove', timerAtMs })
+}
+
 export function stopContainer(state: ReplicaMachine, aftermath: Aftermath): ReplicaStep {
   const next = {
     ...state,

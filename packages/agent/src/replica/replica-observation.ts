@@ -53,6 +53,7 @@ function contractState(state: ReplicaMachine): ReplicaState {
     case 'cancelling':
     case 'stopping':
       return leavesForGood(state) ? ReplicaState.STOPPING : ReplicaState.STARTING
+    case 'lingering':
     case 'removing':
       return ReplicaState.STOPPING
     case 'removed':

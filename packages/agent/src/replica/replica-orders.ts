@@ -1,6 +1,6 @@
 /** What a replica is told from outside, in whatever stage it is. */
-import { cancel, held, pull, remove, same, stopContainer } from './replica-moves.ts'
-import { graceMsOf, type ReplicaMachine, type ReplicaStep } from './replica-state.ts'
+import { cancel, held, linger, pull, remove, same, stopContainer } from './replica-moves.ts'
+import { graceMsOf, type Now, type ReplicaMachine, type ReplicaStep } from './replica-state.ts'
 
 export function replace(
   state: ReplicaMachine,
@@ -34,7 +34,12 @@ export function restart(state: ReplicaMachine, graceMs: number | undefined): Rep
   return stopContainer({ ...next, lastEnd: undefined }, 'apply-policy')
 }
 
-export function stop(state: ReplicaMachine, graceMs: number | undefined): ReplicaStep {
+export function stop(
+  state: ReplicaMachine,
+  order: { readonly graceMs: number | undefined; readonly delayMs?: number },
+  now: Now,
+): ReplicaStep {
+  const { graceMs, delayMs = 0 } = order
   const next = { ...state, graceMs, ready: false }
   switch (state.stage) {
     case 'pulling':
@@ -42,7 +47,13 @@ export function stop(state: ReplicaMachine, graceMs: number | undefined): Replic
     case 'starting':
       return cancel(next, 'remove', [])
     case 'running':
+      // What is not ready has no clients to wait for.
+      if (state.ready && delayMs > 0) return linger(next, delayMs, now)
       return stopContainer({ ...next, reason: '', message: '' }, 'remove')
+    case 'lingering':
+      // Said again it goes on; said without a delay, or with less grace, it is urgent now.
+      if (delayMs > 0 && graceMsOf(next) >= graceMsOf(state)) return same(state)
+      return stopContainer(next, 'remove')
     case 'cancelling':
       return same({ ...next, aftermath: 'remove' })
     case 'stopping':
@@ -80,7 +91,7 @@ export function halt(state: ReplicaMachine, graceMs: number | undefined): Replic
 
 /** On its way out: a new spec cannot bring it back. */
 function bound(state: ReplicaMachine): boolean {
-  if (state.stage === 'removing') return true
+  if (state.stage === 'removing' || state.stage === 'lingering') return true
   const leaving = state.stage === 'cancelling' || state.stage === 'stopping'
   return leaving && state.aftermath === 'remove'
 }

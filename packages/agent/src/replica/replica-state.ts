@@ -10,6 +10,7 @@ import type { ErrorCode } from '@cloudless/base'
  *              +--> waiting    +--> waiting    |             +--> succeeded | failed   (given up)
  *                                              |
  *   a stop or a new spec, from anywhere:  cancelling --> stopping --> removing --> removed
+ *   a stop that leaves clients time, while it is ready:  running --> lingering --> stopping ...
  * ```
  */
 export type Stage =
@@ -22,6 +23,8 @@ export type Stage =
   | 'waiting'
   /** A pull or start is in flight whose outcome is no longer wanted. */
   | 'cancelling'
+  /** To be stopped when the timer is due: until then it serves the clients that have not yet heard of it. */
+  | 'lingering'
   | 'stopping'
   | 'removing'
   | 'removed'
@@ -132,7 +135,8 @@ export type ReplicaEvent =
   | { readonly kind: 'replace'; readonly assignment: Assignment }
   /** By hand: stop it, and let the policy say whether it starts again. */
   | { readonly kind: 'restart'; readonly graceMs: number | undefined }
-  | { readonly kind: 'stop'; readonly graceMs: number | undefined }
+  /** `delayMs`: how long it goes on serving before. */
+  | { readonly kind: 'stop'; readonly graceMs: number | undefined; readonly delayMs?: number }
   /** By hand, for a container of no workload: stop it and leave it so. */
   | { readonly kind: 'halt'; readonly graceMs: number | undefined }
   /** The runtime answers again: what waits for it need not wait longer. */

@@ -302,9 +302,9 @@ export class Supervisor {
       this.#stopsPending.push(stop)
       return
     }
-    const { replicaId, reason, graceMs } = stop
+    const { replicaId, reason, graceMs, delayMs = 0 } = stop
     this.#deps.logger.info({ replicaId, reason }, `stopping replica ${replicaId}: ${reason}`)
-    this.#actors.get(replicaId)?.send({ kind: 'stop', graceMs })
+    this.#actors.get(replicaId)?.send({ kind: 'stop', graceMs, delayMs })
   }
 
   /** Starts it unless it runs, once it is known what runs. */

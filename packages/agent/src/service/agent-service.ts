@@ -177,13 +177,21 @@ async function stopContainer(
     }
     actor.send({ kind: 'restart', graceMs })
   } else actor.send({ kind: request.remove ? 'stop' : 'halt', graceMs })
-  const inBetween = request.remove ? anyButRemoved : ['stopping', 'cancelling']
+  const inBetween = request.remove ? anyButRemoved : ['lingering', 'stopping', 'cancelling']
   await supervisor.until(() => !inBetween.includes(actor.state.stage), context.signal)
   if (actor.options.adHoc) onReservation()
   return { exitCode: actor.state.lastEnd?.exitCode ?? 0 }
 }
 
-const anyButRemoved = ['stopping', 'cancelling', 'removing', 'starting', 'pulling', 'running']
+const anyButRemoved = [
+  'lingering',
+  'stopping',
+  'cancelling',
+  'removing',
+  'starting',
+  'pulling',
+  'running',
+]
 
 function findActor(supervisor: Supervisor, id: string): ReplicaActor {
   if (id === '') throw new CloudlessError('invalid_argument', 'container_id: must be given')

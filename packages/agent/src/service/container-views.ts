@@ -22,6 +22,7 @@ const stateByStage: Readonly<Record<Stage, string>> = {
   running: 'running',
   waiting: 'stopped',
   cancelling: 'created',
+  lingering: 'running',
   stopping: 'running',
   removing: 'stopped',
   removed: 'stopped',
@@ -91,7 +92,7 @@ export function fragmentOf(state: ReplicaMachine, nodeId: string): Fragment {
 
 function fragmentStatusOf(stage: Stage): FragmentStatus {
   if (stage === 'running') return FragmentStatus.ALLOCATED
-  const releasing = stage === 'stopping' || stage === 'removing' || stage === 'removed'
+  const releasing = ['lingering', 'stopping', 'removing', 'removed'].includes(stage)
   return releasing ? FragmentStatus.RELEASING : FragmentStatus.RESERVED
 }
 

@@ -36,6 +36,8 @@ describe('defaults', () => {
     assert.equal(filled.resources.requests.memoryBytes, 33_554_432n)
     assert.equal(filled.imagePullPolicy, ImagePullPolicy.ALWAYS)
     assert.equal(filled.terminationGraceMs, 30_000n)
+    assert.equal(filled.shutdownDelayMs, 1_000n)
+    assert.equal(defaultWorkloadSpec(spec({})).shutdownDelayMs, 0n)
     assert.equal(filled.restartPolicy?.policy, RestartPolicyKind.ALWAYS)
     assert.equal(filled.rollout?.maxSurge, 1)
     assert.equal(filled.rollout.minAvailable, undefined)

@@ -39,6 +39,8 @@ export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
   filled.resources = defaultResources(filled.resources)
   filled.imagePullPolicy ||= pullPolicyOf(filled.image)
   filled.terminationGraceMs ??= 30_000n
+  // Clients find a workload by its ports: one without any has none to wait for.
+  filled.shutdownDelayMs ??= filled.ports.length > 0 ? 1_000n : 0n
 
   filled.restartPolicy ??= create(RestartPolicySchema)
   filled.restartPolicy.policy ||= RestartPolicyKind.ALWAYS

@@ -24,6 +24,7 @@ const replicasMax = 100_000
 const elementsMax = 1_000
 const priorityMax = 1_000_000_000
 const terminationGraceMsMax = 86_400_000
+const shutdownDelayMsMax = 600_000
 /** A stored value holds at most 1 MiB, and a replica's record has the spec and its status. */
 const specBytesMax = 524_288
 
@@ -96,6 +97,9 @@ function validateProcess(spec: WorkloadSpec, problems: ProblemList): void {
   problems
     .at('terminationGraceMs')
     .integer(spec.terminationGraceMs ?? 0n, { min: 0, max: terminationGraceMsMax })
+  problems
+    .at('shutdownDelayMs')
+    .integer(spec.shutdownDelayMs ?? 0n, { min: 0, max: shutdownDelayMsMax })
 }
 
 const lists = ['command', 'args', 'volumes', 'ports', 'secretEnv', 'secretVolumes'] as const

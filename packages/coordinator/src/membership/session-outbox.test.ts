@@ -101,6 +101,21 @@ test('a stop is said again when there is less time for it, and only then', async
   assert.deepEqual(told, [60_000n, 0n])
 })
 
+for (const [property, reason, graceMs, delayMs] of [
+  ['clients have time to leave what is stopped', 'updated', undefined, 1_000n],
+  ['also what is drained with a grace of its own', 'drained', 5_000n, 1_000n],
+  ['what is deleted has no clients to wait for', 'deleted', undefined, undefined],
+  ['what is to end at once does not wait', 'drained', 0n, undefined],
+] as const) {
+  test(property, async () => {
+    const { records, next } = open()
+    const ready = readyReplica('a', 'node-a')
+    const serving = { ...ready, spec: { ...ready.spec!, shutdownDelayMs: 1_000n } }
+    records.set('a', stopping(serving, reason, graceMs))
+    assert.equal(assignmentsIn((await next())!).stop[0]!.delayMs, delayMs)
+  })
+}
+
 test('words that are not about assignments come first', async () => {
   const { outbox, next } = open()
   outbox.send({ case: 'dialBack', value: { connectionId: 'c-1' } as never })

@@ -188,9 +188,17 @@ export function assignmentOf(record: ReplicaRecord): Assignment {
 }
 
 function stopOf(record: ReplicaRecord): ReplicaStop {
+  const delayMs = shutdownDelayMsOf(record)
   return create(ReplicaStopSchema, {
     replicaId: record.status!.id,
     reason: record.stopping ? record.stopReason : 'fenced',
     ...(record.stopGraceMs === undefined ? {} : { graceMs: record.stopGraceMs }),
+    ...(delayMs > 0n ? { delayMs } : {}),
   })
+}
+
+/** Clients need time to leave only where others go on serving them, and nobody has asked for haste. */
+function shutdownDelayMsOf(record: ReplicaRecord): bigint {
+  const isUrgent = record.stopGraceMs === 0n || record.stopReason === 'deleted'
+  return record.stopping && !isUrgent ? (record.spec?.shutdownDelayMs ?? 0n) : 0n
 }
