@@ -6,7 +6,12 @@ const sampleMs = 1_000
 /** The share of the last second in which it did not wait for anything. */
 const highShare = 0.8
 
-export class LoopLoad {
+/** Whether whoever can wait should. */
+export interface Load {
+  readonly isHigh: boolean
+}
+
+export class LoopLoad implements Load {
   readonly #stop: () => void
   #before: EventLoopUtilization = performance.eventLoopUtilization()
   #share = 0

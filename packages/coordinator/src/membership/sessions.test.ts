@@ -77,6 +77,7 @@ async function openSessions(t: TestContext) {
       clock,
       liveNodes,
       observations,
+      load: { isHigh: false },
       welcome: async (nodeId) => cluster.state.get('node', nodeId)!,
       onHeartbeat: () => undefined,
     },

@@ -20,7 +20,7 @@ import {
 import { CloudlessError, type Clock } from '@cloudless/base'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import type { LiveNodes } from './live-nodes.ts'
-import { LoopLoad } from './loop-load.ts'
+import type { Load } from './loop-load.ts'
 import type { ObservationWriter } from './observation-writer.ts'
 import { SessionOutbox } from './session-outbox.ts'
 
@@ -29,6 +29,8 @@ export interface SessionsDeps {
   readonly clock: Clock
   readonly liveNodes: LiveNodes
   readonly observations: ObservationWriter
+  /** Of this process. */
+  readonly load: Load
   /** Stores what a hello says of the node and settles its replicas; resolves with the record as stored. */
   readonly welcome: (nodeId: string, hello: Hello) => Promise<NodeRecord>
   /** A node's capabilities, capacity or addresses changed while connected. */
@@ -59,14 +61,12 @@ export class Sessions {
   readonly #options: SessionsOptions
   readonly #open = new Map<string, OpenSession>()
   readonly #stopListening: () => void
-  readonly #load: LoopLoad
   #closed = false
 
   constructor(deps: SessionsDeps, options: SessionsOptions) {
     this.#deps = deps
     this.#options = options
     this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
-    this.#load = new LoopLoad(deps)
   }
 
   has(nodeId: string): boolean {
@@ -135,7 +135,6 @@ export class Sessions {
   close(): void {
     this.#closed = true
     this.#stopListening()
-    this.#load.close()
     for (const session of this.#open.values()) {
       session.orderly = true
       session.outbox.close(new CloudlessError('unavailable', 'the coordinator is shutting down'))
@@ -192,7 +191,7 @@ export class Sessions {
       replica: (replicaId) => state.get('replica', replicaId),
       replicasOnNode: () => state.replicasOnNode(nodeId).map((held) => held.record),
       clock: this.#deps.clock,
-      holdMs: () => (this.#load.isHigh ? holdMsWhenBusy : 0),
+      holdMs: () => (this.#deps.load.isHigh ? holdMsWhenBusy : 0),
     })
     const { instanceId, bootId } = hello
     const session = { nodeId, instanceId, bootId, outbox, orderly: false }

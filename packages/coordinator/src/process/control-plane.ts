@@ -1,17 +1,33 @@
 /** Membership and the controllers: what follows the nodes and brings the cluster to what it should be. */
-import { NodePhase } from '@cloudless/api'
+import { NodePhase, type HeartbeatRequest } from '@cloudless/api'
+import type { Clock, Random } from '@cloudless/base'
 import { reliabilityOf, type NodeViewDeps } from '../api/node-view.ts'
 import { NodeController } from '../controllers/node-controller.ts'
 import { PlacementController } from '../controllers/placement-controller.ts'
 import { PreemptionController } from '../controllers/preemption.ts'
+import type { Reporter } from '../controllers/reporter.ts'
 import { SchedulerView } from '../controllers/scheduler-view.ts'
 import { WorkloadController } from '../controllers/workload-controller.ts'
 import { LiveNodes } from '../membership/live-nodes.ts'
+import type { Load } from '../membership/loop-load.ts'
 import { ObservationWriter } from '../membership/observation-writer.ts'
 import { Sessions } from '../membership/sessions.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
-import type { Foundation } from './foundation.ts'
 import type { CoordinatorOptions } from './options.ts'
+
+/** Everything it knows of the world: it reads no clock, disk or network of its own. */
+export interface ControlPlaneDeps {
+  readonly state: ClusterState
+  readonly clock: Clock
+  readonly random: Random
+  readonly load: Load
+  readonly observed: {
+    readonly report: Reporter
+    heartbeat(nodeId: string, heartbeat: HeartbeatRequest): void
+  }
+}
+
+export type ControlPlaneOptions = Pick<CoordinatorOptions, 'liveness' | 'scheduler' | 'advertised'>
 
 export interface ControlPlane {
   readonly liveNodes: LiveNodes
@@ -23,8 +39,8 @@ export interface ControlPlane {
 
 /** Puts what must be closed on `opened`, which ends it in the opposite order: sessions before what they feed. */
 export function startControlPlane(
-  { state, clock, random, observed }: Foundation,
-  options: CoordinatorOptions,
+  { state, clock, random, load, observed }: ControlPlaneDeps,
+  options: ControlPlaneOptions,
   opened: AsyncDisposableStack,
 ): ControlPlane {
   const { report } = observed
@@ -79,6 +95,7 @@ export function startControlPlane(
       clock,
       liveNodes,
       observations,
+      load,
       welcome: (nodeId, hello) => nodeController.welcome(nodeId, hello),
       onHeartbeat: (nodeId, heartbeat) => observed.heartbeat(nodeId, heartbeat),
     },

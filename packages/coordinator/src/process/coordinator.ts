@@ -7,6 +7,7 @@ import { formatAddress, type Clock } from '@cloudless/base'
 import { createProfiler } from '@cloudless/observability'
 import { ReleasedFragments } from '../api/fragments.ts'
 import { locateContainer } from '../api/locate-container.ts'
+import { LoopLoad } from '../membership/loop-load.ts'
 import { isGone } from '../membership/is-gone.ts'
 import { nodesGivenUp } from '../membership/nodes-given-up.ts'
 import { createAgentForwarding } from '../server/agent-forwarding.ts'
@@ -43,7 +44,9 @@ export async function startCoordinator(
   await using opened = new AsyncDisposableStack() // Closes again what was opened before something failed.
   const options = optionsOf(settings)
   const foundation = await openFoundation(deps, settings, opened)
-  const control = startControlPlane(foundation, options, opened)
+  const load = new LoopLoad(foundation)
+  opened.defer(() => load.close())
+  const control = startControlPlane({ ...foundation, load }, options, opened)
   const server = await openDoors(foundation, control, options, opened)
   const addresses = server.addresses.map(formatAddress)
   foundation.observed.serving(addresses)

@@ -36,7 +36,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Ru
   ])
   const foundation = await openFoundation(depsOf(settings), settings, opened)
   await options.prepare(foundation.state)
-  startControlPlane(foundation, optionsOf(settings), opened)
+  startControlPlane({ ...foundation, load: { isHigh: false } }, optionsOf(settings), opened)
   const all = opened.move()
   const { state, failed } = foundation
   return { state, failed, close: () => all.disposeAsync() }
