@@ -16,6 +16,7 @@ import { NodeReport } from './membership/node-report.ts'
 import { openAssignmentRecord } from './replica/assignment-record.ts'
 import { Supervisor } from './replica/supervisor.ts'
 import { allocatableOf } from './resources/capacity.ts'
+import { detectAddresses } from './resources/detect.ts'
 import { ImageWatch } from './resources/image-watch.ts'
 import { planStorageLimits } from './resources/storage-limits.ts'
 import { UsageSampler, type UsageSample } from './resources/usage-sampler.ts'
@@ -89,13 +90,14 @@ export class Agent {
         sampler: this.#sampler,
         images: this.#images,
         nodeId,
+        // The containers' own bridge leads nowhere.
+        addresses: () => detectAddresses([bridgeName]),
       },
       {
         capacity,
         allocatable: this.#allocatable,
         bootId,
         instanceId: randomId(random, 16),
-        bridgeName,
       },
     )
     this.handler = connectNodeAdapter({

@@ -16,6 +16,7 @@ import { CertificateRenewal } from './certificate-renewal.ts'
 import {
   connectToCoordinator,
   parseCoordinatorAddress,
+  type ConnectionOptions,
   type CoordinatorConnection,
 } from './coordinator-connection.ts'
 import type { NodeIdentity } from './node-identity.ts'
@@ -27,6 +28,8 @@ export interface MembershipDeps {
   readonly logger: AgentLogger
   readonly identity: NodeIdentity
   readonly ports: SessionPorts
+  /** Over TLS when not given. */
+  readonly connect?: (options: ConnectionOptions) => CoordinatorConnection
 }
 
 export interface MembershipOptions {
@@ -157,7 +160,8 @@ export class Membership {
   #connect(address: string): CoordinatorConnection {
     const { credentials } = this.#renewal
     const { trustDomain } = this.#options
-    return connectToCoordinator({ address, caPem: credentials.caPem, trustDomain, credentials })
+    const { connect = connectToCoordinator } = this.#deps
+    return connect({ address, caPem: credentials.caPem, trustDomain, credentials })
   }
 
   #portsOf(connection: CoordinatorConnection): SessionPorts {

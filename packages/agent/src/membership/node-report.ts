@@ -13,9 +13,8 @@ import {
 } from '@cloudless/api'
 import { version, type Clock } from '@cloudless/base'
 import type { Supervisor } from '../replica/supervisor.ts'
-import { detectAddresses } from '../resources/detect.ts'
 import { lessReserved, reservedBy } from '../resources/reservation.ts'
-import { usageMessage, type UsageSampler } from '../resources/usage-sampler.ts'
+import { usageMessage, type UsageSample } from '../resources/usage-sampler.ts'
 import { containerHealthOf } from '../service/container-views.ts'
 import type { ProbeHealthBoard } from '../service/probe-health-board.ts'
 import { conditionsOf } from './node-conditions.ts'
@@ -23,12 +22,14 @@ import { conditionsOf } from './node-conditions.ts'
 export interface NodeReportDeps {
   readonly clock: Clock
   readonly supervisor: Supervisor
-  readonly sampler: UsageSampler
+  readonly sampler: { readonly newest: UsageSample | undefined }
   readonly probeHealth: ProbeHealthBoard
   readonly capabilities: { readonly current: NodeCapabilities }
   /** Another object when they have changed; undefined while they are not known. */
   readonly images: { readonly current: NodeImages | undefined }
   readonly nodeId: () => string
+  /** Of this machine. */
+  readonly addresses: () => string[]
 }
 
 export interface NodeReportOptions {
@@ -38,8 +39,6 @@ export interface NodeReportOptions {
   readonly bootId: string
   /** Changes with each start of the agent. */
   readonly instanceId: string
-  /** The containers' own bridge, which leads nowhere. */
-  readonly bridgeName: string
 }
 
 export class NodeReport {
@@ -68,8 +67,8 @@ export class NodeReport {
   }
 
   hello(): Hello {
-    const { capabilities, images, nodeId, supervisor } = this.#deps
-    const { capacity, bootId, instanceId, bridgeName } = this.#options
+    const { capabilities, images, nodeId, addresses, supervisor } = this.#deps
+    const { capacity, bootId, instanceId } = this.#options
     this.#told = capabilities.current
     this.#toldImages = images.current
     return create(HelloSchema, {
@@ -78,7 +77,7 @@ export class NodeReport {
       capabilities: this.#told,
       capacity,
       allocatable: this.allocatable(),
-      addresses: detectAddresses([bridgeName]),
+      addresses: addresses(),
       replicas: supervisor.observations(),
       wallTimeMs: this.#wallTimeMs(),
       bootId,

@@ -1,16 +1,22 @@
 /** Collects what changed and hands it on once per turn of the event loop, the newest of each replica only. */
 import type { ReplicaObservation } from '@cloudless/api'
+import type { Clock } from '@cloudless/base'
 import { sameObservation } from './replica-observation.ts'
 
 export type ObservationListener = (observations: ReplicaObservation[]) => void
 
 export class ObservationOutbox {
+  readonly #clock: Clock
   readonly #pending = new Map<string, ReplicaObservation>()
   readonly #lastSent = new Map<string, ReplicaObservation>()
   readonly #waiting = new Set<() => void>()
   #sequence = 0n
   #listener: ObservationListener | undefined
   #flushing = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** What was not handed on while nobody listened is not kept: a new session begins with everything. */
   listen(listener: ObservationListener | undefined): void {
@@ -27,7 +33,7 @@ export class ObservationOutbox {
   touched(): void {
     if (this.#flushing) return
     this.#flushing = true
-    setImmediate(() => this.#flush())
+    this.#clock.after(0, () => this.#flush())
   }
 
   /** Gives the observation its number; it counts as sent. */

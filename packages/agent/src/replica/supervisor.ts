@@ -39,6 +39,8 @@ export interface SupervisorDeps {
   readonly record: AssignmentRecord
   readonly logger: AgentLogger
   readonly metrics: ReplicaMetrics
+  /** Removes the directory of a replica's log; from the disk when not given. */
+  readonly removeLog?: (directory: string) => Promise<void>
 }
 
 export interface SupervisorOptions {
@@ -75,7 +77,7 @@ export class Supervisor {
     this.#deps = deps
     this.#options = options
     this.#starts = new Semaphore(options.startConcurrency ?? 4)
-    this.#outbox = new ObservationOutbox()
+    this.#outbox = new ObservationOutbox(deps.clock)
     this.#keeper = new RecordKeeper(deps, { bootId: options.bootId })
     this.#strays = new StrayContainers(deps, this.#queue)
     this.#runtime = new RuntimeWatch(deps, {
@@ -292,9 +294,8 @@ export class Supervisor {
   #forget(actor: ReplicaActor): void {
     actor.close()
     this.#actors.delete(actor.replicaId)
-    this.#keeper.removeSoon(actor.replicaId, () =>
-      rm(this.#logDirectory(actor.replicaId), { recursive: true, force: true }),
-    )
+    const { removeLog = removeDirectory } = this.#deps
+    this.#keeper.removeSoon(actor.replicaId, () => removeLog(this.#logDirectory(actor.replicaId)))
   }
 
   #stop(stop: PlannedStop): void {
@@ -373,6 +374,10 @@ export class Supervisor {
       this.#deps.logger.error({ replicaId: stop.replicaId, code }, message)
     }
   }
+}
+
+function removeDirectory(directory: string): Promise<void> {
+  return rm(directory, { recursive: true, force: true })
 }
 
 const byCoordinator = { adHoc: false, idempotencyKey: '' } as const
