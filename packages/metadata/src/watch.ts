@@ -4,6 +4,8 @@ import type { RecentChanges } from './recent-changes.ts'
 import type { ChangeBatch } from './store.ts'
 import type { HistoryPage } from './sqlite/messages.ts'
 
+export type { HistoryPage }
+
 export interface WatchDeps {
   readonly recent: RecentChanges
   /** The changes under the watched prefix after `fromRevision`, whole transactions. */
