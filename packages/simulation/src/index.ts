@@ -1,0 +1,1 @@
+export { World, type NodeFacts, type WorldListener, type WorldOptions } from './world.ts'
