@@ -21,6 +21,7 @@ export {
   defaultWorkloadSpec,
   namespaceDefault,
 } from './workload/default-workload.ts'
+export { withinAutoscaling } from './workload/autoscaling.ts'
 export { hostDemandsOf } from './workload/host-demands.ts'
 export {
   problemWithLabelKey,

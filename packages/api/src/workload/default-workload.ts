@@ -22,6 +22,7 @@ import {
   type WorkloadSpec,
 } from '../gen/cloudless/v1/workload_pb.ts'
 import { parseImageReference } from '../image-reference.ts'
+import { fillAutoscaling } from './autoscaling.ts'
 
 export const namespaceDefault = 'default'
 
@@ -56,6 +57,7 @@ export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
     if (probe !== undefined) fillProbe(probe)
   }
   if (filled.placement !== undefined) fillPlacement(filled.placement)
+  fillAutoscaling(filled)
   return filled
 }
 

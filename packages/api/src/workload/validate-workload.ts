@@ -12,6 +12,7 @@ import {
   type WorkloadSpec,
 } from '../gen/cloudless/v1/workload_pb.ts'
 import { parseImageReference } from '../image-reference.ts'
+import { fewestReplicasOf, validateAutoscaling } from './autoscaling.ts'
 import { validateAnnotations, validateLabels } from './labels.ts'
 import { problemWithVariable, validateMounts, validatePorts } from './mounts.ts'
 import { validatePlacement, validateRestartPolicy, validateRollout } from './placement.ts'
@@ -60,7 +61,7 @@ function validateSpec(spec: WorkloadSpec, problems: ProblemList): void {
     validateRestartPolicy(spec.restartPolicy, problems.at('restartPolicy'))
   }
   if (spec.rollout !== undefined) {
-    validateRollout(spec.rollout, spec.replicas, problems.at('rollout'))
+    validateRollout(spec.rollout, fewestReplicasOf(spec), problems.at('rollout'))
   }
   if (withinLength(spec, problems)) {
     validateMounts(spec, problems)
@@ -73,6 +74,7 @@ function validateSpec(spec: WorkloadSpec, problems: ProblemList): void {
   if (spec.securityContext !== undefined) {
     validateSecurity(spec.securityContext, problems.at('securityContext'))
   }
+  validateAutoscaling(spec, problems)
   problems.at('imagePullPolicy').integer(spec.imagePullPolicy, { min: 0, max: 3 })
   problems.at('priority').integer(spec.priority, { min: -priorityMax, max: priorityMax })
   validateLength(spec, problems)
