@@ -20,6 +20,7 @@ import { detectAddresses } from './resources/detect.ts'
 import { ImageWatch } from './resources/image-watch.ts'
 import { planStorageLimits } from './resources/storage-limits.ts'
 import { UsageSampler, type UsageSample } from './resources/usage-sampler.ts'
+import { ReplicaMeter } from './workload-metrics/replica-meter.ts'
 import { agentServiceRoutes, errorInterceptor } from './service/agent-service.ts'
 import {
   ReversedConnections,
@@ -40,6 +41,7 @@ export class Agent {
   readonly #enrolled = Promise.withResolvers<void>()
   readonly supervisor: Supervisor
   readonly #sampler: UsageSampler
+  readonly #meter: ReplicaMeter
   readonly #images: ImageWatch
   readonly #reversed: ReversedConnections
   /** Serves AgentService; for a listener of its own as well. */
@@ -80,6 +82,7 @@ export class Agent {
         onSample: (sample) => this.#sampled(sample),
       },
     )
+    this.#meter = new ReplicaMeter({ clock, logger, supervisor: this.supervisor })
     this.#images = new ImageWatch({ clock, logger, runtime })
     const { capacity, bridgeName } = options
     const nodeId = (): string => this.nodeId
@@ -89,6 +92,7 @@ export class Agent {
         supervisor: this.supervisor,
         sampler: this.#sampler,
         images: this.#images,
+        meter: this.#meter,
         nodeId,
         // The containers' own bridge leads nowhere.
         addresses: () => detectAddresses([bridgeName]),
@@ -177,6 +181,7 @@ export class Agent {
   async close(): Promise<void> {
     this.#cancelRelease()
     this.#sampler.close()
+    this.#meter.close()
     this.#images.close()
     this.#reversed.close()
     await this.supervisor.close()
@@ -282,6 +287,7 @@ export class Agent {
     )) {
       this.supervisor.find(replicaId)?.send({ kind: 'storage-exceeded', message })
     }
+    this.#meter.sampled(sample.containers)
     this.#deps.onSample?.(sample)
   }
 

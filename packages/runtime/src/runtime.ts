@@ -75,6 +75,8 @@ export interface PullOptions {
 export interface ContainerUsage {
   readonly containerId: string
   readonly replicaId: string
+  /** When the CPU's figures were read; of the monotonic clock. */
+  readonly readAtMs: number
   readonly cpuTotalUs: number
   readonly cpuMillicores: number
   readonly throttledUs: number

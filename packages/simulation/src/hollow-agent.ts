@@ -70,6 +70,7 @@ export class HollowAgent {
         images: { current: undefined },
         nodeId: () => options.nodeId,
         addresses: () => ['192.168.1.7'],
+        meter: { take: () => [] },
       },
       { ...options, instanceId: randomId(random, 16) },
     )

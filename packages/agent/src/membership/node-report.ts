@@ -8,6 +8,7 @@ import {
   type Hello,
   type NodeCapabilities,
   type NodeImages,
+  type ReplicaUsage,
   type ReportResourcesResponse,
   type ResourceCapacity,
 } from '@cloudless/api'
@@ -30,6 +31,8 @@ export interface NodeReportDeps {
   readonly nodeId: () => string
   /** Of this machine. */
   readonly addresses: () => string[]
+  /** What replicas use that was not told yet, as far as one heartbeat takes it. */
+  readonly meter: { take(): ReplicaUsage[] }
 }
 
 export interface NodeReportOptions {
@@ -88,7 +91,7 @@ export class NodeReport {
   }
 
   heartbeat(roundTripMs: number): HeartbeatRequest {
-    const { capabilities, images, nodeId, probeHealth, sampler, supervisor } = this.#deps
+    const { capabilities, images, meter, nodeId, probeHealth, sampler, supervisor } = this.#deps
     const used = sampler.newest?.used
     const news = capabilities.current === this.#told ? undefined : capabilities.current
     this.#told = capabilities.current
@@ -108,6 +111,7 @@ export class NodeReport {
         .map(([containerId, health]) => containerHealthOf(containerId, health)),
       wallTimeMs: this.#wallTimeMs(),
       roundTripMs,
+      replicaUsage: meter.take(),
       ...(news && { capabilities: news }),
       ...(newImages && { images: newImages }),
       ...(used && { usage: usageMessage(used) }),

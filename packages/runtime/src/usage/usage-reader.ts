@@ -58,24 +58,25 @@ export class UsageReader {
     const usage = await this.#parts.cgroups.usageOf(labels.cgroupPath)
     // Ended since it was listed.
     if (usage === undefined) return undefined
+    const readAtMs = this.#parts.clock.monotonicMs()
     const devices = await readFile(`/proc/${info.pid}/net/dev`, 'utf8').catch(() => '')
     const network = parseNetworkDevices(devices)
     return {
       containerId,
       replicaId,
+      readAtMs,
       ...usage,
-      cpuMillicores: this.#millicores(containerId, usage.cpuTotalUs),
+      cpuMillicores: this.#millicores(containerId, { totalUs: usage.cpuTotalUs, atMs: readAtMs }),
       storageBytes: await this.#storageOf(containerId, labels.logPath, labels.volumeDirectory),
       networkReceivedBytes: network.received,
       networkSentBytes: network.sent,
     }
   }
 
-  #millicores(containerId: string, totalUs: number): number {
-    const atMs = this.#parts.clock.monotonicMs()
+  #millicores(containerId: string, now: CpuSample): number {
     const before = this.#cpu.get(containerId)
-    this.#cpu.set(containerId, { totalUs, atMs })
-    return before === undefined ? 0 : millicoresBetween(before, { totalUs, atMs })
+    this.#cpu.set(containerId, now)
+    return before === undefined ? 0 : millicoresBetween(before, now)
   }
 
   async #storageOf(containerId: string, logPath: string, volumes: string): Promise<number> {
