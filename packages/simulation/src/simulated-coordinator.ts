@@ -156,7 +156,7 @@ function serveOver(state: ClusterState, { sessions }: ControlPlane): Server['ser
 
 function usersOf(
   { state, clock }: { readonly state: ClusterState; readonly clock: ProcessClock },
-  { nodeView, sessions, liveNodes }: ControlPlane,
+  { nodeView, sessions, liveNodes, autoscalingOf }: ControlPlane,
 ): Pick<RunningCoordinator, 'workloads' | 'nodes'> {
   const nothing = (): void => undefined
   const nodes = nodeHandlers(
@@ -172,6 +172,9 @@ function usersOf(
   )
   return {
     nodes,
-    workloads: workloadHandlers({ state, clock, admit: nothing, onChanged: nothing }),
+    workloads: workloadHandlers({
+      ...{ state, clock, autoscalingOf },
+      ...{ admit: nothing, onChanged: nothing },
+    }),
   }
 }

@@ -27,6 +27,11 @@ export interface Reporter {
   workloadProgressed(workload: WorkloadRecord, word: WorkloadWord): void
   /** Every replica of a new workload is ready for the first time. */
   workloadReady(workload: WorkloadRecord, sinceCreationMs: number): void
+  /** Its number of replicas follows what they use; `why` names the figure that decided. */
+  workloadAutoscaled(
+    workload: WorkloadRecord,
+    change: { readonly from: number; readonly to: number; readonly why: string },
+  ): void
   workloadDeleted(workload: WorkloadRecord): void
   /** A batch of decisions was made: seconds spent finding nodes that will do, choosing among them, and committing. */
   scheduled(batch: {

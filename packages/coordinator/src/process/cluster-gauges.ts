@@ -1,5 +1,5 @@
 /** Figures that are read off the cluster's state when somebody asks for them, rather than counted as it changes. */
-import { NodePhase, ReplicaState, WorkloadPhase } from '@cloudless/api'
+import { NodePhase, ReplicaState, WorkloadPhase, type AutoscalingStatus } from '@cloudless/api'
 import type { MetadataStore } from '@cloudless/metadata'
 import type { CoordinatorMetrics } from '@cloudless/observability'
 import { viewNode, type NodeViewDeps } from '../api/node-view.ts'
@@ -12,12 +12,15 @@ export interface GaugesDeps {
   readonly state: ClusterState
   readonly nodeView: NodeViewDeps
   readonly queueDepth: () => number
+  readonly autoscalingOf: (workloadId: string) => AutoscalingStatus | undefined
 }
 
-export function refreshGauges({ metrics, state, nodeView, queueDepth }: GaugesDeps): void {
+export function refreshGauges(deps: GaugesDeps): void {
+  const { metrics, state, nodeView, queueDepth } = deps
   metrics.scheduling.queueDepth.set({}, queueDepth())
   refreshNodes(metrics, state, nodeView)
   refreshWorkloads(metrics, state)
+  refreshAutoscaling(deps)
 }
 
 export async function refreshStoreGauges(
@@ -80,6 +83,17 @@ function amounts(resources: Amounts | undefined) {
     ['bandwidth', Number(resources.bandwidthBps)],
     ['gpu', resources.gpuCount],
   ] as const
+}
+
+function refreshAutoscaling({ metrics, state, autoscalingOf }: GaugesDeps): void {
+  const { replicasRecommended } = metrics.workloads
+  const recommended: Parameters<typeof replicasRecommended.replace>[0][number][] = []
+  for (const { id, record } of state.all('workload')) {
+    const status = autoscalingOf(id)
+    const labels = { workload_id: id, namespace: record.workload!.namespace }
+    if (status) recommended.push([labels, status.recommended])
+  }
+  replicasRecommended.replace(recommended)
 }
 
 function refreshWorkloads({ workloads }: CoordinatorMetrics, state: ClusterState): void {

@@ -1,7 +1,8 @@
 /** Membership and the controllers: what follows the nodes and brings the cluster to what it should be. */
-import { NodePhase, type HeartbeatRequest } from '@cloudless/api'
+import { NodePhase, type AutoscalingStatus, type HeartbeatRequest } from '@cloudless/api'
 import type { Clock, Random } from '@cloudless/base'
 import { reliabilityOf, type NodeViewDeps } from '../api/node-view.ts'
+import { AutoscaleController } from '../controllers/autoscale-controller.ts'
 import { NodeController } from '../controllers/node-controller.ts'
 import { PlacementController } from '../controllers/placement-controller.ts'
 import { PreemptionController } from '../controllers/preemption.ts'
@@ -11,6 +12,7 @@ import { WorkloadController } from '../controllers/workload-controller.ts'
 import { LiveNodes } from '../membership/live-nodes.ts'
 import type { Load } from '../membership/loop-load.ts'
 import { ObservationWriter } from '../membership/observation-writer.ts'
+import { ReplicaUsages } from '../membership/replica-usages.ts'
 import { Sessions } from '../membership/sessions.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 import type { CoordinatorOptions } from './options.ts'
@@ -35,6 +37,8 @@ export interface ControlPlane {
   readonly view: SchedulerView
   readonly placement: PlacementController
   readonly sessions: Sessions
+  /** As of the last look at an autoscaled workload. */
+  readonly autoscalingOf: (workloadId: string) => AutoscalingStatus | undefined
 }
 
 /** Puts what must be closed on `opened`, which ends it in the opposite order: sessions before what they feed. */
@@ -82,6 +86,11 @@ export function startControlPlane(
   })
   opened.defer(() => preemption.close())
 
+  const usages = new ReplicaUsages({ state, clock })
+  opened.defer(() => usages.close())
+  const autoscaling = new AutoscaleController({ state, clock, random, usages, report })
+  opened.defer(() => autoscaling.close())
+
   const observations = new ObservationWriter({
     state,
     clock,
@@ -97,12 +106,17 @@ export function startControlPlane(
       observations,
       load,
       welcome: (nodeId, hello) => nodeController.welcome(nodeId, hello),
-      onHeartbeat: (nodeId, heartbeat) => observed.heartbeat(nodeId, heartbeat),
+      onHeartbeat: (nodeId, heartbeat) => {
+        usages.tell(nodeId, heartbeat.replicaUsage)
+        observed.heartbeat(nodeId, heartbeat)
+      },
     },
     { heartbeatIntervalMs, coordinators: options.advertised },
   )
   opened.defer(() => sessions.close())
-  return { liveNodes, nodeView, view, placement, sessions }
+  const autoscalingOf = (workloadId: string): AutoscalingStatus | undefined =>
+    autoscaling.statusOf(workloadId)
+  return { liveNodes, nodeView, view, placement, sessions, autoscalingOf }
 }
 
 /** Those who were there before this start have a while to return; those known to be gone stay so. */

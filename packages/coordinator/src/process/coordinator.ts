@@ -65,7 +65,7 @@ async function openDoors(
   opened: AsyncDisposableStack,
 ): Promise<ApiServer> {
   const { clock, random, state, store, observed, authority } = foundation
-  const { sessions, nodeView, placement } = control
+  const { sessions, nodeView, placement, autoscalingOf } = control
   const { metrics, report } = observed
   const gateway = new AgentGateway({
     clock,
@@ -82,7 +82,8 @@ async function openDoors(
   opened.defer(() => released.close())
   opened.defer(sweepNowAndThen({ clock, state, idempotency, report }))
   const queueDepth = (): number => placement.queueDepth
-  metrics.beforeExpose(() => refreshGauges({ metrics, state, nodeView, queueDepth }))
+  const gauges = { metrics, state, nodeView, queueDepth, autoscalingOf }
+  metrics.beforeExpose(() => refreshGauges(gauges))
 
   const closeConnectionsOf = (nodeId: string): void => server.closeConnectionsOf(nodeId)
   const services = [

@@ -144,6 +144,18 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         node_id: node.node!.id,
       })
     },
+    workloadAutoscaled(workload, { from, to, why }) {
+      const { id, name, namespace } = workload.workload!
+      metrics.workloads.scaleOperations.increment({ direction: to > from ? 'up' : 'down' })
+      events.append({
+        type: 'workload.autoscaled',
+        resourceType: 'workload',
+        resourceId: id,
+        namespace,
+        description: `workload "${name}" goes from ${from} to ${counted(to, 'replica')}: ${why}`,
+        metadata: { from: String(from), to: String(to) },
+      })
+    },
     workloadDeleted(workload) {
       metrics.forgetWorkload(workload.workload!.id)
     },

@@ -173,6 +173,11 @@ function createWorkloadMetrics(registry: MetricsRegistry) {
       help: 'Replicas a workload should have.',
       labels: ['workload_id', 'namespace'],
     }),
+    replicasRecommended: registry.gauge<WorkloadLabels>({
+      name: 'workload_replicas_recommended',
+      help: 'Replicas the autoscaler asks for, before its limits and windows.',
+      labels: ['workload_id', 'namespace'],
+    }),
     replicasReady: registry.gauge<WorkloadLabels>({
       name: 'workload_replicas_ready',
       help: 'Replicas of a workload that are ready.',
