@@ -9,16 +9,18 @@ import {
 } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
 import type { Held } from '../state/cluster-state.ts'
+import { withoutIdleAutoscaling, withReplicasKept } from './autoscaled-replicas.ts'
 
 /** The record after an update; its revision grows when what runs must be replaced. */
 export function updatedRecord(
   record: WorkloadRecord,
-  workload: Workload,
+  asked: Workload,
   nowMs: number,
 ): WorkloadRecord {
   const before = record.workload!
+  const workload = withReplicasKept(before, asked)
   const changed = !sameTemplate(before.spec!, workload.spec!)
-  return {
+  return withoutIdleAutoscaling({
     ...record,
     workload: {
       ...workload,
@@ -26,11 +28,12 @@ export function updatedRecord(
       updatedAtMs: BigInt(nowMs),
       revision: changed ? before.revision + 1n : before.revision,
     },
-  }
+  })
 }
 
-/** Whether applying `after` would change nothing. */
-export function sameContent(before: Workload, after: Workload): boolean {
+/** Whether applying what is asked for would change nothing. */
+export function sameContent(before: Workload, asked: Workload): boolean {
+  const after = withReplicasKept(before, asked)
   return (
     equals(WorkloadSpecSchema, before.spec!, after.spec!) &&
     sameEntries(before.labels, after.labels) &&

@@ -30,6 +30,7 @@ async function openHandlers(t: TestContext) {
   const handlers = workloadHandlers({
     state: cluster.state,
     clock: systemClock,
+    autoscalingOf: () => undefined,
     admit: () => undefined,
     onChanged: (record, action) => changed.push(`${action} ${record.workload!.id}`),
   })

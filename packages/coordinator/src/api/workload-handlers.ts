@@ -20,22 +20,15 @@ import {
   type WorkloadRecord,
 } from '@cloudless/api'
 import { CloudlessError, type Clock } from '@cloudless/base'
-import {
-  absent,
-  putRecord,
-  unchanged,
-  type ClusterState,
-  type Decision,
-  type Held,
-} from '../state/cluster-state.ts'
+import { absent, putRecord, unchanged, type Decision, type Held } from '../state/cluster-state.ts'
 import { rememberNothing, type Remember } from '../state/remember.ts'
 import { findWorkload, noWorkload, requireWorkload, workloadIdOf } from './find.ts'
+import { requireScaledByHand } from './autoscaled-replicas.ts'
 import { alreadyExists, beingDeleted, sameContent, updatedRecord } from './workload-changes.ts'
-import { workloadReadingHandlers } from './workload-reading-handlers.ts'
+import { workloadReadingHandlers, type WorkloadReadingDeps } from './workload-reading-handlers.ts'
 import { viewHeldWorkload, viewWorkload } from './workload-view.ts'
 
-export interface WorkloadHandlersDeps {
-  readonly state: ClusterState
+export interface WorkloadHandlersDeps extends WorkloadReadingDeps {
   readonly clock: Clock
   /** Refuses what the cluster's policy does not allow. */
   readonly admit: (workload: Workload) => void
@@ -169,7 +162,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
   }
 
   return {
-    ...workloadReadingHandlers(state),
+    ...workloadReadingHandlers(deps),
     createWorkload,
     updateWorkload,
 
@@ -220,14 +213,15 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
       if (replicas < 0 || replicas > replicasMax) {
         throw new CloudlessError('invalid_argument', `replicas: must be 0 to ${replicasMax}`)
       }
-      const id = await edit(request, 'scale', (record) => ({
-        ...record,
-        workload: {
+      const id = await edit(request, 'scale', (record) => {
+        requireScaledByHand(record.workload!)
+        const workload = {
           ...record.workload!,
           updatedAtMs: BigInt(clock.wallMs()),
           spec: { ...record.workload!.spec!, replicas },
-        },
-      }))
+        }
+        return { ...record, workload }
+      })
       return view(id)
     },
 

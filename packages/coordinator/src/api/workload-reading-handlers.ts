@@ -5,6 +5,7 @@ import {
   ListWorkloadsResponseSchema,
   WatchWorkloadsResponseSchema,
   pageOf,
+  type AutoscalingStatus,
   type GetWorkloadRequest,
   type ListReplicasRequest,
   type ListWorkloadsRequest,
@@ -18,9 +19,18 @@ import { matchesLabels, requireNode, requireWorkload } from './find.ts'
 import { watchRecords } from './watch.ts'
 import { viewHeldWorkload } from './workload-view.ts'
 
-export function workloadReadingHandlers(state: ClusterState) {
-  const view = (held: Held<WorkloadRecord>, withReplicas: boolean): Workload =>
-    viewHeldWorkload(state, held, withReplicas)
+export interface WorkloadReadingDeps {
+  readonly state: ClusterState
+  /** Newer than what is on record; undefined when nothing is known. */
+  readonly autoscalingOf: (workloadId: string) => AutoscalingStatus | undefined
+}
+
+export function workloadReadingHandlers({ state, autoscalingOf }: WorkloadReadingDeps) {
+  const view = (held: Held<WorkloadRecord>, withReplicas: boolean): Workload => {
+    const workload = viewHeldWorkload(state, held, withReplicas)
+    const autoscaling = autoscalingOf(held.id)
+    return autoscaling ? { ...workload, status: { ...workload.status!, autoscaling } } : workload
+  }
   return {
     getWorkload: (request: GetWorkloadRequest): Workload =>
       view(requireWorkload(state, request.workloadId, request.namespace), true),

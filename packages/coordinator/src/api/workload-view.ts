@@ -60,6 +60,8 @@ export function statusOf(
     updatedReplicas: updated.length,
     replicas: withReplicas ? statuses.toSorted(byCreation) : [],
     lastTransitionMs: lastChangeOf(record, statuses),
+    ...(record.workload!.spec!.autoscaling &&
+      record.autoscaling && { autoscaling: record.autoscaling }),
   })
 }
 

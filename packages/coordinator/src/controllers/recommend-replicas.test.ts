@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { AutoscalingMetricSchema, AutoscalingSchema, WorkloadSpecSchema } from '@cloudless/api'
+import { AutoscalingSchema, WorkloadSpecSchema, type AutoscalingMetricSchema } from '@cloudless/api'
 import * as fc from 'fast-check'
 import { recommendReplicas, type ReadyReplica } from './recommend-replicas.ts'
 
