@@ -174,6 +174,11 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/workload-scale.ts')).workloadScale,
   },
   {
+    name: 'workload autoscale',
+    summary: 'Let the number of replicas follow what they use',
+    load: async () => (await import('./commands/workload-autoscale.ts')).workloadAutoscale,
+  },
+  {
     name: 'workload restart',
     summary: 'Replace every replica by a new one',
     load: async () => (await import('./commands/workload-restart.ts')).workloadRestart,

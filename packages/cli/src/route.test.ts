@@ -22,6 +22,7 @@ const cases: readonly (readonly [line: string, verb: string, words: string])[] =
   ['create token --ttl 1h', 'token create', '--ttl 1h'],
   ['scale web --replicas 3', 'workload scale', 'web --replicas 3'],
   ['scale workload web --replicas 3', 'workload scale', 'web --replicas 3'],
+  ['autoscale web --max 9', 'workload autoscale', 'web --max 9'],
   ['drain node a', 'node drain', 'a'],
   ['drain node', 'node drain', 'node'],
   ['logs node', 'workload logs', 'node'],

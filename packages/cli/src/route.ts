@@ -83,6 +83,7 @@ const shortcuts: Readonly<Record<string, string>> = {
   logs: 'workload logs',
   exec: 'workload exec',
   scale: 'workload scale',
+  autoscale: 'workload autoscale',
   restart: 'workload restart',
   drain: 'node drain',
   cordon: 'node cordon',

@@ -13,6 +13,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { block, facts, type Fact } from '../output/sheet.ts'
 import { formatColumns } from '../output/table.ts'
 import { fetchAll } from '../paging.ts'
+import { autoscalingText } from '../resources/autoscaling.ts'
 import { age, bytes, enumLabel, instant, orDash, pairs } from '../resources/format.ts'
 import { replicaAddresses, replicaExplanation, replicaState } from '../resources/replica.ts'
 import { workloadStatus } from '../resources/workload.ts'
@@ -61,6 +62,7 @@ function describe(
     facts(identityFacts(workload)),
     block('Container', facts(containerFacts(workload))),
     block('Placement', facts(placementFacts(workload))),
+    block('Autoscaling', autoscalingText(workload, context.clock.wallMs())),
     block('Replicas', replicaTable(replicas, context.clock.wallMs())),
   ].join('')
 }

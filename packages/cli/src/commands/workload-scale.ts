@@ -7,7 +7,9 @@ import { workloadResource, workloadTitle } from '../resources/workload.ts'
 import { waitUntilReady } from '../wait/wait-until-ready.ts'
 
 export const workloadScale: Command = {
-  description: 'Changes the number of replicas; 0 stops them all and keeps the workload.',
+  description:
+    'Changes the number of replicas; 0 stops them all and keeps the workload. One that is autoscaled refuses it: see\n' +
+    '`workload autoscale`.',
   examples: [
     { title: 'Five of them', line: 'cloudlessctl workload scale web --replicas 5' },
     { title: 'And wait until they are ready', line: 'cloudlessctl scale web --replicas 5 --wait' },

@@ -1,6 +1,6 @@
 /** `workload update`: from a manifest, or a few fields of what is there. */
 import { clone } from '@bufbuild/protobuf'
-import { WorkloadSchema, type Workload } from '@cloudless/api'
+import { WorkloadSchema, type Workload, type WorkloadSpec } from '@cloudless/api'
 import { CloudlessError, randomId } from '@cloudless/base'
 import type { Command, CommandContext, CommandInput } from '../command.ts'
 import { UsageError } from '../exit-code.ts'
@@ -88,9 +88,16 @@ async function fromFlags(context: CommandContext, input: CommandInput): Promise<
     )
   }
   spec.image = options.text('image') ?? spec.image
-  spec.replicas = options.integer('replicas') ?? spec.replicas
+  spec.replicas = replicasOf(spec, options.integer('replicas'))
   Object.assign(spec.env, options.pairs('env'))
   for (const key of options.list('remove-env')) delete spec.env[key]
   Object.assign(workload.labels, options.pairs('label'))
   return workload
+}
+
+function replicasOf({ autoscaling, replicas }: WorkloadSpec, asked: number | undefined): number {
+  if (asked === undefined || autoscaling === undefined) return asked ?? replicas
+  throw new UsageError(
+    'the workload is autoscaled, and chooses its number of replicas: change its limits with `workload autoscale`',
+  )
 }

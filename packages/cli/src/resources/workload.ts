@@ -1,4 +1,5 @@
 import { WorkloadPhaseSchema, WorkloadSchema, type Workload } from '@cloudless/api'
+import { replicasText } from './autoscaling.ts'
 import { age, enumLabel, orDash, pairs } from './format.ts'
 import type { Resource } from './resource.ts'
 
@@ -23,7 +24,7 @@ export const workloadResource: Resource<typeof WorkloadSchema> = {
     { title: 'NAME', value: (workload) => workload.name },
     { title: 'NAMESPACE', value: (workload) => workload.namespace },
     { title: 'IMAGE', value: (workload) => workload.spec?.image ?? '-' },
-    { title: 'REPLICAS', value: (workload) => String(workload.spec?.replicas ?? 0) },
+    { title: 'REPLICAS', value: replicasText },
     { title: 'READY', value: (workload) => String(workload.status?.readyReplicas ?? 0) },
     { title: 'STATUS', value: workloadStatus },
     { title: 'AGE', value: (workload, nowMs) => age(workload.createdAtMs, nowMs) },
