@@ -175,8 +175,11 @@ test('one that hangs is asked once at a time, and keeps nobody from being told o
     return told.get('web-2')?.['queue'] === 7
   })
   assert.deepEqual(told.get('web-1'), {})
-  await waitFor('it is asked', () => hanging.seen.requests > 0)
-  meter.sampled([usage('web-1', readAtMs + 1_000, 0)])
+  await waitFor('the healthy one is asked again and again', () => {
+    readAtMs += 1_000
+    meter.sampled(['web-1', 'web-2'].map((id) => usage(id, readAtMs, 0)))
+    return healthy.seen.requests > 5 && hanging.seen.requests > 0
+  })
   assert.equal(hanging.seen.requests, 1)
 })
 
