@@ -22,6 +22,13 @@ export {
   namespaceDefault,
 } from './workload/default-workload.ts'
 export { withinAutoscaling } from './workload/autoscaling.ts'
+export {
+  onReturnOf,
+  rebalanceIntervalMsDefault,
+  rebalanceMovingDefault,
+  replaceAtMs,
+  type OnReturn,
+} from './workload/disconnect-policy.ts'
 export { hostDemandsOf } from './workload/host-demands.ts'
 export {
   problemWithLabelKey,

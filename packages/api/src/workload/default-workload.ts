@@ -23,6 +23,7 @@ import {
 } from '../gen/cloudless/v1/workload_pb.ts'
 import { parseImageReference } from '../image-reference.ts'
 import { fillAutoscaling } from './autoscaling.ts'
+import { fillPolicies } from './disconnect-policy.ts'
 
 export const namespaceDefault = 'default'
 
@@ -51,6 +52,7 @@ export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
   filled.rollout.strategy ||= RolloutStrategyKind.ROLLING_UPDATE
   if (filled.rollout.maxUnavailable === 0) filled.rollout.maxSurge ||= 1
 
+  fillPolicies(filled)
   for (const port of filled.ports) port.protocol ||= 'TCP'
   for (const volume of filled.secretVolumes) volume.mode ||= 0o400
   for (const probe of [filled.startupProbe, filled.livenessProbe, filled.readinessProbe]) {

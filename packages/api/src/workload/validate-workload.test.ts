@@ -59,6 +59,26 @@ describe('a workload', () => {
         rollout: { strategy: 'ROLLOUT_STRATEGY_KIND_RECREATE', maxUnavailable: 1, minAvailable: 1 },
       },
     ],
+    ['may keep what runs on a node that is away', { onDisconnect: { keep: true } }],
+    [
+      'is either kept while its node is away or replaced after a time',
+      { onDisconnect: { keep: true, replaceAfterMs: '5000' } },
+      'spec.onDisconnect.replaceAfterMs',
+    ],
+    [
+      'is replaced and stopped after times that make sense',
+      { onDisconnect: { replaceAfterMs: '-1', stopAfterMs: '999' } },
+      'spec.onDisconnect.replaceAfterMs',
+      'spec.onDisconnect.stopAfterMs',
+    ],
+    ['knows who stays', { onDisconnect: { onReturn: 'youngest' } }, 'spec.onDisconnect.onReturn'],
+    ['may prefer who stays', { onDisconnect: { onReturn: 'longest_running' } }],
+    [
+      'moves a bounded number, as seldom as is wished',
+      { rebalance: { maxMoving: -1, intervalMs: '90000000' } },
+      'spec.rebalance.maxMoving',
+      'spec.rebalance.intervalMs',
+    ],
     [
       'asks for no negative resources',
       { resources: { requests: { cpuMillicores: -1, memoryBytes: '-5' } } },

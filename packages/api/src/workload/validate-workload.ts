@@ -13,6 +13,7 @@ import {
 } from '../gen/cloudless/v1/workload_pb.ts'
 import { parseImageReference } from '../image-reference.ts'
 import { fewestReplicasOf, validateAutoscaling } from './autoscaling.ts'
+import { validateDisconnectPolicy, validateRebalancePolicy } from './disconnect-policy.ts'
 import { validateAnnotations, validateLabels } from './labels.ts'
 import { problemWithVariable, validateMounts, validatePorts } from './mounts.ts'
 import { validatePlacement, validateRestartPolicy, validateRollout } from './placement.ts'
@@ -62,6 +63,12 @@ function validateSpec(spec: WorkloadSpec, problems: ProblemList): void {
   }
   if (spec.rollout !== undefined) {
     validateRollout(spec.rollout, fewestReplicasOf(spec), problems.at('rollout'))
+  }
+  if (spec.onDisconnect !== undefined) {
+    validateDisconnectPolicy(spec.onDisconnect, problems.at('onDisconnect'))
+  }
+  if (spec.rebalance !== undefined) {
+    validateRebalancePolicy(spec.rebalance, problems.at('rebalance'))
   }
   if (withinLength(spec, problems)) {
     validateMounts(spec, problems)
