@@ -138,6 +138,7 @@ test('a drain of more than one transaction takes asks for all to be replaced', a
 test('what found no other place is taken back when its node returns', async (t) => {
   const nodes = await openNodes(t)
   await nodes.put('node', { 'node-a': nodeRecord('node-a', { phase: NodePhase.OFFLINE }) })
+  await nodes.put('workload', { 'default-web': workloadRecord() })
   const lost = { state: ReplicaState.LOST, ready: false }
   await nodes.put('replica', {
     'web-1': readyReplica('web-1', 'node-a', { lostAtMs: 5n, status: lost }),
@@ -153,23 +154,55 @@ test('what found no other place is taken back when its node returns', async (t) 
   assert.ok(nodes.said.some(({ what }) => what === 'replicaReclaimed'))
 })
 
-test('what was replaced stays fenced when its node returns, whatever it says', async (t) => {
+async function replacedWhileAway(t: TestContext, onReturn: string) {
   const nodes = await openNodes(t)
   await nodes.put('node', {
     'node-a': nodeRecord('node-a', { phase: NodePhase.OFFLINE }),
     'node-b': nodeRecord('node-b'),
   })
+  const spec = { onDisconnect: { onReturn } }
+  await nodes.put('workload', { 'default-web': workloadRecord({ spec }) })
   const lost = { state: ReplicaState.LOST, ready: false }
   await nodes.put('replica', {
-    'web-1': readyReplica('web-1', 'node-a', { status: lost }),
-    'web-2': readyReplica('web-2', 'node-b', { status: { replaces: 'web-1' } }),
+    'web-1': readyReplica('web-1', 'node-a', { lostAtMs: 5n, status: lost }),
+    'web-2': readyReplica('web-2', 'node-b', { status: { replaces: 'web-1', createdAtMs: 6n } }),
   })
-  const observed = { replicaId: 'web-1', state: ReplicaState.RUNNING, ready: true }
-  await nodes.start().welcome('node-a', hello('node-a', [observed]))
-  const fenced = nodes.state.get('replica', 'web-1')!
-  assert.equal(fenced.status!.state, ReplicaState.LOST)
-  assert.equal(fenced.status!.ready, false)
-  assert.ok(nodes.state.get('replica', 'web-2'))
+  const replica = (id: string) => nodes.state.get('replica', id)
+  return { ...nodes, replica }
+}
+
+const stillRunning = { replicaId: 'web-1', state: ReplicaState.RUNNING, ready: true }
+
+test('a node that was only cut off keeps its replica, and the one made meanwhile is stopped', async (t) => {
+  const nodes = await replacedWhileAway(t, '')
+  nodes.liveNodes.connected('node-a', hello('node-a'))
+  nodes.liveNodes.connected('node-b', hello('node-b'))
+  await nodes.start().welcome('node-a', hello('node-a', [stillRunning]))
+  assert.equal(nodes.replica('web-1')!.status!.ready, true)
+  assert.equal(nodes.replica('web-2')!.replaceReason, 'returned')
+  nodes.startWorkloads()
+  await eventually(() => nodes.replica('web-2')!.stopping)
+  assert.equal(nodes.replica('web-1')!.stopping, false)
+  const returned = nodes.said.find(({ what }) => what === 'nodeReturned')
+  assert.deepEqual(
+    { ...(returned!.args[1] as object), awayMs: 0 },
+    { awayMs: 0, kept: 1, fenced: 0 },
+  )
+})
+
+test('what is fenced stays so, also when its replacement is lost before it is gone', async (t) => {
+  const nodes = await replacedWhileAway(t, 'replacement')
+  nodes.liveNodes.connected('node-a', hello('node-a'))
+  const controller = nodes.start()
+  await controller.welcome('node-a', hello('node-a', [stillRunning]))
+  assert.equal(nodes.replica('web-1')!.stopReason, 'fenced')
+  const lost = { state: ReplicaState.LOST, ready: false, replaces: 'web-1' }
+  await nodes.put('replica', { 'web-2': readyReplica('web-2', 'node-b', { status: lost }) })
+  await controller.welcome('node-a', hello('node-a', [stillRunning]))
+  assert.equal(nodes.replica('web-1')!.stopping, true)
+  assert.equal(nodes.said.filter(({ what }) => what === 'replicaFenced').length, 1)
+  await controller.welcome('node-a', hello('node-a', [{ ...stillRunning, removed: true }]))
+  assert.equal(nodes.replica('web-1'), undefined)
 })
 
 test('what a returning node has no more is forgotten if it was to go, kept if it was to run', async (t) => {

@@ -2,8 +2,9 @@
  * Keeps each node's record as its liveness says, gives up what a lost node ran, and empties nodes that are drained or
  * tainted NoExecute.
  *
- * A lost node's replicas become LOST in the same transaction in which it becomes OFFLINE: from then on they are fenced.
- * Their workloads' controllers make replacements with new ids; the old ids are never assigned again.
+ * A lost node's replicas become LOST in the same transaction in which it becomes OFFLINE: from then on nothing counts them,
+ * and their workloads' controllers make replacements with new ids when `on_disconnect` says so. What becomes of them when the
+ * node returns is settled by its first words: see settle-replicas.ts.
  */
 import {
   NodePhase,
@@ -27,8 +28,9 @@ import {
   type RecordChange,
 } from '../state/cluster-state.ts'
 import { firstThatFit, TransactionRoom } from '../state/transaction-limits.ts'
+import { lostReplica } from './lost-replica.ts'
 import { planEvictions } from './plan-evictions.ts'
-import { stopping, withStatus } from './replica-records.ts'
+import { stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
 import { settleReplicas, type Settlement } from './settle-replicas.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -85,19 +87,30 @@ export class NodeController {
 
   /**
    * Stores what a node says of itself when its session begins, and settles its replicas: what it no longer has is
-   * forgotten, what it reports is taken over, and what was given up but found no other place is taken back.
+   * forgotten, what it reports is taken over, and what was given up is taken back or fenced.
    */
   async welcome(nodeId: string, hello: Hello): Promise<NodeRecord> {
+    const { state, clock, report } = this.#deps
+    const { phase, lastTransitionMs } = state.get('node', nodeId)?.node!.status ?? {}
+    const lostAtMs = phase === NodePhase.OFFLINE ? Number(lastTransitionMs) : undefined
+    let [kept, fenced] = [0, 0]
     for (;;) {
       const { node, settled } = await this.#welcomeOnce(nodeId, hello)
-      for (const replica of settled.reclaimed) this.#deps.report.replicaReclaimed(replica)
-      for (const [before, after] of settled.changed) {
-        this.#deps.report.replicaChanged(before, after)
-      }
+      this.#sayOfSettled(settled)
+      kept += settled.reclaimed.length
+      fenced += settled.fenced.length
       if (!settled.complete) continue
-      for (const replica of settled.fenced) this.#deps.report.replicaFenced(replica)
+      if (lostAtMs === undefined) return node
+      report.nodeReturned(node, { awayMs: clock.wallMs() - lostAtMs, kept, fenced })
       return node
     }
+  }
+
+  #sayOfSettled({ reclaimed, fenced, changed }: Settlement): void {
+    const { report } = this.#deps
+    for (const replica of reclaimed) report.replicaReclaimed(replica)
+    for (const [before, after] of changed) report.replicaChanged(before, after)
+    for (const replica of fenced) report.replicaFenced(replica)
   }
 
   async #welcomeOnce(nodeId: string, hello: Hello): Promise<Welcomed> {
@@ -204,7 +217,9 @@ export class NodeController {
     for (const replica of firstThatFit(given)) {
       step.preconditions.push(unchanged('replica', replica))
       const { id, record } = replica
-      const after = record.stopping ? undefined : lost(record, node, clock.wallMs())
+      const after = record.stopping
+        ? undefined
+        : lostReplica(record, node.node!.name, clock.wallMs())
       step.writes.push(after ? putRecord('replica', id, after) : deleteRecord('replica', id))
       step.reports.push(() => report.replicaChanged(record, after))
     }
@@ -253,19 +268,6 @@ type DrainWord = 'drained' | 'stuck'
 interface Welcomed {
   readonly node: NodeRecord
   readonly settled: Settlement
-}
-
-function lost(replica: ReplicaRecord, node: NodeRecord, nowMs: number): ReplicaRecord {
-  return withStatus(
-    replica,
-    {
-      state: ReplicaState.LOST,
-      ready: false,
-      reason: 'NodeLost',
-      message: `node ${node.node!.name} was lost; a replacement takes over`,
-    },
-    { lostAtMs: BigInt(nowMs) },
-  )
 }
 
 function withHello(record: NodeRecord, hello: Hello): NodeRecord {

@@ -5,13 +5,16 @@ import type { WorkloadWord } from './workload-progress.ts'
 export interface Reporter {
   nodePhaseChanged(node: NodeRecord, change: NodePhaseChange): void
   nodeLost(node: NodeRecord, replicaCount: number): void
+  /** It had been given up as lost, and has said what it still has. */
+  nodeReturned(node: NodeRecord, found: NodeReturn): void
   nodeDrained(node: NodeRecord): void
   drainStuck(node: NodeRecord, replicaCount: number): void
   replicaCreated(replica: ReplicaRecord): void
   replicaStopping(replica: ReplicaRecord, reason: string): void
   replicaChanged(before: ReplicaRecord, after: ReplicaRecord | undefined): void
+  /** It was given up as lost, and its node has come back with it: it is kept. */
   replicaReclaimed(replica: ReplicaRecord): void
-  /** It was given up as lost and replaced, and its node has come back with it: it is stopped. */
+  /** The same, but it is not wanted any more: it is stopped. */
   replicaFenced(replica: ReplicaRecord): void
   /** `predecessor`: the replica it stands in for. */
   replicaPlaced(
@@ -44,6 +47,13 @@ export interface Reporter {
   /** The batch could not be decided or committed; it is tried again. */
   schedulingFailed(reason: unknown): void
   error(what: string, reason: unknown): void
+}
+
+export interface NodeReturn {
+  readonly awayMs: number
+  /** Replicas that it still ran: how many were taken back, and how many are stopped. */
+  readonly kept: number
+  readonly fenced: number
 }
 
 export interface NodePhaseChange {

@@ -1,6 +1,10 @@
 /**
  * What becomes of a node's replicas when its session begins: what it no longer has is forgotten, what it reports is taken
- * over, and what was given up but found no other place is taken back.
+ * over, and what was given up is taken back or fenced.
+ *
+ * A replica that is LOST is undecided: its node may have been cut off with it running. Here, and only here, that is
+ * decided, by the session's first words. What is fenced is then being stopped, on record: a later session, or a crash of
+ * ours, finds it so and cannot bring it back.
  */
 import {
   ReplicaState,
@@ -12,13 +16,18 @@ import type { Precondition, Write } from '@cloudless/metadata'
 import { deleteRecord, putRecord, unchanged } from '../state/cluster-state.ts'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax, TransactionRoom } from '../state/transaction-limits.ts'
-import { applyObservation, withStatus } from './replica-records.ts'
+import { decideReturn, type ReturnVerdict } from './decide-return.ts'
+import { isLost } from './plan-workload.ts'
+import { planEvictions } from './plan-evictions.ts'
+import { applyObservation, stopping, withStatus } from './replica-records.ts'
+import { ReturningWorkloads } from './returning-workloads.ts'
 
 export interface Settlement {
   readonly preconditions: Precondition[]
   readonly writes: Write[]
+  /** Given up, and found again to stay. */
   readonly reclaimed: ReplicaRecord[]
-  /** Found running though they were given up and replaced. */
+  /** Found running though they were given up, and not wanted any more. */
   readonly fenced: ReplicaRecord[]
   /** Each before and after. */
   readonly changed: [ReplicaRecord, ReplicaRecord][]
@@ -27,85 +36,138 @@ export interface Settlement {
 }
 
 interface Known {
-  readonly state: Pick<ClusterState, 'replicasOnNode' | 'replicasOfWorkload'>
+  readonly state: Pick<ClusterState, 'held' | 'replicasOnNode' | 'replicasOfWorkload'>
   readonly nowMs: number
 }
 
+/** One replica takes two writes at most, its own and its rival's, and a precondition more for its workload. */
+const conditionsOfOne = 3
+
 export function settleReplicas(known: Known, nodeId: string, hello: Hello): Settlement {
   const observed = new Map(hello.replicas.map((r) => [r.replicaId, r]))
-  const settlement: Settlement = {
-    preconditions: [],
-    writes: [],
-    reclaimed: [],
-    fenced: [],
-    changed: [],
+  const settling: Settling = {
+    ...{ preconditions: [], writes: [], reclaimed: [], fenced: [], changed: [] },
     complete: true,
+    known,
+    nodeId,
+    workloads: new ReturningWorkloads(known.state),
   }
-  // One replica takes two writes at most: its own and its successor's. The one that no longer fits is still taken.
-  const room = new TransactionRoom(Math.floor(recordsPerTransactionMax / 2) - 1)
+  // The one that no longer fits is still taken.
+  const room = new TransactionRoom(Math.floor(recordsPerTransactionMax / conditionsOfOne) - 1)
   for (const held of known.state.replicasOnNode(nodeId)) {
-    const writesBefore = settlement.writes.length
+    const writesBefore = settling.writes.length
     const observation = observed.get(held.id)
-    if (observation === undefined) settleAbsent(held, settlement)
-    else settleObserved(known, held, observation, settlement)
-    if (settlement.writes.length > writesBefore && !room.takes(held.bytes)) {
-      return { ...settlement, complete: false }
+    if (observation === undefined) settleAbsent(held, settling)
+    else if (isLost(held.record)) settleReturned(held, observation, settling)
+    else settleObserved(held, observation, settling)
+    if (settling.writes.length > writesBefore && !room.takes(held.bytes)) {
+      return { ...settling, complete: false }
     }
   }
-  return settlement
+  return settling
+}
+
+interface Settling extends Settlement {
+  readonly known: Known
+  readonly nodeId: string
+  readonly workloads: ReturningWorkloads
 }
 
 /** The agent has nothing of it: what was to be stopped is; what should run will be assigned anew. */
-function settleAbsent(held: Held<ReplicaRecord>, settlement: Settlement): void {
-  const { record, id } = held
-  if (record.status!.state !== ReplicaState.LOST && !record.stopping) return
-  settlement.preconditions.push(unchanged('replica', held))
-  settlement.writes.push(deleteRecord('replica', id))
+function settleAbsent(held: Held<ReplicaRecord>, settling: Settling): void {
+  const { record } = held
+  if (isLost(record) || record.stopping) forget(held, settling)
 }
 
 function settleObserved(
-  known: Known,
   held: Held<ReplicaRecord>,
   observation: ReplicaObservation,
-  settlement: Settlement,
+  settling: Settling,
 ): void {
-  const { record, id } = held
-  const isLost = record.status!.state === ReplicaState.LOST
-  const successor = isLost ? successorOf(known, record) : undefined
-  const canReturn = isLost && !record.stopping && successor && isUnplaced(successor.record)
-  if (isLost && !canReturn && !observation.removed) settlement.fenced.push(record)
-  const before = canReturn ? reclaimed(record) : record
-  const reporter = { nodeId: record.status!.nodeId, nowMs: known.nowMs }
-  const verdict = applyObservation(before, observation, reporter)
-  if (verdict.kind === 'unchanged' && !canReturn) return
-  settlement.preconditions.push(unchanged('replica', held))
-  if (verdict.kind === 'forget') {
-    settlement.writes.push(deleteRecord('replica', id))
+  const reporter = { nodeId: settling.nodeId, nowMs: settling.known.nowMs }
+  const verdict = applyObservation(held.record, observation, reporter)
+  if (verdict.kind === 'forget') forget(held, settling)
+  if (verdict.kind !== 'changed') return
+  replace(held, verdict.record, settling)
+  settling.changed.push([held.record, verdict.record])
+}
+
+function settleReturned(
+  held: Held<ReplicaRecord>,
+  observation: ReplicaObservation,
+  settling: Settling,
+): void {
+  const { record } = held
+  if (observation.removed) return forget(held, settling)
+  const { workloads, preconditions, nodeId, known } = settling
+  const household = workloads.of(record.status!.workloadId)
+  const mustLeave = isEmptied(known, nodeId, record)
+  const verdict = decideReturn(household, { original: record, observation, mustLeave })
+  preconditions.push(...workloads.takeConditions(record.status!.workloadId))
+  const rival = verdict.rival && known.state.held('replica', verdict.rival.status!.id)
+  if (rival) workloads.guard(rival, preconditions)
+  if (verdict.kind === 'fence') {
+    const fenced = stopping(record, 'fenced', undefined)
+    replace(held, fenced, settling)
+    settling.fenced.push(fenced)
     return
   }
-  const after = verdict.kind === 'changed' ? verdict.record : before
-  settlement.writes.push(putRecord('replica', id, after))
-  settlement.changed.push([record, after])
-  if (!canReturn) return
-  settlement.preconditions.push(unchanged('replica', successor))
-  settlement.writes.push(deleteRecord('replica', successor.id))
-  settlement.reclaimed.push(after)
+  const back = takenBack(record, verdict, observation, settling)
+  replace(held, back, settling)
+  settling.reclaimed.push(back)
+  settling.changed.push([record, back])
+  if (verdict.kind === 'keep' && rival) giveUpRival(rival, settling)
 }
 
-function successorOf({ state }: Known, record: ReplicaRecord): Held<ReplicaRecord> | undefined {
-  const { workloadId, id } = record.status!
-  return state.replicasOfWorkload(workloadId).find((held) => held.record.status!.replaces === id)
+/** The original is there again, so that the workload's controller stops the rival as soon as enough are ready. */
+function giveUpRival(rival: Held<ReplicaRecord>, { writes, workloads }: Settling): void {
+  if (rival.record.status!.nodeId === '') {
+    writes.push(deleteRecord('replica', rival.id))
+    workloads.remove(rival.record)
+    return
+  }
+  const surplus = { ...rival.record, replaceWanted: true, replaceReason: 'returned' }
+  writes.push(putRecord('replica', rival.id, surplus))
+  workloads.put(surplus)
 }
 
-function isUnplaced(replica: ReplicaRecord): boolean {
-  return replica.status!.nodeId === ''
-}
-
-/** Taken back before anything else took its place. */
-function reclaimed(replica: ReplicaRecord): ReplicaRecord {
-  return withStatus(
-    replica,
+function takenBack(
+  record: ReplicaRecord,
+  verdict: ReturnVerdict,
+  observation: ReplicaObservation,
+  { nodeId, known }: Settling,
+): ReplicaRecord {
+  const isLent = verdict.kind === 'lend' && verdict.rival !== undefined
+  const live = withStatus(
+    record,
     { state: ReplicaState.SCHEDULED, reason: '', message: '' },
-    { lostAtMs: 0n },
+    {
+      lostAtMs: 0n,
+      replaceAtMs: 0n,
+      ...(isLent && { replaceWanted: true, replaceReason: 'returned' }),
+    },
   )
+  const seen = applyObservation(live, observation, { nodeId, nowMs: known.nowMs })
+  return seen.kind === 'changed' ? seen.record : live
+}
+
+/** Drained, or tainted in a way the replica does not bear. */
+function isEmptied({ state }: Known, nodeId: string, replica: ReplicaRecord): boolean {
+  const node = state.held('node', nodeId)
+  const present = withStatus(replica, { state: ReplicaState.RUNNING }, { replaceWanted: false })
+  return (
+    node !== undefined && planEvictions(node.record, [present]).some(({ kind }) => kind !== 'keep')
+  )
+}
+
+function forget(held: Held<ReplicaRecord>, settling: Settling): void {
+  settling.preconditions.push(unchanged('replica', held))
+  settling.writes.push(deleteRecord('replica', held.id))
+  settling.workloads.remove(held.record)
+}
+
+function replace(held: Held<ReplicaRecord>, record: ReplicaRecord, settling: Settling): void {
+  settling.preconditions.push(unchanged('replica', held))
+  settling.writes.push(putRecord('replica', held.id, record))
+  settling.workloads.put(record)
 }

@@ -1,5 +1,5 @@
 /** Turns what controllers did into events, figures and log lines. */
-import { counted } from '@cloudless/base'
+import { counted, formatDurationMs } from '@cloudless/base'
 import { NodePhase, type ReplicaRecord } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
 import type { CoordinatorMetrics, EventLog, Logger } from '@cloudless/observability'
@@ -62,6 +62,16 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         'the replicas of a lost node are replaced',
       )
     },
+    nodeReturned(node, { awayMs, kept, fenced }) {
+      const { id, name } = node.node!
+      const found = `${counted(kept, 'replica')} kept, ${fenced} stopped`
+      events.append({
+        type: 'node.returned',
+        resourceType: 'node',
+        resourceId: id,
+        description: `node "${name}" is back after ${formatDurationMs(awayMs)}: ${found}`,
+      })
+    },
     nodeDrained(node) {
       const { id, name } = node.node!
       const description = `node "${name}" is empty`
@@ -88,11 +98,12 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
       say(replica, 'replica.stopping', `is being stopped: ${reason}`)
     },
     replicaReclaimed(replica) {
-      say(replica, 'replica.started', `was found running on ${replica.status!.nodeName} and kept`)
+      const { nodeName } = replica.status!
+      say(replica, 'replica.returned', `is back with node "${nodeName}" and kept`)
     },
     replicaFenced(replica) {
       const where = `on node "${replica.status!.nodeName}"`
-      say(replica, 'replica.fenced', `was replaced, is still there ${where}, and is stopped`)
+      say(replica, 'replica.fenced', `is not wanted any more, was found ${where}, and is stopped`)
     },
     replicaChanged(before, after) {
       sayTransition(say, before, after)

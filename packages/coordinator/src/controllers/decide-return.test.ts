@@ -1,0 +1,127 @@
+/**
+ * Each case: what the workload asks for, how the original is found, who else is there, and what follows.
+ *
+ * Others are written `id@node`, with words for what is special of them: `lost`, `stopping`, `marked`, `starting`, `old`
+ * (of the revision before), `<web-1` (stands in for web-1). A node of "-" is none: it waits for a place.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import {
+  ReplicaObservationSchema,
+  ReplicaState,
+  RolloutStrategyKind,
+  type ReplicaRecord,
+  type WorkloadRecord,
+} from '@cloudless/api'
+import { readyReplica, workloadRecord } from '../testing/records.ts'
+import { decideReturn, type Household } from './decide-return.ts'
+
+const lostAtMs = 100n
+const zones: Readonly<Record<string, string>> = { a: 'cellar', b: 'attic', c: 'attic', d: 'cellar' }
+
+function replica(text: string): ReplicaRecord {
+  const [where, ...words] = text.split(' ')
+  const [id, node] = where!.split('@')
+  const nodeId = node === '-' ? '' : node!
+  const has = (word: string): boolean => words.includes(word)
+  const state = has('lost') ? ReplicaState.LOST : ReplicaState.RUNNING
+  const replaces = words.find((word) => word.startsWith('<'))?.slice(1) ?? ''
+  const ready = nodeId !== '' && !has('lost') && !has('starting')
+  const isLate = replaces !== '' || has('late')
+  return readyReplica(id!, nodeId, {
+    stopping: has('stopping'),
+    replaceWanted: has('marked'),
+    status: {
+      ...{ state, ready, replaces },
+      revision: has('old') ? 1n : 2n,
+      createdAtMs: isLate ? 200n : 1n,
+      startedAtMs: isLate ? 200n : 1n,
+      score: has('fine') ? 0.9 : 0.5,
+    },
+  })
+}
+
+function judge(
+  workload: WorkloadRecord | undefined,
+  original: string,
+  found: string,
+  others: string,
+): string {
+  const record = { ...replica(`${original} lost`), lostAtMs }
+  const replicas = [record, ...others.split(', ').filter(Boolean).map(replica)]
+  const household: Household = {
+    workload,
+    replicas,
+    replacing: (id) => replicas.filter((r) => r.status!.replaces === id),
+    zoneOf: (nodeId) => zones[nodeId] ?? '',
+  }
+  const observation = create(ReplicaObservationSchema, {
+    replicaId: 'web-1',
+    state: found.includes('booted') ? ReplicaState.STARTING : ReplicaState.RUNNING,
+    ready: found.includes('ready'),
+    startedAtMs: found.includes('restarted') ? 300n : 1n,
+  })
+  const mustLeave = found.includes('drained')
+  const { kind, rival } = decideReturn(household, { original: record, observation, mustLeave })
+  return rival ? `${kind}, not ${rival.status!.id}`.replace(/(lend|fence), not/, '$1 for') : kind
+}
+
+const web = (replicas: number, onReturn = '', recreate = false): WorkloadRecord => {
+  const strategy = recreate ? RolloutStrategyKind.RECREATE : RolloutStrategyKind.ROLLING_UPDATE
+  const spec = { replicas, onDisconnect: { onReturn }, rollout: { strategy } }
+  return workloadRecord({ revision: 2n, spec })
+}
+
+const cases = [
+  ['it is kept where nothing took its place', web(1), 'ready', '', 'keep'],
+  ['also when it has yet to start', web(1), 'booted', '', 'keep'],
+  ['a successor without a place is dropped for it', web(1), 'ready', 'w@- <web-1', 'keep, not w'],
+  ['also when it has yet to start', web(1), 'booted', 'w@- <web-1', 'keep, not w'],
+  ['the surplus one goes', web(1), 'ready', 'w@b <web-1', 'keep, not w'],
+  ['no other than the surplus one', web(2), 'ready', 'x@c late, w@b <web-1', 'keep, not w'],
+  ['neither serves yet: it stays', web(1), 'running', 'w@b <web-1 starting', 'keep, not w'],
+  ['what does not serve displaces none that does', web(1), 'running', 'w@b <web-1', 'fence for w'],
+  ['after a boot the other stays', web(1), 'booted', 'w@b <web-1 starting', 'fence for w'],
+  ['the last of a line goes', web(1), 'ready', 'w@b lost <web-1, v@c <w', 'keep, not v'],
+  ['a broken line is guessed', web(1), 'ready', 'v@c <gone', 'keep, not v'],
+  ['a drained heir has gone on', web(1), 'ready', 'w@b marked <web-1, v@c <w', 'keep, not v'],
+  ['a gap is filled by it', web(2), 'ready', 'w@b <web-1', 'keep'],
+  ['with fewer wanted it goes', web(1), 'ready', 'x@c', 'fence'],
+  ['with none wanted it goes', web(0), 'ready', '', 'fence'],
+  ['of a deleted workload it goes', undefined, 'ready', '', 'fence'],
+  ['to a drained node it is not back', web(1), 'ready drained', 'w@b <web-1', 'fence'],
+  ['unless it is needed', web(1), 'ready drained', 'w@b <web-1 starting', 'lend'],
+  ['or nothing else has a place', web(1), 'booted drained', 'w@- <web-1', 'lend'],
+  ['the replacement stays', web(1, 'replacement'), 'ready', 'w@b <web-1', 'fence for w'],
+  ['once it is ready', web(1, 'replacement'), 'ready', 'w@b <web-1 starting', 'lend for w'],
+  ['neither serves', web(1, 'replacement'), 'running', 'w@b <web-1 starting', 'fence for w'],
+  ['the elder stays', web(1, 'longest_running'), 'ready', 'w@b <web-1', 'keep, not w'],
+  [
+    'a restart made it the younger',
+    web(1, 'longest_running'),
+    'ready restarted',
+    'w@b <web-1',
+    'fence for w',
+  ],
+  ['the lonelier zone wins', web(2, 'best_placed'), 'ready', 'x@c, w@b <web-1', 'keep, not w'],
+  ['also against it', web(2, 'best_placed'), 'ready', 'x@d, w@b <web-1', 'fence for w'],
+  ['then the score', web(1, 'best_placed'), 'ready', 'w@b <web-1 fine', 'fence for w'],
+  [
+    'RECREATE lends nothing',
+    web(1, 'replacement', true),
+    'ready',
+    'w@b <web-1 starting',
+    'fence for w',
+  ],
+] as const
+for (const [property, workload, found, others, expected] of cases) {
+  test(`${property}: ${found}; ${others || 'nobody'}`, () => {
+    assert.equal(judge(workload, 'web-1@a', found, others), expected)
+  })
+}
+
+test('an outdated original goes, unless fewer than wanted are ready without it', () => {
+  assert.equal(judge(web(1), 'web-1@a old', 'ready', 'w@b <web-1'), 'fence')
+  assert.equal(judge(web(2), 'web-1@a old', 'ready', 'w@b <web-1, x@c starting'), 'lend')
+})

@@ -1,0 +1,83 @@
+/** The workloads of a node that returns, with what the settling has already decided of their replicas: read once each. */
+import type { ReplicaRecord } from '@cloudless/api'
+import type { Precondition } from '@cloudless/metadata'
+import { unchanged, type ClusterState, type Held } from '../state/cluster-state.ts'
+import type { Household } from './decide-return.ts'
+
+type Known = Pick<ClusterState, 'held' | 'replicasOfWorkload'>
+
+interface Entry {
+  readonly household: Household
+  readonly replicas: Map<string, ReplicaRecord>
+  readonly byReplaced: Map<string, Set<string>>
+  /** Its workload is a condition of the transaction already. */
+  isConditioned: boolean
+}
+
+const nobody: ReadonlySet<string> = new Set()
+
+export class ReturningWorkloads {
+  readonly #state: Known
+  readonly #byId = new Map<string, Entry>()
+  readonly #guarded = new Set<string>()
+
+  constructor(state: Known) {
+    this.#state = state
+  }
+
+  of(workloadId: string): Household {
+    return this.#entry(workloadId).household
+  }
+
+  /** That the workload is as it was when it was looked at; nothing the second time. */
+  takeConditions(workloadId: string): Precondition[] {
+    const entry = this.#entry(workloadId)
+    const held = this.#state.held('workload', workloadId)
+    if (entry.isConditioned || held === undefined) return []
+    entry.isConditioned = true
+    return [unchanged('workload', held)]
+  }
+
+  /** Adds that the rival is as it was, once. */
+  guard(rival: Held<ReplicaRecord>, preconditions: Precondition[]): void {
+    if (this.#guarded.has(rival.id)) return
+    this.#guarded.add(rival.id)
+    preconditions.push(unchanged('replica', rival))
+  }
+
+  put(replica: ReplicaRecord): void {
+    const { workloadId, id } = replica.status!
+    this.#byId.get(workloadId)?.replicas.set(id, replica)
+  }
+
+  remove(replica: ReplicaRecord): void {
+    const { workloadId, id, replaces } = replica.status!
+    const entry = this.#byId.get(workloadId)
+    entry?.replicas.delete(id)
+    entry?.byReplaced.get(replaces)?.delete(id)
+  }
+
+  #entry(workloadId: string): Entry {
+    const known = this.#byId.get(workloadId)
+    if (known) return known
+    const replicas = new Map<string, ReplicaRecord>()
+    const byReplaced = new Map<string, Set<string>>()
+    for (const { id, record } of this.#state.replicasOfWorkload(workloadId)) {
+      replicas.set(id, record)
+      const { replaces } = record.status!
+      if (replaces === '') continue
+      const ids = byReplaced.get(replaces) ?? new Set<string>()
+      byReplaced.set(replaces, ids.add(id))
+    }
+    const household: Household = {
+      workload: this.#state.held('workload', workloadId)?.record,
+      replicas: { [Symbol.iterator]: () => replicas.values() },
+      replacing: (replicaId) =>
+        [...(byReplaced.get(replicaId) ?? nobody)].flatMap((id) => replicas.get(id) ?? []),
+      zoneOf: (nodeId) => this.#state.held('node', nodeId)?.record.node!.zone ?? '',
+    }
+    const entry = { household, replicas, byReplaced, isConditioned: false }
+    this.#byId.set(workloadId, entry)
+    return entry
+  }
+}
