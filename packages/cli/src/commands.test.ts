@@ -1,7 +1,8 @@
 /** Every verb against a coordinator that remembers what it was told. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { NodePhase, ReplicaState } from '@cloudless/api'
+import { create } from '@bufbuild/protobuf'
+import { DrainStatusSchema, NodePhase, ReplicaState } from '@cloudless/api'
 import { aNode, anEvent, aReplica, aToken, aWorkload } from './testing/fake-state.ts'
 import { FakeIo } from './testing/fake-io.ts'
 import { startHarness, type Harness } from './testing/harness.ts'
@@ -151,6 +152,35 @@ test('node drain --wait ends when the last replica has left', async (t) => {
   state.changes.emit('change')
   assert.equal(await done, 0)
   assert.match(io.errText, /Done after/)
+})
+
+test('node drain --wait shows each replica that is left and why, and takes nodes one after another', async (t) => {
+  const { start, state } = await cluster(t)
+  const drain = create(DrainStatusSchema, {
+    ...{ total: 3, left: 2, daemons: 1 },
+    waiting: ['web-1: its replacement web-9 is starting on b', 'db-1: is being stopped'],
+  })
+  state.nodes[0] = aNode({ name: 'a', replicaCount: 3, drain })
+  const { io, done } = start('node drain a b --wait --force')
+  await io.until(({ errText }) => errText.includes('db-1: is being stopped'))
+  assert.match(io.errText, /2 replicas left of 3, besides 1 daemon/)
+  assert.match(io.errText, /^ {2}web-1: its replacement web-9 is starting on b$/m)
+  const drained = () =>
+    state.calls
+      .filter(({ method }) => method === 'DrainNode')
+      .map(({ request }) => request as { nodeId: string; force: boolean })
+  assert.deepEqual(
+    drained().map(({ nodeId, force }) => [nodeId, force]),
+    [['a', true]],
+  )
+  const empty = create(DrainStatusSchema, { total: 3, left: 0, daemons: 1 })
+  state.nodes[0] = aNode({ name: 'a', replicaCount: 1, drain: empty })
+  state.changes.emit('change')
+  assert.equal(await done, 0)
+  assert.deepEqual(
+    drained().map(({ nodeId }) => nodeId),
+    ['a', 'b'],
+  )
 })
 
 test('workload create makes a workload from flags', async (t) => {

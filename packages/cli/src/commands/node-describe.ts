@@ -4,6 +4,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { block, facts, type Fact } from '../output/sheet.ts'
 import { formatColumns } from '../output/table.ts'
 import { fetchAll } from '../paging.ts'
+import { drainLines } from '../resources/drain.ts'
 import { age, bytes, instant, orDash, percent } from '../resources/format.ts'
 import { nodeLink, nodePolicy, nodePower, nodeStatus } from '../resources/node.ts'
 import { replicaExplanation, replicaState } from '../resources/replica.ts'
@@ -37,6 +38,7 @@ function describe(context: CommandContext, node: Node, replicas: readonly Replic
   const nowMs = context.clock.wallMs()
   return [
     facts(identityFacts(node, nowMs)),
+    block('Drain', lines(drainBlock(node, nowMs))),
     block('Capacity', capacityTable(node)),
     block('Capabilities', facts(capabilityFacts(node))),
     block('Labels', lines(Object.entries(node.labels).map(([key, value]) => `${key}=${value}`))),
@@ -44,6 +46,15 @@ function describe(context: CommandContext, node: Node, replicas: readonly Replic
     block('Conditions', conditionTable(node, nowMs)),
     block('Replicas', replicaTable(replicas)),
   ].join('')
+}
+
+function drainBlock(node: Node, nowMs: number): string[] {
+  if (node.drain === undefined) return []
+  const [title, ...rest] = drainLines(node)
+  const { startedAtMs, deadlineMs, force } = node.drain
+  const then = force ? 'what is left is stopped' : 'it counts as stuck'
+  const since = `for ${age(startedAtMs, nowMs)}; at ${instant(deadlineMs)} ${then}`
+  return [title!, `  ${since}`, ...rest]
 }
 
 function identityFacts(node: Node, nowMs: number): Fact[] {

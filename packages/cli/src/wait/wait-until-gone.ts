@@ -1,13 +1,10 @@
-/** `--wait` for things that go: workloads being deleted, nodes being drained. */
-import { WatchKind, type Node } from '@cloudless/api'
-import { CloudlessError, counted, formatDurationMs } from '@cloudless/base'
+/** `--wait` for workloads being deleted. */
+import { WatchKind } from '@cloudless/api'
+import { counted } from '@cloudless/base'
 import type { CommandContext } from '../command.ts'
-import { explainFailure } from '../connection/explain.ts'
-import { exitCodes } from '../exit-code.ts'
-import { nodeStatus } from '../resources/node.ts'
 import { reopening } from '../watch.ts'
-import { startDeadline } from './deadline.ts'
 import { Progress } from './progress.ts'
+import { waitUntil } from './wait-until.ts'
 
 /** Until the workload is deleted with everything of it; one that is not there is gone. */
 export async function waitUntilDeleted(
@@ -18,7 +15,7 @@ export async function waitUntilDeleted(
   const { coordinator } = await context.connect()
   const progress = new Progress(context.io)
   const { workloadId } = workload
-  return await waitFor(
+  return await waitUntil(
     context,
     timeoutMs,
     `workload ${workloadId} is still there`,
@@ -40,62 +37,4 @@ export async function waitUntilDeleted(
       return false
     },
   )
-}
-
-/** Until no replica is left on the node. */
-export async function waitUntilDrained(
-  context: CommandContext,
-  drained: Node,
-  timeoutMs: number,
-): Promise<number> {
-  const { coordinator } = await context.connect()
-  const progress = new Progress(context.io)
-  return await waitFor(
-    context,
-    timeoutMs,
-    `node ${drained.name} still has replicas`,
-    async (signal) => {
-      const changes = reopening(context, signal, () =>
-        coordinator.watchNodes({ nodeId: drained.id }, { signal, timeoutMs: 0 }),
-      )
-      for await (const { kind, node } of changes) {
-        if (kind === WatchKind.DELETED) return true
-        if (node === undefined) continue
-        progress.show(node.id, [
-          `node ${node.name} (${nodeStatus(node)}): ${counted(node.replicaCount, 'replica')} left`,
-        ])
-        if (node.replicaCount === 0) return true
-      }
-      return false
-    },
-  )
-}
-
-async function waitFor(
-  context: CommandContext,
-  timeoutMs: number,
-  otherwise: string,
-  happens: (signal: AbortSignal) => Promise<boolean>,
-): Promise<number> {
-  const startedMs = context.clock.monotonicMs()
-  const deadline = startDeadline(context, timeoutMs)
-  try {
-    const done = await happens(deadline.signal).catch((reason: unknown) => {
-      // Watching what is already gone finds nothing: that is what was waited for.
-      if (explainFailure(reason).code === 'not_found') return true
-      throw reason
-    })
-    if (context.signal.aborted) return exitCodes.interrupted
-    if (!done) {
-      throw new CloudlessError(
-        'deadline_exceeded',
-        `${otherwise} after ${formatDurationMs(timeoutMs)}; it goes on without us. ` +
-          'Watch it, or allow more with --timeout.',
-      )
-    }
-    context.io.err(`Done after ${formatDurationMs(context.clock.monotonicMs() - startedMs)}.\n`)
-    return exitCodes.ok
-  } finally {
-    deadline.end()
-  }
 }

@@ -19,7 +19,7 @@ import { LiveNodes } from '../membership/live-nodes.ts'
 import { livenessDefaults } from '../membership/liveness.ts'
 import { nodeNameKey, nodeSubnetKey } from '../state/records.ts'
 import { cleanUp, openCluster } from '../testing/cluster.ts'
-import { nodeRecord, readyReplica } from '../testing/records.ts'
+import { nodeRecord, readyReplica, workloadRecord } from '../testing/records.ts'
 import { nodeHandlers } from './node-handlers.ts'
 
 async function openHandlers(t: TestContext) {
@@ -55,6 +55,22 @@ async function openHandlers(t: TestContext) {
 }
 
 const nodeId = 'a'
+
+test('a drain says how far it is and what it waits for', async (t) => {
+  const { handlers, put } = await openHandlers(t)
+  await put('workload', { 'default-web': workloadRecord({ spec: { replicas: 2 } }) })
+  await put('replica', {
+    'web-1': readyReplica('web-1', 'node-a'),
+    'web-2': readyReplica('web-2', 'node-a', { status: { state: ReplicaState.LOST } }),
+  })
+  const request = create(DrainNodeRequestSchema, { nodeId, force: true })
+  const { drain } = await handlers.drainNode(request)
+  assert.deepEqual([drain!.total, drain!.left, drain!.force], [1, 1, true])
+  assert.equal(drain!.deadlineMs - drain!.startedAtMs, 300_000n)
+  assert.deepEqual(drain!.waiting, ['web-1: stopping it would leave 0 of min_available 1'])
+  const after = await handlers.uncordonNode(create(UncordonNodeRequestSchema, { nodeId }))
+  assert.equal(after.drain, undefined)
+})
 
 test('a drain cordons, taints and has a deadline; an uncordon undoes all of it', async (t) => {
   const { handlers, state, record } = await openHandlers(t)

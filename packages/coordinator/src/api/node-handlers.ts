@@ -4,7 +4,6 @@ import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import {
   ListNodesResponseSchema,
   TaintSchema,
-  ReplicaState,
   WatchNodesResponseSchema,
   pageOf,
   type CordonNodeRequest,
@@ -13,6 +12,7 @@ import {
   type ListNodesRequest,
   type Node,
   type NodeRecord,
+  type ReplicaRecord,
   type RemoveNodeRequest,
   type Taint,
   type UncordonNodeRequest,
@@ -20,6 +20,7 @@ import {
   type WatchNodesRequest,
 } from '@cloudless/api'
 import { type Clock, CloudlessError, counted } from '@cloudless/base'
+import { drainProgress } from '../controllers/drain-progress.ts'
 import { putRecord, unchanged, type ClusterState, type Held } from '../state/cluster-state.ts'
 import { nodeNameKey } from '../state/records.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
@@ -75,6 +76,10 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
     return viewNode(deps, requireNode(state, id))
   }
 
+  function toLeave({ node }: NodeRecord): number {
+    return drainProgress(state.replicasOnNode(node!.id).map((held) => held.record)).left
+  }
+
   return {
     getNode: (request: GetNodeRequest): Node => viewNode(deps, requireNode(state, request.nodeId)),
 
@@ -104,11 +109,13 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
           for (const { kind, id, before, after } of changes) {
             if (kind === 'node') yield id
             if (kind !== 'replica') continue
-            for (const replica of [before, after] as (
-              | { status?: { nodeId: string } }
-              | undefined
-            )[])
-              if (replica?.status?.nodeId) yield replica.status.nodeId
+            for (const replica of [before, after] as (ReplicaRecord | undefined)[]) {
+              const { nodeId, replaces } = replica?.status ?? {}
+              if (nodeId) yield nodeId
+              // What a drained node waits for happens on others.
+              const left = replaces && state.get('replica', replaces)?.status!.nodeId
+              if (left) yield left
+            }
           }
         },
         view: (id: string) => {
@@ -131,6 +138,8 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
         drainStartedAtMs: record.drainStartedAtMs || BigInt(nowMs),
         drainDeadlineMs: BigInt(nowMs + timeoutMs),
         drainGraceful: request.graceful ?? true,
+        drainForce: request.force,
+        drainReplicas: record.drainStartedAtMs > 0n ? record.drainReplicas : toLeave(record),
         node: {
           ...record.node!,
           unschedulable: true,
@@ -150,6 +159,8 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
         ...record,
         drainStartedAtMs: 0n,
         drainDeadlineMs: 0n,
+        drainForce: false,
+        drainReplicas: 0,
         node: {
           ...record.node!,
           unschedulable: false,
@@ -195,10 +206,8 @@ export function nodeHandlers(deps: NodeHandlersDeps, options: NodeHandlersOption
 function refuseUnlessForced(deps: NodeHandlersDeps, held: Held<NodeRecord>, force: boolean): void {
   if (force) return
   const { name } = held.record.node!
-  // What was lost with it is fenced and replaced: a drain would wait for it for ever.
-  const replicas = deps.state
-    .replicasOnNode(held.id)
-    .filter(({ record }) => record.status!.state !== ReplicaState.LOST).length
+  // What was lost with it is replaced, and daemons end with their node: a drain would wait for them for ever.
+  const replicas = drainProgress(deps.state.replicasOnNode(held.id).map((r) => r.record)).left
   if (replicas > 0) {
     throw new CloudlessError(
       'failed_precondition',

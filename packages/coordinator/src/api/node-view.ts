@@ -1,13 +1,16 @@
 /** What is served of a node: its record, with what is known of it now. */
 import { create } from '@bufbuild/protobuf'
 import {
+  DrainStatusSchema,
   NodeConditionSchema,
   NodePhase,
   ReplicaState,
   ResourceCapacitySchema,
+  type DrainStatus,
   type Node,
   type NodeCondition,
   type NodeRecord,
+  type ReplicaRecord,
   type ResourceCapacity,
 } from '@cloudless/api'
 import { type Clock, counted, formatDurationMs } from '@cloudless/base'
@@ -15,6 +18,7 @@ import type { Resources } from '@cloudless/scheduler'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { reliabilityScore } from '../membership/reliability.ts'
+import { drainProgress, whatDrainWaitsFor } from '../controllers/drain-progress.ts'
 import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 
 export interface NodeViewDeps {
@@ -35,7 +39,7 @@ export function viewNode(deps: NodeViewDeps, { id, record, modRevision }: Held<N
     ...record.node!,
     status: {
       ...record.node!.status!,
-      message: messageOf(record, replicas.length),
+      message: messageOf(record, drainProgress(replicas).left),
       conditions: conditionsOf(deps, record),
     },
     reserved: capacityOf(reserved),
@@ -45,6 +49,7 @@ export function viewNode(deps: NodeViewDeps, { id, record, modRevision }: Held<N
     lastSeenMs: BigInt(Math.round(live?.lastSeenAtMs ?? 0)),
     resourceVersion: BigInt(modRevision),
     ...(live?.usage && { usage: live.usage }),
+    ...(record.drainStartedAtMs > 0n && { drain: drainOf(deps, record, replicas) }),
   }
 }
 
@@ -98,10 +103,28 @@ export function capacityOf(resources: Resources): ResourceCapacity {
   })
 }
 
-function messageOf(record: NodeRecord, replicaCount: number): string {
+function drainOf(
+  { state }: NodeViewDeps,
+  record: NodeRecord,
+  replicas: readonly ReplicaRecord[],
+): DrainStatus {
+  const { left, daemons } = drainProgress(replicas)
+  return create(DrainStatusSchema, {
+    startedAtMs: record.drainStartedAtMs,
+    deadlineMs: record.drainDeadlineMs,
+    force: record.drainForce,
+    // What came to it since, from a decision under way, has to go as well.
+    total: Math.max(record.drainReplicas, left),
+    left,
+    daemons,
+    waiting: left === 0 ? [] : whatDrainWaitsFor(state, record.node!.id),
+  })
+}
+
+function messageOf(record: NodeRecord, left: number): string {
   if (record.drainStartedAtMs === 0n) return record.node!.status!.message
   if (record.node!.status!.phase !== NodePhase.DRAINING) return record.node!.status!.message
-  return replicaCount === 0 ? 'drained' : `draining: ${counted(replicaCount, 'replica')} left`
+  return left === 0 ? 'drained' : `draining: ${counted(left, 'replica')} left`
 }
 
 function conditionsOf(deps: NodeViewDeps, record: NodeRecord): NodeCondition[] {

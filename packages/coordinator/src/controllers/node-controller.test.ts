@@ -259,6 +259,38 @@ test('uncordoning in the middle of a drain keeps what is still there', async (t)
   await eventually(() => !nodes.state.get('replica', 'web-1')!.replaceWanted)
 })
 
+test('a forced drain stops what is left at its deadline, and what others decided before is refused', async (t) => {
+  const nodes = await openNodes(t)
+  const drain = { drainStartedAtMs: 1n, drainDeadlineMs: 2n, drainGraceful: true, drainForce: true }
+  await nodes.put('workload', { 'default-web': workloadRecord() })
+  await nodes.put('replica', { 'web-1': readyReplica('web-1', 'node-a', { replaceWanted: true }) })
+  await nodes.put('node', { 'node-a': nodeRecord('node-a', drain) })
+  const { modRevision } = nodes.state.held('workload', 'default-web')!
+  nodes.liveNodes.connected('node-a', hello('node-a'))
+  nodes.start()
+  await eventually(() => nodes.state.get('replica', 'web-1')!.stopping)
+  assert.equal(nodes.state.get('replica', 'web-1')!.stopReason, 'drained')
+  assert.ok(nodes.state.held('workload', 'default-web')!.modRevision > modRevision)
+  assert.equal(nodes.said.filter(({ what }) => what === 'drainStuck').length, 0)
+})
+
+test('a drain that has nowhere to go says why, and goes on trying', async (t) => {
+  const nodes = await openNodes(t)
+  const drain = { drainStartedAtMs: 1n, drainDeadlineMs: 2n, drainGraceful: true }
+  await nodes.put('workload', { 'default-web': workloadRecord() })
+  await nodes.put('replica', { 'web-1': readyReplica('web-1', 'node-a') })
+  await nodes.put('node', { 'node-a': nodeRecord('node-a', drain) })
+  nodes.liveNodes.connected('node-a', hello('node-a'))
+  nodes.start()
+  nodes.startWorkloads()
+  const stuck = () => nodes.said.filter(({ what }) => what === 'drainStuck')
+  await eventually(() => stuck().length === 1)
+  assert.equal(nodes.state.get('replica', 'web-1')!.stopping, false)
+  const [, left, waiting] = stuck()[0]!.args as [unknown, number, string[]]
+  assert.equal(left, 1)
+  assert.match(waiting[0]!, /^web-1: /)
+})
+
 test('a finished drain is said once, and again for the next drain', async (t) => {
   const nodes = await openNodes(t)
   const said = () => nodes.said.filter(({ what }) => what === 'nodeDrained').length

@@ -28,6 +28,7 @@ import {
   type RecordChange,
 } from '../state/cluster-state.ts'
 import { firstThatFit, TransactionRoom } from '../state/transaction-limits.ts'
+import { drainProgress, whatDrainWaitsFor } from './drain-progress.ts'
 import { lostReplica } from './lost-replica.ts'
 import { planEvictions } from './plan-evictions.ts'
 import { stopping } from './replica-records.ts'
@@ -228,13 +229,16 @@ export class NodeController {
   }
 
   #evict(node: Held<NodeRecord>, replicas: readonly Held<ReplicaRecord>[], step: Step): void {
+    const { clock } = this.#deps
     const records = replicas.map((held) => held.record)
-    const plan = planEvictions(node.record, records)
+    const plan = planEvictions(node.record, records, clock.wallMs())
     const heldById = new Map(replicas.map((held) => [held.id, held]))
+    const touched = new Set<string>()
     const room = new TransactionRoom()
     for (const { replica, kind, reason } of plan) {
       const held = heldById.get(replica.status!.id)!
       if (!room.takes(held.bytes)) break
+      if (kind === 'stop' && !this.#touchWorkload(held, touched, room, step)) break
       step.preconditions.push(unchanged('replica', held))
       const record = {
         replace: (): ReplicaRecord => ({ ...replica, replaceWanted: true, replaceReason: reason }),
@@ -242,24 +246,57 @@ export class NodeController {
         stop: (): ReplicaRecord => stopping(replica, reason, undefined),
       }[kind]()
       step.writes.push(putRecord('replica', held.id, record))
+      if (kind === 'stop') {
+        step.reports.push(() => this.#deps.report.replicaStopping(record, reason))
+      }
     }
-    const word = this.#wordOfDrain(node.record, replicas.length)
+    // Whoever ends the drain meanwhile wants nothing more stopped.
+    if (touched.size > 0) step.preconditions.push(unchanged('node', node))
+    this.#followDrain(node, records, step)
+  }
+
+  /**
+   * Its controller may be about to stop others, counting on this one: its record is written anew, so that what it decided
+   * before is refused. False when there is no room for that.
+   */
+  #touchWorkload(
+    { record }: Held<ReplicaRecord>,
+    touched: Set<string>,
+    room: TransactionRoom,
+    step: Step,
+  ): boolean {
+    const { workloadId } = record.status!
+    if (touched.has(workloadId)) return true
+    const workload = this.#deps.state.held('workload', workloadId)
+    if (workload && !room.takes(workload.bytes)) return false
+    touched.add(workloadId)
+    if (workload === undefined) return true
+    step.preconditions.push(unchanged('workload', workload))
+    step.writes.push(putRecord('workload', workloadId, workload.record))
+    return true
+  }
+
+  #followDrain(node: Held<NodeRecord>, replicas: readonly ReplicaRecord[], step: Step): void {
+    const { left } = drainProgress(replicas)
+    const word = this.#wordOfDrain(node.record, left)
     if (word === undefined) this.#saidOfDrain.delete(node.id)
-    else step.reports.push(() => this.#sayOfDrain(node, word, replicas.length))
+    else step.reports.push(() => this.#sayOfDrain(node, word, left))
   }
 
   /** What there is to say of the node's drain. Undefined: it is not drained, or still has its time. */
-  #wordOfDrain(node: NodeRecord, replicasLeft: number): DrainWord | undefined {
+  #wordOfDrain(node: NodeRecord, left: number): DrainWord | undefined {
     if (node.drainStartedAtMs === 0n) return undefined
-    if (replicasLeft === 0) return 'drained'
-    return this.#deps.clock.wallMs() >= Number(node.drainDeadlineMs) ? 'stuck' : undefined
+    if (left === 0) return 'drained'
+    const isOver = this.#deps.clock.wallMs() >= Number(node.drainDeadlineMs)
+    return isOver && !node.drainForce ? 'stuck' : undefined
   }
 
-  #sayOfDrain(node: Held<NodeRecord>, word: DrainWord, replicasLeft: number): void {
+  #sayOfDrain(node: Held<NodeRecord>, word: DrainWord, left: number): void {
     if (this.#saidOfDrain.get(node.id) === word) return
     this.#saidOfDrain.set(node.id, word)
-    if (word === 'drained') this.#deps.report.nodeDrained(node.record)
-    else this.#deps.report.drainStuck(node.record, replicasLeft)
+    const { report, state } = this.#deps
+    if (word === 'drained') report.nodeDrained(node.record)
+    else report.drainStuck(node.record, left, whatDrainWaitsFor(state, node.id))
   }
 }
 

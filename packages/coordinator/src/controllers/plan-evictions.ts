@@ -1,5 +1,11 @@
-/** Which replicas must leave a node that is being drained or is tainted NoExecute. Pure. */
-import { ReplicaState, type NodeRecord, type ReplicaRecord } from '@cloudless/api'
+/**
+ * Which replicas must leave a node that is being drained or is tainted NoExecute. Pure.
+ *
+ * A drain asks for replacements, and its workloads' controllers stop a replica when enough others are ready. One that is
+ * forced waits for that only until its deadline; one that is not graceful does not wait. Daemons belong to their node: a
+ * drain leaves them.
+ */
+import { ReplicaState, WorkloadType, type NodeRecord, type ReplicaRecord } from '@cloudless/api'
 import { tolerates } from '@cloudless/scheduler'
 import { taintOf, tolerationOf } from './taints.ts'
 
@@ -15,13 +21,14 @@ export type EvictionReason = 'drained' | 'tainted'
 export function planEvictions(
   node: NodeRecord,
   replicas: readonly ReplicaRecord[],
+  nowMs: number,
 ): readonly Eviction[] {
   const evictions: Eviction[] = []
   for (const replica of replicas) {
     if (replica.stopping || replica.status!.state === ReplicaState.LOST) continue
     const reason = reasonToLeave(node, replica)
     if (reason !== undefined) {
-      const graceful = reason === 'tainted' || node.drainGraceful
+      const graceful = reason === 'tainted' || waitsForReplacements(node, nowMs)
       if (graceful && replica.replaceWanted) continue
       evictions.push({ replica, kind: graceful ? 'replace' : 'stop', reason })
     } else if (isEvictionReason(replica.replaceReason)) {
@@ -31,8 +38,17 @@ export function planEvictions(
   return evictions
 }
 
+/** It belongs to its node, and stays while that is drained. */
+export function isDaemon({ spec }: ReplicaRecord): boolean {
+  return spec?.type === WorkloadType.DAEMON
+}
+
+function waitsForReplacements(node: NodeRecord, nowMs: number): boolean {
+  return node.drainGraceful && !(node.drainForce && nowMs >= Number(node.drainDeadlineMs))
+}
+
 function reasonToLeave(node: NodeRecord, replica: ReplicaRecord): EvictionReason | undefined {
-  if (node.drainStartedAtMs > 0n) return 'drained'
+  if (node.drainStartedAtMs > 0n && !isDaemon(replica)) return 'drained'
   const evicting = node.node!.taints.filter((taint) => taint.effect === 'NoExecute')
   const tolerations = (replica.spec?.placement?.tolerations ?? []).map(tolerationOf)
   return evicting.every((taint) => tolerates(tolerations, taintOf(taint))) ? undefined : 'tainted'

@@ -8,7 +8,8 @@ export interface Reporter {
   /** It had been given up as lost, and has said what it still has. */
   nodeReturned(node: NodeRecord, found: NodeReturn): void
   nodeDrained(node: NodeRecord): void
-  drainStuck(node: NodeRecord, replicaCount: number): void
+  /** `waiting`: why some of those that are left are still there. */
+  drainStuck(node: NodeRecord, replicaCount: number, waiting: readonly string[]): void
   replicaCreated(replica: ReplicaRecord): void
   replicaStopping(replica: ReplicaRecord, reason: string): void
   replicaChanged(before: ReplicaRecord, after: ReplicaRecord | undefined): void

@@ -152,11 +152,12 @@ function takenBack(
 }
 
 /** Drained, or tainted in a way the replica does not bear. */
-function isEmptied({ state }: Known, nodeId: string, replica: ReplicaRecord): boolean {
+function isEmptied({ state, nowMs }: Known, nodeId: string, replica: ReplicaRecord): boolean {
   const node = state.held('node', nodeId)
   const present = withStatus(replica, { state: ReplicaState.RUNNING }, { replaceWanted: false })
   return (
-    node !== undefined && planEvictions(node.record, [present]).some(({ kind }) => kind !== 'keep')
+    node !== undefined &&
+    planEvictions(node.record, [present], nowMs).some(({ kind }) => kind !== 'keep')
   )
 }
 

@@ -27,6 +27,9 @@ const workloadSentences: Readonly<Record<WorkloadWord, string>> = {
   failed: 'a replica was given up:',
 }
 
+/** Of what a drain waits for; `node describe` says more. */
+const saidOfDrainMax = 3
+
 export function createReporter({ clock, logger, metrics, events }: ReporterDeps): Reporter {
   const say = sayOfReplicas(events)
   return {
@@ -77,15 +80,15 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
       const description = `node "${name}" is empty`
       events.append({ type: 'node.drained', resourceType: 'node', resourceId: id, description })
     },
-    drainStuck(node, replicaCount) {
+    drainStuck(node, replicaCount, waiting) {
       const { id, name } = node.node!
       events.append({
         type: 'node.drain_stuck',
         resourceType: 'node',
         resourceId: id,
         description:
-          `node "${name}" still has ${counted(replicaCount, 'replica')} after its drain's deadline: ` +
-          'is there room for them elsewhere?',
+          `node "${name}" still has ${counted(replicaCount, 'replica')} after its drain's deadline, ` +
+          `and goes on trying: ${waiting.slice(0, saidOfDrainMax).join('; ')}`,
       })
     },
     replicaCreated(replica) {
