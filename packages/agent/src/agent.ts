@@ -14,6 +14,7 @@ import { Membership, type MembershipEnd } from './membership/membership.ts'
 import { openNodeIdentity, type NodeFacts, type NodeIdentity } from './membership/node-identity.ts'
 import { NodeReport } from './membership/node-report.ts'
 import { openAssignmentRecord } from './replica/assignment-record.ts'
+import { SilenceWatch } from './replica/silence-watch.ts'
 import { Supervisor } from './replica/supervisor.ts'
 import { allocatableOf } from './resources/capacity.ts'
 import { detectAddresses } from './resources/detect.ts'
@@ -48,6 +49,7 @@ export class Agent {
   readonly handler: Http2Handler
   #membership: Membership | undefined
   #credentials: LoadedCredentials | undefined
+  #silence: SilenceWatch | undefined
   #cancelRelease: () => void = () => {}
 
   constructor(deps: AgentDeps, options: AgentOptions) {
@@ -154,6 +156,12 @@ export class Agent {
     this.#enrolled.resolve()
     if (facts !== undefined && facts.podCidr !== '') runtime.setPodCidr?.(facts.podCidr)
     await this.supervisor.start()
+    this.#silence = new SilenceWatch({
+      clock,
+      logger,
+      replicas: () => this.supervisor.assigned(),
+      suspend: (replicaId, message) => this.supervisor.suspend(replicaId, message),
+    })
     this.#sampler.start()
     this.#images.start()
     if (this.#starting.signal.aborted) return { kind: 'left' }
@@ -180,6 +188,7 @@ export class Agent {
 
   async close(): Promise<void> {
     this.#cancelRelease()
+    this.#silence?.close()
     this.#sampler.close()
     this.#meter.close()
     this.#images.close()
@@ -242,7 +251,10 @@ export class Agent {
           },
           listen: (listener) => this.supervisor.listen(listener),
           welcomed: (welcome) => this.#welcomed(welcome),
-          coordinatorTime: (wallMs, roundTripMs) => this.#report.heardTime(wallMs, roundTripMs),
+          coordinatorTime: (wallMs, roundTripMs) => {
+            this.#silence?.heard()
+            this.#report.heardTime(wallMs, roundTripMs)
+          },
           dialBack: (connectionId) => this.#reversed.dial(this.#membership!.address, connectionId),
         },
       },

@@ -14,6 +14,7 @@ export {
   type ReplicaRecord as RecordedReplica,
 } from './replica/assignment-record.ts'
 export type { ReplicaMetrics } from './replica/replica-actor.ts'
+export { SilenceWatch } from './replica/silence-watch.ts'
 export { Supervisor } from './replica/supervisor.ts'
 export { ProbeHealthBoard } from './service/probe-health-board.ts'
 export type { AgentLogger } from './logger.ts'

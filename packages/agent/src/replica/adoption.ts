@@ -16,6 +16,11 @@ export function planAdoption(
   const address = container.address || state.address
   const ready = readyBefore || !gatesReadiness(state.assignment.spec)
   const adopt = { kind: 'adopt', address, startedAtMs, ready } as const
+  // It was to be stopped when the agent ended.
+  if (state.suspended) {
+    const message = state.message || 'stopped without the coordinator'
+    return container.state === 'running' ? [adopt, { kind: 'suspend', message }] : []
+  }
   if (container.state === 'running') return [adopt]
   return [adopt, { kind: 'exited', exitCode, oomKilled: false, finishedAtMs }]
 }

@@ -33,6 +33,8 @@ export interface ReplicaRecord {
   readonly ready: boolean
   /** The machine's boot in which its container was last seen; empty before the first start. */
   readonly bootId: string
+  /** Stopped while the coordinator was not heard; older agents did not say. */
+  readonly suspended?: boolean
 }
 
 export interface LoadedRecords {

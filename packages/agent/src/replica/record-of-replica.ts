@@ -20,13 +20,14 @@ export function recordOfReplica(state: ReplicaMachine, facts: RecordFacts): Repl
     idempotencyKey: facts.idempotencyKey,
     stopping: leaves(state) ? { graceMs: state.graceMs ?? null } : null,
     ended,
-    reason: ended === null ? '' : state.reason,
-    message: ended === null ? '' : state.message,
+    reason: ended === null && !state.suspended ? '' : state.reason,
+    message: ended === null && !state.suspended ? '' : state.message,
     restartCount: state.restartCount,
     lastEnd: state.lastEnd ?? null,
     address: state.address,
     ready: state.ready,
     bootId: state.containerLeft ? facts.bootId : '',
+    suspended: state.suspended,
   }
 }
 
@@ -41,6 +42,7 @@ export function replicaOfRecord(record: ReplicaRecord): ReplicaMachine {
     lastEnd: record.lastEnd ?? undefined,
     address: record.address,
     containerLeft: record.bootId !== '',
+    suspended: record.suspended ?? false,
   }
 }
 
@@ -53,6 +55,7 @@ export function recordDiffers(before: ReplicaMachine, after: ReplicaMachine): bo
     before.ready !== after.ready ||
     before.lastEnd !== after.lastEnd ||
     before.containerLeft !== after.containerLeft ||
+    before.suspended !== after.suspended ||
     leaves(before) !== leaves(after) ||
     endedAs(before) !== endedAs(after)
   )

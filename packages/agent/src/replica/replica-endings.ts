@@ -17,6 +17,7 @@ import {
   pullRetryDelayMs,
   stableRunMs,
 } from './restart-policy.ts'
+import { suspendedNow } from './suspension.ts'
 
 /** A wait that the return of the runtime ends. */
 export const runtimeReason = 'RuntimeUnavailable'
@@ -79,6 +80,9 @@ export function afterStopped(
     return remove({ ...next, lastEnd: runEndOf(state, { ...event, exitCode }) })
   }
   if (state.aftermath === 'start') return pull(next)
+  if (state.aftermath === 'suspend') {
+    return suspendedNow({ ...next, lastEnd: runEndOf(state, { ...event, exitCode }) })
+  }
   if (state.aftermath === 'hold') {
     return held({ ...next, lastEnd: runEndOf(state, { ...event, exitCode }) })
   }

@@ -451,6 +451,7 @@ const outside: fc.Arbitrary<ReplicaEvent | 'good' | 'bad' | 'crash'> = fc.oneof(
     readiness(false, 'HTTP 503'),
     { kind: 'probe-recovered' },
     { kind: 'probe-failed', probe: 'liveness', message: 'no answer' },
+    { kind: 'suspend', message: 'stopped after 5m without the coordinator' },
     { kind: 'storage-exceeded', message: 'too much' },
     { kind: 'restart', graceMs: undefined },
     { kind: 'halt', graceMs: undefined },

@@ -32,6 +32,7 @@ import {
 } from './replica-moves.ts'
 import { halt, replace, restart, stop } from './replica-orders.ts'
 import type { Now, ReplicaEvent, ReplicaMachine, ReplicaStep } from './replica-state.ts'
+import { begin, suspend, suspendedNow } from './suspension.ts'
 import { cleanupRetryDelayMs } from './restart-policy.ts'
 import { gatesReadiness } from './spec-probes.ts'
 
@@ -39,7 +40,9 @@ export function stepReplica(state: ReplicaMachine, event: ReplicaEvent, now: Now
   if (state.stage === 'removed') return same(state)
   switch (event.kind) {
     case 'begin':
-      return state.stage === 'new' ? pull(state) : same(state)
+      return begin(state)
+    case 'suspend':
+      return suspend(state, event.message)
     case 'adopt':
       return state.stage === 'new'
         ? { state: running(state, event, now), effects: [] }
@@ -107,6 +110,7 @@ function started(
 /** The pull or start that was not wanted any more has ended, and nothing runs. */
 function afterCancelled(state: ReplicaMachine): ReplicaStep {
   if (state.aftermath === 'remove') return remove(state)
+  if (state.aftermath === 'suspend') return suspendedNow(state)
   return state.aftermath === 'hold' ? held(state) : pull(state)
 }
 

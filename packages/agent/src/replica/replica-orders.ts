@@ -7,7 +7,8 @@ export function replace(
   assignment: ReplicaMachine['assignment'],
 ): ReplicaStep {
   if (bound(state)) return same(state)
-  const next = { ...state, assignment, crashesInRow: 0, pullFailuresInRow: 0 }
+  const fresh = { crashesInRow: 0, pullFailuresInRow: 0, suspended: false }
+  const next = { ...state, assignment, ...fresh }
   switch (state.stage) {
     case 'new':
       return same(next)

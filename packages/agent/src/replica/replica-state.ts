@@ -11,6 +11,7 @@ import type { ErrorCode } from '@cloudless/base'
  *                                              |
  *   a stop or a new spec, from anywhere:  cancelling --> stopping --> removing --> removed
  *   a stop that leaves clients time, while it is ready:  running --> lingering --> stopping ...
+ *   while the coordinator is not heard for too long:  cancelling | stopping --> new, suspended, until it says `begin`
  * ```
  */
 export type Stage =
@@ -34,7 +35,7 @@ export type Stage =
   | 'failed'
 
 /** What follows once the container in the way has stopped. */
-export type Aftermath = 'remove' | 'start' | 'apply-policy' | 'fail' | 'hold'
+export type Aftermath = 'remove' | 'start' | 'apply-policy' | 'fail' | 'hold' | 'suspend'
 
 /** How the last run, or the last attempt at one, ended. */
 export interface RunEnd {
@@ -80,6 +81,8 @@ export interface ReplicaMachine {
   readonly livenessRestartsAtMs: readonly number[]
   /** The container may exist in the runtime. */
   readonly containerLeft: boolean
+  /** Stopped by us while the coordinator was not heard: only its word begins it again. */
+  readonly suspended: boolean
 }
 
 export interface Now {
@@ -91,6 +94,8 @@ export interface Now {
 export type ReplicaEvent =
   /** Start it: assigned, or rebooted and nobody says otherwise. */
   | { readonly kind: 'begin' }
+  /** The coordinator has not been heard for too long: stop it until it is. */
+  | { readonly kind: 'suspend'; readonly message: string }
   /** The agent has started and found it running. */
   | {
       readonly kind: 'adopt'
@@ -186,6 +191,7 @@ export function newReplica(assignment: Assignment): ReplicaMachine {
     timerAtMs: undefined,
     livenessRestartsAtMs: [],
     containerLeft: false,
+    suspended: false,
   }
 }
 

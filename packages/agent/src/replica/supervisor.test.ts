@@ -245,6 +245,26 @@ describe('an agent that comes back', () => {
   })
 })
 
+describe('a replica that is not to run without the coordinator', () => {
+  withRuntime()
+
+  it('is stopped, stays so over a restart of the agent, and runs again once it is assigned', async () => {
+    const first = await startSupervisor()
+    await first.apply(update({ full: true, upsert: [assign('web-1')] }))
+    await running(first, 'web-1')
+    first.suspend('web-1', 'stopped after 5m without the coordinator')
+    await waitFor('stopped', () => first.find('web-1')?.state.stage === 'new')
+    await leave(first)
+    const second = await startSupervisor()
+    second.release()
+    await waitFor('adopted', () => second.find('web-1') !== undefined)
+    assert.equal(second.find('web-1')!.state.stage, 'new')
+    await second.apply(update({ full: true, upsert: [assign('web-1')] }))
+    await running(second, 'web-1')
+    assert.equal(runtime.calls.filter((call) => call === 'start web-1').length, 2)
+  })
+})
+
 describe('faults', () => {
   withRuntime()
 

@@ -196,7 +196,19 @@ export class Supervisor {
   release(): void {
     if (this.#released) return
     this.#released = true
-    for (const replicaId of this.#actors.keys()) this.#begin(replicaId)
+    for (const { replicaId, state } of this.#actors.values()) {
+      if (!state.suspended) this.#begin(replicaId)
+    }
+  }
+
+  /** The coordinator has not been heard for too long: it is stopped, and begun when it is assigned again. */
+  suspend(replicaId: string, message: string): void {
+    this.#actors.get(replicaId)?.send({ kind: 'suspend', message })
+  }
+
+  /** As they are now, without those run by hand. */
+  assigned(): ReplicaMachine[] {
+    return this.#assigned().map((actor) => actor.state)
   }
 
   /** A container of no workload. Its assignment's id is the container's. Durable when it resolves. */
