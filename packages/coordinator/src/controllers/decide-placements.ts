@@ -19,6 +19,7 @@ import {
   type Decision,
   type Held,
 } from '../state/cluster-state.ts'
+import { nodesNotWorthMovingTo } from './rebalance-moves.ts'
 import { withStatus } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
 import type { SchedulerView } from './scheduler-view.ts'
@@ -60,7 +61,10 @@ export function decidePlacements(
     if (held && needsPlace(held.record)) heldById.set(id, held)
   }
   const pending = [...heldById.values()].map(({ record }) =>
-    view.pendingOf(record, excludedNodeIds(state, record)),
+    view.pendingOf(record, [
+      ...excludedNodeIds(state, record),
+      ...nodesNotWorthMovingTo(deps, record),
+    ]),
   )
   const placements = schedule(view.table, pending, {
     weights: view.configuration().weights,

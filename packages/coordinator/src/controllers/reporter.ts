@@ -36,6 +36,12 @@ export interface Reporter {
     workload: WorkloadRecord,
     change: { readonly from: number; readonly to: number; readonly why: string },
   ): void
+  /** The replica is to be moved to a node that has more to give; where it went is known once it is placed. */
+  workloadRebalanced(
+    workload: WorkloadRecord,
+    replica: ReplicaRecord,
+    target: NodeRecord | undefined,
+  ): void
   workloadDeleted(workload: WorkloadRecord): void
   /** A batch of decisions was made: seconds spent finding nodes that will do, choosing among them, and committing. */
   scheduled(batch: {

@@ -6,6 +6,8 @@ import { AutoscaleController } from '../controllers/autoscale-controller.ts'
 import { NodeController } from '../controllers/node-controller.ts'
 import { PlacementController } from '../controllers/placement-controller.ts'
 import { PreemptionController } from '../controllers/preemption.ts'
+import { RebalanceController } from '../controllers/rebalance-controller.ts'
+import { isOfMove } from '../controllers/rebalance-moves.ts'
 import type { Reporter } from '../controllers/reporter.ts'
 import { SchedulerView } from '../controllers/scheduler-view.ts'
 import { WorkloadController } from '../controllers/workload-controller.ts'
@@ -77,7 +79,8 @@ export function startControlPlane(
   opened.defer(() => workloadController.close())
   const placement = new PlacementController({
     ...{ state, view, clock, random, report },
-    onRefused: (refused) => preemption.offer(refused),
+    // What only moves to balance nodes is worth nobody's room.
+    onRefused: (refused) => preemption.offer(refused.filter(({ id }) => !isOfMove(state, id))),
   })
   opened.defer(() => placement.close())
   const preemption = new PreemptionController({
@@ -90,6 +93,8 @@ export function startControlPlane(
   opened.defer(() => usages.close())
   const autoscaling = new AutoscaleController({ state, clock, random, usages, report })
   opened.defer(() => autoscaling.close())
+  const rebalance = new RebalanceController({ state, view, clock, random, report })
+  opened.defer(() => rebalance.close())
 
   const observations = new ObservationWriter({
     state,

@@ -170,6 +170,18 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         metadata: { from: String(from), to: String(to) },
       })
     },
+    workloadRebalanced(workload, replica, target) {
+      const { id, name, namespace } = workload.workload!
+      const { id: replicaId, nodeName } = replica.status!
+      const where = `from node "${nodeName}" to "${target?.node!.name ?? ''}"`
+      events.append({
+        type: 'workload.rebalanced',
+        resourceType: 'workload',
+        resourceId: id,
+        namespace,
+        description: `replica ${replicaId} of "${name}" is moved ${where}, which has more to give`,
+      })
+    },
     workloadDeleted(workload) {
       metrics.forgetWorkload(workload.workload!.id)
     },
@@ -203,7 +215,7 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
 }
 
 /** Reasons that are counted by themselves; what an operator writes into a request is not one of them. */
-const countedMoves = ['drained', 'tainted', 'restarted', 'rescheduled']
+const countedMoves = ['drained', 'tainted', 'restarted', 'rescheduled', 'rebalanced', 'returned']
 
 /** Why the work of a replica goes to another; undefined for an update, which is no move. */
 function reasonOfMove({
