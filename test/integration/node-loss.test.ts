@@ -73,13 +73,28 @@ test('a node whose power goes is replaced within seconds; back again it takes pa
   await assertNothingTwice()
 })
 
-test('a node that falls silent is replaced; healed, its old containers are stopped and never counted', async (t) => {
+test('a node that falls silent is replaced; healed, it keeps what it runs and the surplus goes', async (t) => {
   const lost = await victim()
   const old = (await replicasOf(cluster, 'web')).filter(({ nodeName }) => nodeName === lost)
   await cluster.agent(lost).host.link.cut()
   t.diagnostic(`replaced after ${Math.round(await waitUntilMoved(lost))} ms`)
   // It cannot know: what it runs, it goes on running.
   assert.ok((await runningContainers(cluster, lost)).includes(old[0]!.id))
+  await cluster.agent(lost).host.link.heal()
+  await cluster.waitForPhase(lost, 'READY')
+  await assertNothingTwice()
+  const kept = (await replicasOf(cluster, 'web')).map(({ id }) => id)
+  for (const { id } of old) assert.ok(kept.includes(id), `${id} is kept`)
+})
+
+test('a workload that prefers it keeps the replacement, and the old containers are stopped', async () => {
+  const spec = { on_disconnect: { on_return: 'replacement' } }
+  await applyWorkload(cluster, { name: 'web', replicas: 3, spec })
+  await waitForReady(cluster, 'web', 3, 40_000)
+  const lost = await victim()
+  const old = (await replicasOf(cluster, 'web')).filter(({ nodeName }) => nodeName === lost)
+  await cluster.agent(lost).host.link.cut()
+  await waitUntilMoved(lost)
   await cluster.agent(lost).host.link.heal()
   await cluster.waitForPhase(lost, 'READY')
   await waitFor(
