@@ -64,9 +64,8 @@ test('a drain moves everything with all of min_available ready throughout, and t
   await waitFor(async () => (await runningContainers(cluster, 'b')).length === 0, {
     what: 'nothing to run on b',
   })
-})
 
-test('a node that takes part again is given work back', async () => {
+  // It takes part again, and is given work back.
   await cluster.ctl.text(['node', 'uncordon', 'b'])
   const what = 'one replica on each node'
   await waitForReplicas(cluster, 'web', { what, deadlineMs: 60_000 }, (replicas) => {

@@ -11,6 +11,7 @@ import {
   ReplicaObservationSchema,
   ReplicaState,
   RolloutStrategyKind,
+  WorkloadType,
   type ReplicaRecord,
   type WorkloadRecord,
 } from '@cloudless/api'
@@ -117,6 +118,31 @@ const cases = [
 ] as const
 for (const [property, workload, found, others, expected] of cases) {
   test(`${property}: ${found}; ${others || 'nobody'}`, () => {
+    assert.equal(judge(workload, 'web-1@a', found, others), expected)
+  })
+}
+
+const of = (type: WorkloadType, onReturn = '') =>
+  workloadRecord({ revision: 2n, spec: { type, replicas: 0, onDisconnect: { onReturn } } })
+const daemon = of(WorkloadType.DAEMON)
+const job = of(WorkloadType.JOB)
+for (const [property, workload, found, others, expected] of [
+  ['a daemon belongs to its node', daemon, 'ready', 'x@b, y@c', 'keep'],
+  ['also after a boot', daemon, 'booted', 'x@b', 'keep'],
+  ['unless another is there', daemon, 'ready', 'x@a', 'fence'],
+  ['or it may not be there any more', daemon, 'ready drained', 'x@b', 'fence'],
+  ['an attempt of a job goes on', job, 'running', 'w@b <web-1', 'keep, not w'],
+  ['also alone', job, 'booted', 'x@b', 'keep'],
+  ['not when it would begin anew', job, 'booted', 'w@b <web-1', 'fence for w'],
+  [
+    'nor when the other is preferred',
+    of(WorkloadType.JOB, 'replacement'),
+    'running',
+    'w@b <web-1',
+    'fence for w',
+  ],
+] as const) {
+  test(`${property}: ${found}; ${others}`, () => {
     assert.equal(judge(workload, 'web-1@a', found, others), expected)
   })
 }

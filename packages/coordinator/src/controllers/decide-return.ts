@@ -15,6 +15,7 @@ import {
   onReturnOf,
   ReplicaState,
   RolloutStrategyKind,
+  WorkloadType,
   type ReplicaObservation,
   type ReplicaRecord,
   type WorkloadRecord,
@@ -53,10 +54,27 @@ const lend: ReturnVerdict = { kind: 'lend', rival: undefined }
 export function decideReturn(household: Household, returned: Returned): ReturnVerdict {
   const { workload } = household
   if (workload === undefined || workload.deletedAtMs > 0n) return fence
+  const others = [...household.replicas].filter((r) => isLive(r) && !isSame(r, returned.original))
+  switch (workload.workload!.spec!.type) {
+    case WorkloadType.DAEMON:
+      return decideDaemon(returned, others)
+    case WorkloadType.JOB:
+      return decideAttempt(household, returned, others)
+    default:
+      return decideOfMany(household, returned, others)
+  }
+}
+
+/** Of a workload that wants a number of equal ones. */
+function decideOfMany(
+  household: Household,
+  returned: Returned,
+  others: readonly ReplicaRecord[],
+): ReturnVerdict {
   const { original } = returned
-  const wanted = workload.workload!.spec!.replicas
-  const { revision } = workload.workload!
-  const others = [...household.replicas].filter((r) => isLive(r) && !isSame(r, original))
+  const { workload } = household.workload!
+  const wanted = workload!.spec!.replicas
+  const { revision } = workload!
   const isOutdated = original.status!.revision !== revision || original.replaceWanted
   if (isOutdated || returned.mustLeave) return decideLeaving(returned, others, wanted)
   const peers = others.filter((r) => r.status!.revision === revision && !r.replaceWanted)
@@ -65,6 +83,31 @@ export function decideReturn(household: Household, returned: Returned): ReturnVe
   if (rival === undefined) return fence
   if (rival.status!.nodeId === '') return { kind: 'keep', rival }
   return decideBetween(household, returned, rival)
+}
+
+/** It is its node's own: only another on the same node could be in its stead. */
+function decideDaemon(
+  { original, mustLeave }: Returned,
+  others: readonly ReplicaRecord[],
+): ReturnVerdict {
+  const { nodeId } = original.status!
+  const rival = others.find(({ status }) => [status!.nodeId, status!.boundNodeId].includes(nodeId))
+  if (mustLeave || (rival && isPlaced(rival))) return fence
+  return { kind: 'keep', rival }
+}
+
+/** An attempt of a job: what has run longer is nearer to its end, and what has ended need not be done again. */
+function decideAttempt(
+  household: Household,
+  returned: Returned,
+  others: readonly ReplicaRecord[],
+): ReturnVerdict {
+  const { original, observation, mustLeave } = returned
+  const rival = heirOf(household, original, others)
+  if (rival === undefined || !isPlaced(rival)) return { kind: 'keep', rival }
+  const goesOn = isRunning(observation) && !mustLeave
+  const isKept = goesOn && prefersOriginal(household, returned, rival)
+  return { kind: isKept ? 'keep' : 'fence', rival }
 }
 
 /** It has to go in any case: only as long as there are too few without it. */

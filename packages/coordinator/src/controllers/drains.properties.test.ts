@@ -55,6 +55,37 @@ test('a drain with nowhere to go stops nothing', () => {
   assert.ok([...before].every((id) => !cluster.replicas.get(id)!.stopping))
 })
 
+test('a drained node that dies and comes back goes on being drained', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 5 }), fc.nat(8), (replicas, progress) => {
+      const cluster = new PureCluster({ replicas })
+      cluster.heal()
+      const [, drained] = nodeIds as [string, string]
+      cluster.drain(drained)
+      const steps = [
+        () => cluster.evict(drained),
+        () => cluster.plan(),
+        () => cluster.place(1),
+        () => nodeIds.forEach((id) => cluster.obey(id)),
+        () => nodeIds.forEach((id) => cluster.settleDown(id)),
+        () => cluster.plan(),
+        () => cluster.obey(drained),
+        () => cluster.plan(),
+      ]
+      for (const step of steps.slice(0, progress)) step()
+      const moved = [...cluster.replicas.values()].filter(
+        ({ status }) => status!.ready && status!.nodeId !== drained,
+      )
+      cluster.lose(drained)
+      cluster.plan()
+      cluster.heal()
+      assert.equal(cluster.ready(), replicas)
+      assert.equal(cluster.state.replicasOnNode(drained).length, 0)
+      for (const { status } of moved) assert.ok(cluster.replicas.has(status!.id), 'stays moved')
+    }),
+  )
+})
+
 test('a drain that is called off drops what is not ready yet, and stops nothing that serves', () => {
   const cluster = new PureCluster({ replicas: 2 })
   cluster.heal()

@@ -8,6 +8,7 @@
  */
 import {
   ReplicaState,
+  WorkloadType,
   type Hello,
   type ReplicaObservation,
   type ReplicaRecord,
@@ -126,7 +127,11 @@ function giveUpRival(rival: Held<ReplicaRecord>, { writes, workloads }: Settling
     workloads.remove(rival.record)
     return
   }
-  const surplus = { ...rival.record, replaceWanted: true, replaceReason: 'returned' }
+  // An attempt of a job serves nobody: there is nothing to wait for.
+  const surplus =
+    rival.record.spec?.type === WorkloadType.JOB
+      ? stopping(rival.record, 'returned', undefined)
+      : { ...rival.record, replaceWanted: true, replaceReason: 'returned' }
   writes.push(putRecord('replica', rival.id, surplus))
   workloads.put(surplus)
 }
