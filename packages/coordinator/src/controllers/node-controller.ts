@@ -14,7 +14,6 @@ import {
   type ReplicaRecord,
 } from '@cloudless/api'
 import { CloudlessError, type Clock, type Random } from '@cloudless/base'
-import type { Precondition, Write } from '@cloudless/metadata'
 import { nodePhase, type NodePhaseVerdict } from '../membership/node-phase.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { withTold } from '../membership/told-facts.ts'
@@ -27,11 +26,10 @@ import {
   type Held,
   type RecordChange,
 } from '../state/cluster-state.ts'
-import { firstThatFit, TransactionRoom } from '../state/transaction-limits.ts'
+import { firstThatFit } from '../state/transaction-limits.ts'
 import { drainProgress, whatDrainWaitsFor } from './drain-progress.ts'
+import { evictReplicas, type Step } from './evict-replicas.ts'
 import { lostReplica } from './lost-replica.ts'
-import { planEvictions } from './plan-evictions.ts'
-import { stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
 import { settleReplicas, type Settlement } from './settle-replicas.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -45,13 +43,6 @@ export interface NodeControllerDeps {
 }
 
 type Done = () => void
-
-/** One transaction in the making, and what to say once it is committed. */
-interface Step {
-  readonly preconditions: Precondition[]
-  readonly writes: Write[]
-  readonly reports: Done[]
-}
 
 export class NodeController {
   readonly #deps: NodeControllerDeps
@@ -182,7 +173,10 @@ export class NodeController {
     const step: Step = { preconditions: [], writes: [], reports: [] }
     this.#follow(held, verdict, step)
     if (verdict.phase === NodePhase.OFFLINE) this.#giveUp(held.record, replicas, step)
-    else this.#evict(held, replicas, step)
+    else {
+      evictReplicas(this.#deps, held, replicas, step)
+      this.#followDrain(held, replicas, step)
+    }
     const { preconditions, writes, reports } = step
     return { preconditions, writes, result: () => reports.forEach((say) => say()) }
   }
@@ -228,56 +222,8 @@ export class NodeController {
     if (given.length > 0 && isNew) step.reports.push(() => report.nodeLost(node, given.length))
   }
 
-  #evict(node: Held<NodeRecord>, replicas: readonly Held<ReplicaRecord>[], step: Step): void {
-    const { clock } = this.#deps
-    const records = replicas.map((held) => held.record)
-    const plan = planEvictions(node.record, records, clock.wallMs())
-    const heldById = new Map(replicas.map((held) => [held.id, held]))
-    const touched = new Set<string>()
-    const room = new TransactionRoom()
-    for (const { replica, kind, reason } of plan) {
-      const held = heldById.get(replica.status!.id)!
-      if (!room.takes(held.bytes)) break
-      if (kind === 'stop' && !this.#touchWorkload(held, touched, room, step)) break
-      step.preconditions.push(unchanged('replica', held))
-      const record = {
-        replace: (): ReplicaRecord => ({ ...replica, replaceWanted: true, replaceReason: reason }),
-        keep: (): ReplicaRecord => ({ ...replica, replaceWanted: false, replaceReason: '' }),
-        stop: (): ReplicaRecord => stopping(replica, reason, undefined),
-      }[kind]()
-      step.writes.push(putRecord('replica', held.id, record))
-      if (kind === 'stop') {
-        step.reports.push(() => this.#deps.report.replicaStopping(record, reason))
-      }
-    }
-    // Whoever ends the drain meanwhile wants nothing more stopped.
-    if (touched.size > 0) step.preconditions.push(unchanged('node', node))
-    this.#followDrain(node, records, step)
-  }
-
-  /**
-   * Its controller may be about to stop others, counting on this one: its record is written anew, so that what it decided
-   * before is refused. False when there is no room for that.
-   */
-  #touchWorkload(
-    { record }: Held<ReplicaRecord>,
-    touched: Set<string>,
-    room: TransactionRoom,
-    step: Step,
-  ): boolean {
-    const { workloadId } = record.status!
-    if (touched.has(workloadId)) return true
-    const workload = this.#deps.state.held('workload', workloadId)
-    if (workload && !room.takes(workload.bytes)) return false
-    touched.add(workloadId)
-    if (workload === undefined) return true
-    step.preconditions.push(unchanged('workload', workload))
-    step.writes.push(putRecord('workload', workloadId, workload.record))
-    return true
-  }
-
-  #followDrain(node: Held<NodeRecord>, replicas: readonly ReplicaRecord[], step: Step): void {
-    const { left } = drainProgress(replicas)
+  #followDrain(node: Held<NodeRecord>, replicas: readonly Held<ReplicaRecord>[], step: Step): void {
+    const { left } = drainProgress(replicas.map((held) => held.record))
     const word = this.#wordOfDrain(node.record, left)
     if (word === undefined) this.#saidOfDrain.delete(node.id)
     else step.reports.push(() => this.#sayOfDrain(node, word, left))
