@@ -5,7 +5,7 @@ import { describeRejections } from '@cloudless/scheduler'
 import type { ClusterState } from '../state/cluster-state.ts'
 import { isDaemon } from './plan-evictions.ts'
 import { isLost } from './plan-workload.ts'
-import { isServing, minimumOf } from './spare-replicas.ts'
+import { minimumOf } from './spare-replicas.ts'
 
 type Known = Pick<ClusterState, 'get' | 'replicasOnNode' | 'replicasOfWorkload'>
 
@@ -84,6 +84,10 @@ function whyNoSurge(successor: ReplicaRecord | undefined, { workload }: Workload
   if (successor !== undefined || maxSurge !== 0 || maxUnavailable === 0) return ''
   const { replicas } = workload!.spec!
   return `, and with max_surge 0 there are never more than ${counted(replicas, 'replica')}`
+}
+
+function isServing(replica: ReplicaRecord): boolean {
+  return replica.status!.ready && !replica.stopping && !isLost(replica)
 }
 
 function leaving(replicas: readonly ReplicaRecord[]): ReplicaRecord[] {
