@@ -1,13 +1,17 @@
-/** The ready replicas of a workload, against what must stay available of it. */
+/** The replicas of a workload that serve, against what must stay available of it. */
 import { isLost } from '../controllers/plan-workload.ts'
-import { isServing, minimumOf } from '../controllers/spare-replicas.ts'
+import { rolloutOf } from '../controllers/rollout-quota.ts'
+import { isServing } from '../controllers/serving.ts'
+import { minimumOf } from '../controllers/spare-replicas.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 
-/** Ids of those that are ready and not on their way out. */
+/** Ids of those that are ready, not on their way out, and of a revision that takes clients. */
 export function readyReplicaIds(state: ClusterState, workloadId: string): string[] {
+  const workload = state.get('workload', workloadId)
+  const rollout = workload && rolloutOf(workload)
   return state
     .replicasOfWorkload(workloadId)
-    .filter(({ record }) => isServing(record))
+    .filter(({ record }) => isServing(record, rollout))
     .map(({ id }) => id)
 }
 

@@ -1,15 +1,34 @@
 /** Changes of workloads, decided: what the record becomes, and why it may not. Pure. */
-import { equals } from '@bufbuild/protobuf'
+import { create, equals } from '@bufbuild/protobuf'
 import {
   namespaceDefault,
   sameTemplate,
+  WorkloadRecordSchema,
   WorkloadSpecSchema,
+  WorkloadType,
   type Workload,
   type WorkloadRecord,
 } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
+import {
+  beginRollout,
+  firstRollout,
+  latestRevisionOf,
+  specStrategyOf,
+} from '../controllers/begin-rollout.ts'
 import type { Held } from '../state/cluster-state.ts'
 import { withoutIdleAutoscaling, withReplicasKept } from './autoscaled-replicas.ts'
+
+/** A workload that is new. */
+export function createdRecord(workload: Workload, nowMs: number): WorkloadRecord {
+  const atMs = BigInt(nowMs)
+  const stored = { ...workload, revision: 1n, createdAtMs: atMs, updatedAtMs: atMs }
+  return create(WorkloadRecordSchema, {
+    workload: stored,
+    latestRevision: 1n,
+    ...(hasRollouts(stored) && { rollout: firstRollout(specStrategyOf(stored.spec!), nowMs) }),
+  })
+}
 
 /** The record after an update; its revision grows when what runs must be replaced. */
 export function updatedRecord(
@@ -20,15 +39,38 @@ export function updatedRecord(
   const before = record.workload!
   const workload = withReplicasKept(before, asked)
   const changed = !sameTemplate(before.spec!, workload.spec!)
-  return withoutIdleAutoscaling({
-    ...record,
-    workload: {
-      ...workload,
-      createdAtMs: before.createdAtMs,
-      updatedAtMs: BigInt(nowMs),
-      revision: changed ? before.revision + 1n : before.revision,
-    },
-  })
+  const { createdAtMs, revision } = before
+  const stored = { ...workload, createdAtMs, updatedAtMs: BigInt(nowMs), revision }
+  return withoutIdleAutoscaling(
+    changed ? withNextRevision(record, stored, nowMs) : { ...record, workload: stored },
+  )
+}
+
+/** The same spec as a new revision: every replica is replaced. */
+export function restartedRecord(record: WorkloadRecord, nowMs: number): WorkloadRecord {
+  return withNextRevision(record, { ...record.workload!, updatedAtMs: BigInt(nowMs) }, nowMs)
+}
+
+function withNextRevision(
+  before: WorkloadRecord,
+  workload: Workload,
+  nowMs: number,
+): WorkloadRecord {
+  const revision = latestRevisionOf(before) + 1n
+  const strategy = specStrategyOf(workload.spec!)
+  return {
+    ...before,
+    workload: { ...workload, revision },
+    latestRevision: revision,
+    ...(hasRollouts(workload) && {
+      rollout: beginRollout(before, { revision, strategy }, nowMs),
+    }),
+  }
+}
+
+/** The replicas of services are replaced step by step; other types have ways of their own. */
+function hasRollouts({ spec }: Workload): boolean {
+  return spec!.type === WorkloadType.UNSPECIFIED || spec!.type === WorkloadType.SERVICE
 }
 
 /** Whether applying what is asked for would change nothing. */

@@ -7,7 +7,6 @@ import {
   defaultWorkload,
   errorOfProblems,
   validateWorkload,
-  WorkloadRecordSchema,
   WorkloadSchema,
   type ApplyWorkloadRequest,
   type ApplyWorkloadResponse,
@@ -21,10 +20,23 @@ import {
 } from '@cloudless/api'
 import { CloudlessError, type Clock } from '@cloudless/base'
 import { absent, putRecord, unchanged, type Decision, type Held } from '../state/cluster-state.ts'
+import {
+  firstRevision,
+  nextRevision,
+  type RevisionChanges,
+} from '../controllers/revision-records.ts'
 import { rememberNothing, type Remember } from '../state/remember.ts'
-import { findWorkload, noWorkload, requireWorkload, workloadIdOf } from './find.ts'
 import { requireScaledByHand } from './autoscaled-replicas.ts'
-import { alreadyExists, beingDeleted, sameContent, updatedRecord } from './workload-changes.ts'
+import { findWorkload, noWorkload, requireWorkload, workloadIdOf } from './find.ts'
+import {
+  alreadyExists,
+  beingDeleted,
+  createdRecord,
+  restartedRecord,
+  sameContent,
+  updatedRecord,
+} from './workload-changes.ts'
+import { rolloutHandlers, type RolloutAction } from './rollout-handlers.ts'
 import { workloadReadingHandlers, type WorkloadReadingDeps } from './workload-reading-handlers.ts'
 import { viewHeldWorkload, viewWorkload } from './workload-view.ts'
 
@@ -39,7 +51,7 @@ export interface WorkloadHandlersDeps extends WorkloadReadingDeps {
   ) => void
 }
 
-export type WorkloadAction = 'create' | 'update' | 'scale' | 'restart' | 'delete'
+export type WorkloadAction = 'create' | 'update' | 'scale' | 'restart' | 'delete' | RolloutAction
 
 const replicasMax = 100_000
 
@@ -71,13 +83,16 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
   ): Decision<WorkloadRecord> {
     const existing = state.held('workload', workload.id)
     if (existing) throw alreadyExists(existing, workload)
-    const nowMs = BigInt(clock.wallMs())
-    const stored = { ...workload, revision: 1n, createdAtMs: nowMs, updatedAtMs: nowMs }
-    const record = create(WorkloadRecordSchema, { workload: stored })
+    const record = createdRecord(workload, clock.wallMs())
+    const history = firstRevision(state, record.workload!)
     const answer = viewWorkload(record, [], { withReplicas: true, modRevision: 0 })
     return {
       preconditions: [absent('workload', workload.id), ...remember.preconditions],
-      writes: [putRecord('workload', workload.id, record), ...remember.writes(answer)],
+      writes: [
+        putRecord('workload', workload.id, record),
+        ...history.writes,
+        ...remember.writes(answer),
+      ],
       result: record,
     }
   }
@@ -103,9 +118,10 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     if (sameContent(held.record.workload!, workload)) {
       return { preconditions: [], writes: [], result: held.record }
     }
+    const history = nextRevision(state, held.record, record, 'updated')
     return {
-      preconditions: [unchanged('workload', held)],
-      writes: [putRecord('workload', held.id, record)],
+      preconditions: [unchanged('workload', held), ...history.preconditions],
+      writes: [putRecord('workload', held.id, record), ...history.writes],
       result: record,
     }
   }
@@ -141,6 +157,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     request: { readonly workloadId: string; readonly namespace: string },
     action: WorkloadAction,
     change: (record: WorkloadRecord) => WorkloadRecord,
+    history: (before: WorkloadRecord, after: WorkloadRecord) => RevisionChanges = () => noHistory,
   ): Promise<string> {
     const { id, record: before } = requireWorkload(state, request.workloadId, request.namespace)
     const record = await state.update(() => {
@@ -151,9 +168,10 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
         throw beingDeleted(held.record.workload!)
       }
       const result = change(held.record)
+      const revisions = history(held.record, result)
       return {
-        preconditions: [unchanged('workload', held)],
-        writes: [putRecord('workload', held.id, result)],
+        preconditions: [unchanged('workload', held), ...revisions.preconditions],
+        writes: [putRecord('workload', held.id, result), ...revisions.writes],
         result,
       }
     })
@@ -163,6 +181,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
 
   return {
     ...workloadReadingHandlers(deps),
+    ...rolloutHandlers({ state, clock, onChanged: deps.onChanged }),
     createWorkload,
     updateWorkload,
 
@@ -226,15 +245,15 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     },
 
     async restartWorkload(request: RestartWorkloadRequest): Promise<Workload> {
-      const id = await edit(request, 'restart', (record) => ({
-        ...record,
-        workload: {
-          ...record.workload!,
-          updatedAtMs: BigInt(clock.wallMs()),
-          revision: record.workload!.revision + 1n,
-        },
-      }))
+      const id = await edit(
+        request,
+        'restart',
+        (record) => restartedRecord(record, clock.wallMs()),
+        (before, after) => nextRevision(state, before, after, 'restarted'),
+      )
       return view(id)
     },
   }
 }
+
+const noHistory: RevisionChanges = { preconditions: [], writes: [] }

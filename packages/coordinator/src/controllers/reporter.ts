@@ -1,5 +1,6 @@
 /** What controllers tell the outside of what they did: events for people, figures for dashboards. */
 import type { NodePhase, NodeRecord, ReplicaRecord, WorkloadRecord } from '@cloudless/api'
+import type { RolloutWord } from './step-rollout.ts'
 import type { WorkloadWord } from './workload-progress.ts'
 
 export interface Reporter {
@@ -29,6 +30,8 @@ export interface Reporter {
   /** Replicas of lower priority are being stopped, or were already leaving, so that it gets their room on the node. */
   roomMade(replica: ReplicaRecord, node: NodeRecord, victims: readonly ReplicaRecord[]): void
   workloadProgressed(workload: WorkloadRecord, word: WorkloadWord): void
+  /** `workload` is as it was then. */
+  rolloutProgressed(workload: WorkloadRecord, word: RolloutWord): void
   /** Every replica of a new workload is ready for the first time. */
   workloadReady(workload: WorkloadRecord, sinceCreationMs: number): void
   /** Its number of replicas follows what they use; `why` names the figure that decided. */

@@ -5,15 +5,17 @@
  * preconditions: as many ready replicas as must stay are unchanged. Where that would be too many, only a workload that is
  * as its spec says has anything to spare: then nothing else of ours stops its replicas.
  */
-import type { ReplicaRecord, WorkloadRecord } from '@cloudless/api'
+import type { WorkloadRecord } from '@cloudless/api'
 import { assert } from '@cloudless/base'
 import type { Precondition } from '@cloudless/metadata'
 import { unchanged, type ClusterState, type RecordChange } from '../state/cluster-state.ts'
-import { isLost, minAvailableOf } from './plan-workload.ts'
+import { minAvailableOf } from './min-available.ts'
+import { rolloutOf } from './rollout-quota.ts'
+import { isServing, servingCount } from './serving.ts'
 import { WorkloadTallies, type WorkloadTally } from './workload-tally.ts'
 
 /** Of one workload in one transaction. */
-const witnessesMax = 128
+export const witnessesMax = 128
 
 export class SpareReplicas {
   readonly #state: ClusterState
@@ -37,7 +39,7 @@ export class SpareReplicas {
     const floor = minimumOf(workload)
     if (floor === 0) return tally.live
     if (floor > witnessesMax && !isSettled(workload, tally)) return 0
-    return Math.max(0, tally.ready - floor)
+    return Math.max(0, servingCount(tally, rolloutOf(workload)) - floor)
   }
 
   /** How many preconditions `guards` takes. */
@@ -61,7 +63,9 @@ export class SpareReplicas {
     if (count === 0) return guards
     const witnesses = this.#state
       .replicasOfWorkload(workloadId)
-      .filter(({ id, record }) => isServing(record) && !victimIds.has(id))
+      .filter(
+        ({ id, record }) => isServing(record, rolloutOf(workload.record)) && !victimIds.has(id),
+      )
       .slice(0, count)
     assert(witnesses.length === count, `${workloadId} keeps what must be available`)
     return [...guards, ...witnesses.map((held) => unchanged('replica', held))]
@@ -87,11 +91,6 @@ export class SpareReplicas {
 /** What must stay ready of it: nothing of a workload that is gone or going. */
 export function minimumOf(workload: WorkloadRecord | undefined): number {
   return workload === undefined || workload.deletedAtMs > 0n ? 0 : minAvailableOf(workload)
-}
-
-/** Ready, and not on its way out. */
-export function isServing(replica: ReplicaRecord): boolean {
-  return replica.status!.ready && !replica.stopping && !isLost(replica)
 }
 
 /** Nothing of it is to be replaced or scaled away. */

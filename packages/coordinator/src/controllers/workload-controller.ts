@@ -1,6 +1,12 @@
-/** Carries out workload plans: makes, stops and forgets replicas until a workload is as its spec says. */
+/** Carries out rollouts and plans: makes, stops and forgets replicas until a service is as its spec says. */
 import type { Clock, Random } from '@cloudless/base'
-import { ReplicaState, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
+import {
+  ReplicaState,
+  RolloutPhase,
+  WorkloadType,
+  type ReplicaRecord,
+  type WorkloadRecord,
+} from '@cloudless/api'
 import type { Precondition, Write } from '@cloudless/metadata'
 import {
   absent,
@@ -12,13 +18,19 @@ import {
   type Held,
   type RecordChange,
 } from '../state/cluster-state.ts'
-import { firstThatFit, TransactionRoom } from '../state/transaction-limits.ts'
+import { firstThatFit } from '../state/transaction-limits.ts'
 import { planFromTally, planWorkload, type WorkloadPlan } from './plan-workload.ts'
-import { newReplica, newReplicaId, stopping } from './replica-records.ts'
+import { QuietTimes } from './quiet-times.ts'
+import { stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
+import { findRevision, forgotten } from './revision-records.ts'
+import { rolloutFacts, rolloutFactsFromTally } from './rollout-facts.ts'
+import { rolloutOf } from './rollout-quota.ts'
+import { earlierOf, stepRollout, type RolloutStep } from './step-rollout.ts'
 import { WorkQueue } from './work-queue.ts'
 import { stepWorkloadProgress, type WorkloadProgress } from './workload-progress.ts'
 import { WorkloadTallies } from './workload-tally.ts'
+import { workloadTransaction, type Done } from './workload-transaction.ts'
 
 export interface WorkloadControllerDeps {
   readonly state: ClusterState
@@ -27,17 +39,17 @@ export interface WorkloadControllerDeps {
   readonly report: Reporter
 }
 
-type Done = () => void
-
 export class WorkloadController {
   readonly #deps: WorkloadControllerDeps
   readonly #queue: WorkQueue
   readonly #stopListening: () => void
   readonly #tallies = new WorkloadTallies()
+  readonly #quiet: QuietTimes
   readonly #progress = new Map<string, WorkloadProgress>()
 
   constructor(deps: WorkloadControllerDeps) {
     this.#deps = deps
+    this.#quiet = new QuietTimes(deps.clock)
     this.#queue = new WorkQueue({
       clock: deps.clock,
       random: deps.random,
@@ -47,6 +59,9 @@ export class WorkloadController {
     })
     this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
     for (const { id } of deps.state.all('workload')) this.#queue.add(id)
+    for (const { record } of deps.state.all('revision')) {
+      if (!deps.state.get('workload', record.workloadId)) this.#queue.add(record.workloadId)
+    }
     for (const { record } of deps.state.all('replica')) {
       this.#tallies.apply({ after: record })
       this.#queue.add(record.status!.workloadId)
@@ -73,30 +88,71 @@ export class WorkloadController {
     let wakeAtMs = 0
     const done = await state.update(() => {
       const workload = state.held('workload', workloadId)
-      if (!workload) return orphaned(state.replicasOfWorkload(workloadId))
-      const plan = this.#plan(workload)
-      wakeAtMs = plan.wakeAtMs
-      return this.#decide(workload, plan)
+      if (!workload) return this.#clearAway(workloadId)
+      if (!isService(workload.record)) return undefined
+      const step = this.#step(workload)
+      const plan = this.#plan(step.record)
+      wakeAtMs = earlierOf(step.wakeAtMs, plan.wakeAtMs)
+      return workloadTransaction({ ...this.#deps, nowMs: clock.wallMs() }, workload, step, plan)
     })
     done?.()
     this.#notice(workloadId)
     return wakeAtMs > 0 ? Math.max(1, wakeAtMs - clock.wallMs()) : undefined
   }
 
-  #plan({ id, record }: Held<WorkloadRecord>): WorkloadPlan {
+  #step({ id, record }: Held<WorkloadRecord>): RolloutStep {
     const { state, clock } = this.#deps
-    const replicas = (): ReplicaRecord[] => state.replicasOfWorkload(id).map((held) => held.record)
+    const rollout = rolloutOf(record)
+    const tally = this.#tallies.of(id)
+    const isOver = rollout
+      ? rollout.phase === RolloutPhase.COMPLETED || record.deletedAtMs > 0n
+      : tally.live === tally.of(record.workload!.revision).live
+    if (isOver) {
+      this.#quiet.forget(id)
+      return { record, words: [], wakeAtMs: 0 }
+    }
+    const nowMs = clock.wallMs()
+    const replicas = (): ReplicaRecord[] => this.#replicas(id)
+    return stepRollout(record, {
+      nowMs,
+      facts: rolloutFactsFromTally(record, tally) ?? rolloutFacts(record, replicas(), nowMs),
+      quietMs: rollout ? this.#quiet.of(id, rollout) : 0,
+      replicas,
+      revisionOf: (revision) => findRevision(state, id, revision),
+    })
+  }
+
+  #plan(record: WorkloadRecord): WorkloadPlan {
+    const { id } = record.workload!
     return (
       planFromTally(record, this.#tallies.of(id)) ??
-      planWorkload(record, replicas(), clock.wallMs())
+      planWorkload(record, this.#replicas(id), this.#deps.clock.wallMs())
     )
+  }
+
+  #replicas(workloadId: string): ReplicaRecord[] {
+    return this.#deps.state.replicasOfWorkload(workloadId).map((held) => held.record)
+  }
+
+  /** What is left of a workload that is gone. */
+  #clearAway(workloadId: string): Decision<Done> {
+    const { state } = this.#deps
+    this.#quiet.forget(workloadId)
+    const revisions = firstThatFit(state.revisionsOfWorkload(workloadId))
+    const replicas = orphaned(state.replicasOfWorkload(workloadId))
+    if (replicas.writes.length > 0 || revisions.length === 0) return replicas
+    return {
+      preconditions: [absent('workload', workloadId)],
+      writes: forgotten(revisions),
+      result: () => undefined,
+    }
   }
 
   /** Says what has become of the workload since it was last looked at. */
   #notice(workloadId: string): void {
     const { state, clock, report } = this.#deps
     const record = state.get('workload', workloadId)
-    if (!record || record.deletedAtMs > 0n) {
+    if (!record || record.deletedAtMs > 0n || !isService(record)) {
       this.#progress.delete(workloadId)
       return
     }
@@ -110,70 +166,10 @@ export class WorkloadController {
       report.workloadReady(record, clock.wallMs() - Number(record.workload!.createdAtMs))
     }
   }
-
-  #decide(workload: Held<WorkloadRecord>, plan: WorkloadPlan): Decision<Done> {
-    const { state, clock, random, report } = this.#deps
-    const { create, stop, forget, finished } = firstPart(plan, {
-      madeBytes: workload.bytes,
-      bytesOf: ({ status }) => state.held('replica', status!.id)!.bytes,
-    })
-    const preconditions: Precondition[] = [unchanged('workload', workload)]
-    const writes: Write[] = []
-    const reports: Done[] = []
-    for (const { replaces } of create) {
-      const id = newReplicaId(workload.record.workload!.name, random)
-      const replica = newReplica(workload.record, { id, replaces, nowMs: clock.wallMs() })
-      preconditions.push(absent('replica', id))
-      writes.push(putRecord('replica', id, replica))
-      reports.push(() => report.replicaCreated(replica))
-    }
-    for (const { replica, reason } of stop) {
-      const { id } = replica.status!
-      const graceMs = workload.record.deleteGraceMs
-      preconditions.push(unchanged('replica', state.held('replica', id)!))
-      writes.push(putRecord('replica', id, stopping(replica, reason, graceMs)))
-      if (!replica.stopping) reports.push(() => report.replicaStopping(replica, reason))
-    }
-    for (const replica of forget) {
-      const { id } = replica.status!
-      preconditions.push(unchanged('replica', state.held('replica', id)!))
-      writes.push(deleteRecord('replica', id))
-    }
-    if (finished) {
-      writes.push(deleteRecord('workload', workload.id))
-      reports.push(() => report.workloadDeleted(workload.record))
-    }
-    return { preconditions, writes, result: () => reports.forEach((report) => report()) }
-  }
-}
-
-/**
- * As much of a plan as one transaction takes; what it changes makes the controller look again for the rest. What frees
- * room comes first.
- */
-function firstPart(
-  plan: WorkloadPlan,
-  sizes: { readonly madeBytes: number; readonly bytesOf: (replica: ReplicaRecord) => number },
-): WorkloadPlan {
-  const room = new TransactionRoom()
-  const some = <T>(items: readonly T[], bytesOf: (item: T) => number): readonly T[] => {
-    const end = items.findIndex((item) => !room.takes(bytesOf(item)))
-    return end === -1 ? items : items.slice(0, end)
-  }
-  const forget = some(plan.forget, () => 0)
-  const stop = some(plan.stop, ({ replica }) => sizes.bytesOf(replica))
-  const create = some(plan.create, () => sizes.madeBytes)
-  return {
-    ...plan,
-    forget,
-    stop,
-    create,
-    finished: plan.finished && forget.length === plan.forget.length,
-  }
 }
 
 /** Replicas whose workload is gone: only a crash between versions could leave them. */
-function orphaned(replicas: readonly Held<ReplicaRecord>[]): Decision<Done> | undefined {
+function orphaned(replicas: readonly Held<ReplicaRecord>[]): Decision<Done> {
   const preconditions: Precondition[] = []
   const writes: Write[] = []
   const isUnreachable = ({ record }: Held<ReplicaRecord>): boolean =>
@@ -188,4 +184,10 @@ function orphaned(replicas: readonly Held<ReplicaRecord>[]): Decision<Done> | un
     )
   }
   return { preconditions, writes, result: () => undefined }
+}
+
+/** The others have controllers of their own. */
+function isService({ workload }: WorkloadRecord): boolean {
+  const { type } = workload!.spec!
+  return type === WorkloadType.UNSPECIFIED || type === WorkloadType.SERVICE
 }

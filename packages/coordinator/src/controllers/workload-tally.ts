@@ -13,13 +13,14 @@ export interface RevisionTally {
   /** On a node. */
   readonly placed: number
   readonly failed: number
+  readonly ready: number
   /** To be replaced. */
   readonly marked: number
 }
 
 type Counts = { -readonly [K in keyof RevisionTally]: RevisionTally[K] }
 
-const none: RevisionTally = { live: 0, placed: 0, failed: 0, marked: 0 }
+const none: RevisionTally = { live: 0, placed: 0, failed: 0, ready: 0, marked: 0 }
 
 export class WorkloadTally {
   readonly #byRevision = new Map<bigint, Counts>()
@@ -35,6 +36,11 @@ export class WorkloadTally {
 
   of(revision: bigint): RevisionTally {
     return this.#byRevision.get(revision) ?? none
+  }
+
+  /** Those that have live ones. */
+  get revisions(): Iterable<readonly [bigint, RevisionTally]> {
+    return this.#byRevision
   }
 
   add(replica: ReplicaRecord): void {
@@ -63,6 +69,7 @@ export class WorkloadTally {
     counts.live += by
     if (nodeId !== '') counts.placed += by
     if (state === ReplicaState.FAILED) counts.failed += by
+    if (ready) counts.ready += by
     if (replaceWanted) counts.marked += by
     if (counts.live === 0) this.#byRevision.delete(revision)
   }

@@ -31,6 +31,7 @@ import type { Readiness } from '../server/http-paths.ts'
 import { createCallObserver } from './call-reports.ts'
 import { measureStore } from './measured-store.ts'
 import { createReporter } from './reporter.ts'
+import { workloadEvents } from './workload-reports.ts'
 import { StoreHealth } from './store-health.ts'
 
 export interface Observed {
@@ -169,19 +170,12 @@ export async function createObserved(
     },
 
     workloadChanged(workload, action, before) {
-      const { id, name, namespace, spec } = workload.workload!
+      const { spec } = workload.workload!
       if (action === 'scale' && before) {
         const direction = spec!.replicas >= before.workload!.spec!.replicas ? 'up' : 'down'
         metrics.workloads.scaleOperations.increment({ direction })
       }
-      events.append({
-        type: workloadEventByAction[action],
-        resourceType: 'workload',
-        resourceId: id,
-        namespace,
-        description: describeWorkloadChange(name, action, workload),
-        metadata: { revision: String(workload.workload!.revision) },
-      })
+      for (const event of workloadEvents(workload, action)) events.append(event)
     },
 
     tokenChanged(token, action) {
@@ -288,31 +282,3 @@ const nodeEventByAction = {
   uncordon: 'node.uncordoned',
   update: 'node.updated',
 } as const
-
-const workloadEventByAction = {
-  create: 'workload.created',
-  update: 'workload.updated',
-  scale: 'workload.scaled',
-  restart: 'workload.restarted',
-  delete: 'workload.deleted',
-} as const
-
-function describeWorkloadChange(
-  name: string,
-  action: WorkloadAction,
-  workload: WorkloadRecord,
-): string {
-  const { replicas, image } = workload.workload!.spec!
-  switch (action) {
-    case 'create':
-      return `workload "${name}" was created: ${counted(replicas, 'replica')} of ${image}`
-    case 'update':
-      return `workload "${name}" was updated to revision ${workload.workload!.revision}`
-    case 'scale':
-      return `workload "${name}" was scaled to ${replicas} replicas`
-    case 'restart':
-      return `every replica of workload "${name}" is being replaced`
-    case 'delete':
-      return `workload "${name}" is being deleted`
-  }
-}

@@ -5,6 +5,7 @@ import type { Clock } from '@cloudless/base'
 import type { CoordinatorMetrics, EventLog, Logger } from '@cloudless/observability'
 import type { Reporter } from '../controllers/reporter.ts'
 import type { WorkloadWord } from '../controllers/workload-progress.ts'
+import { rolloutEvent } from './rollout-reports.ts'
 import { countRestarts, sayOfReplicas, sayTransition, workloadLabels } from './replica-reports.ts'
 
 export interface ReporterDeps {
@@ -194,6 +195,13 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         namespace,
         description: `${workloadSentences[word]} workload "${name}"`,
       })
+    },
+    rolloutProgressed(workload, word) {
+      if (word === 'completed' || word === 'failed' || word === 'rolled_back') {
+        metrics.workloads.rollouts.increment({ outcome: word })
+      }
+      const event = rolloutEvent(workload, word)
+      if (event !== undefined) events.append(event)
     },
     workloadReady(_workload, sinceCreationMs) {
       metrics.workloads.creationSeconds.observe({}, sinceCreationMs / 1_000)

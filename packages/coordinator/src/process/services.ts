@@ -106,6 +106,11 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       watchWorkloads: (request, context) => workloads.watchWorkloads(request, callOf(context)),
       scaleWorkload: workloads.scaleWorkload,
       restartWorkload: workloads.restartWorkload,
+      pauseRollout: workloads.pauseRollout,
+      resumeRollout: workloads.resumeRollout,
+      promoteRollout: workloads.promoteRollout,
+      undoRollout: workloads.undoRollout,
+      listRevisions: workloads.listRevisions,
       listReplicas: workloads.listReplicas,
 
       schedule: schedule.schedule,

@@ -114,11 +114,16 @@ export class ClusterState {
   }
 
   replicasOfWorkload(workloadId: string): Held<RecordByKind['replica']>[] {
-    return this.#resolve(this.#indexes.replicasOfWorkload(workloadId))
+    return this.#resolve('replica', this.#indexes.replicasOfWorkload(workloadId))
   }
 
   replicasOnNode(nodeId: string): Held<RecordByKind['replica']>[] {
-    return this.#resolve(this.#indexes.replicasOnNode(nodeId))
+    return this.#resolve('replica', this.#indexes.replicasOnNode(nodeId))
+  }
+
+  /** In any order. */
+  revisionsOfWorkload(workloadId: string): Held<RecordByKind['revision']>[] {
+    return this.#resolve('revision', this.#indexes.revisionsOfWorkload(workloadId))
   }
 
   replicaCountOnNode(nodeId: string): number {
@@ -255,10 +260,10 @@ export class ClusterState {
     return before ? { kind, id, before, after } : { kind, id, after }
   }
 
-  #resolve(ids: ReadonlySet<string>): Held<RecordByKind['replica']>[] {
-    const found: Held<RecordByKind['replica']>[] = []
+  #resolve<K extends RecordKind>(kind: K, ids: ReadonlySet<string>): Held<RecordByKind[K]>[] {
+    const found: Held<RecordByKind[K]>[] = []
     for (const id of ids) {
-      const held = this.held('replica', id)
+      const held = this.held(kind, id)
       if (held) found.push(held)
     }
     return found

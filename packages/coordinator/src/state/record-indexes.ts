@@ -1,13 +1,15 @@
-/** Where records are found otherwise than by their ids: replicas by workload and by node, nodes by name. */
+/** Where records are found otherwise than by their ids: replicas and revisions by workload, replicas by node, nodes by name. */
 import type { RecordByKind, RecordKind } from './records.ts'
 import { GroupedIndex } from './grouped-index.ts'
 
 type Replica = RecordByKind['replica'] | undefined
+type Revision = RecordByKind['revision'] | undefined
 type Node = RecordByKind['node'] | undefined
 
 export class RecordIndexes {
   readonly #replicasByWorkload = new GroupedIndex()
   readonly #replicasByNode = new GroupedIndex()
+  readonly #revisionsByWorkload = new GroupedIndex()
   readonly #nodeIdByName = new Map<string, string>()
 
   replicasOfWorkload(workloadId: string): ReadonlySet<string> {
@@ -16,6 +18,10 @@ export class RecordIndexes {
 
   replicasOnNode(nodeId: string): ReadonlySet<string> {
     return this.#replicasByNode.of(nodeId)
+  }
+
+  revisionsOfWorkload(workloadId: string): ReadonlySet<string> {
+    return this.#revisionsByWorkload.of(workloadId)
   }
 
   nodeIdOf(name: string): string | undefined {
@@ -30,6 +36,10 @@ export class RecordIndexes {
     after: RecordByKind[RecordKind] | undefined,
   ): void {
     if (kind === 'replica') this.#moveReplica(id, before as Replica, after as Replica)
+    if (kind === 'revision') {
+      const [old, now] = [before as Revision, after as Revision]
+      this.#revisionsByWorkload.move(id, old?.workloadId, now?.workloadId)
+    }
     if (kind === 'node') this.#moveNode(id, before as Node, after as Node)
   }
 

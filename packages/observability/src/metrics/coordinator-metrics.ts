@@ -204,6 +204,11 @@ function createWorkloadMetrics(registry: MetricsRegistry) {
       },
       [1, 2, 5, 10, 20, 30, 60, 120, 300],
     ),
+    rollouts: registry.counter<{ outcome: 'completed' | 'failed' | 'rolled_back' }>({
+      name: 'rollouts_total',
+      help: 'Rollouts that ended: every replica ready, no progress, or gone back after that.',
+      labels: ['outcome'],
+    }),
     scaleOperations: registry.counter<{ direction: 'up' | 'down' }>({
       name: 'workload_scale_operations_total',
       help: 'Changes of the number of replicas.',

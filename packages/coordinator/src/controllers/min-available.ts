@@ -1,0 +1,12 @@
+/** The floor: how many ready replicas our own actions leave of a workload at least. Pure. */
+import type { WorkloadRecord } from '@cloudless/api'
+
+/** What the spec says, otherwise all but max_unavailable, or but one. */
+export function minAvailableOf(workload: WorkloadRecord): number {
+  const { replicas, rollout } = workload.workload!.spec!
+  const byDefault =
+    rollout && rollout.maxUnavailable > 0
+      ? replicas - rollout.maxUnavailable
+      : Math.max(1, replicas - 1)
+  return Math.min(Math.max(0, rollout?.minAvailable ?? byDefault), replicas)
+}
