@@ -9,7 +9,7 @@ import {
   type WorkloadRevision,
   type WorkloadSpec,
 } from '@cloudless/api'
-import { rolloutOf } from './rollout-quota.ts'
+import { awaitsSwitch, rolloutOf } from './rollout-quota.ts'
 import { takesClients } from './serving.ts'
 
 /** Of a workload that is new: there is nothing that could be replaced. */
@@ -41,22 +41,26 @@ export function goBack(
 ): WorkloadRecord {
   const workload = record.workload!
   const { revision } = target
-  const last = rolloutOf(record)
-  // What goes on is taken back the way it went: who takes clients must not change by that.
-  const strategy = isUnfinished(last) ? last.strategy : specStrategyOf(workload.spec!)
-  const isBlueGreen = strategy === RolloutStrategyKind.BLUE_GREEN
   const rollout: RolloutStatus = {
-    ...beginRollout(record, { revision, strategy }, facts.nowMs),
+    ...beginRollout(record, { revision, strategy: strategyBack(record, revision) }, facts.nowMs),
     phase: revision < workload.revision ? RolloutPhase.ROLLING_BACK : RolloutPhase.PROGRESSING,
     fromRevision: workload.revision,
     failedRevision: facts.failedRevision,
     message: facts.message,
     promoted: true,
-    switched: isBlueGreen && isUnfinished(last) && takesClients(last, revision),
   }
   const spec = specOf(target.spec!, workload.spec!)
   const updatedAtMs = BigInt(facts.nowMs)
   return { ...record, rollout, workload: { ...workload, revision, spec, updatedAtMs } }
+}
+
+/** Who takes clients must not change by going back: what goes on is taken back the way it went. */
+function strategyBack(record: WorkloadRecord, revision: bigint): RolloutStrategyKind {
+  const last = rolloutOf(record)
+  if (!isUnfinished(last)) return specStrategyOf(record.workload!.spec!)
+  // Before the switch the earlier ones still have all clients: there is nothing to switch back.
+  const nothingToSwitch = awaitsSwitch(record) && takesClients(last, revision)
+  return nothingToSwitch ? RolloutStrategyKind.ROLLING_UPDATE : last.strategy
 }
 
 /** Towards an earlier revision: nothing is behind it that could be gone back to. */

@@ -84,8 +84,13 @@ function paceOf(workload: WorkloadRecord, slots: Slots, replicas: readonly Repli
 
 /** How many more than wanted may be live. */
 function surgeOf(workload: WorkloadRecord, slots: Slots, floorAlways: number): number {
-  const { wanted, marked } = slots
-  if (awaitsSwitch(workload)) return wanted + (marked.length > 0 ? 1 : 0)
+  const { wanted, marked, idle, surplusOld } = slots
+  if (awaitsSwitch(workload)) {
+    // All once more, and one where one is to be replaced; what is given up at once is no longer counted.
+    const rollout = rolloutOf(workload)
+    const givenUp = [...idle, ...surplusOld].filter((r) => !isServing(r, rollout)).length
+    return wanted + (marked.length > 0 ? 1 : 0) + givenUp
+  }
   const { maxSurge = 0, maxUnavailable = 0 } = workload.workload!.spec!.rollout ?? {}
   // Without one more nothing could ever go where all must stay; and a canary is made before what it stands in for goes.
   const needsOne = maxUnavailable === 0 || floorAlways >= wanted || awaitsPromotion(workload)

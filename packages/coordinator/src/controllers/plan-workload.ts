@@ -62,7 +62,7 @@ export function planFromTally(
   const missing = spec!.replicas - live
   if (workload.deletedAtMs > 0n || marked > 0 || tally.live > live || missing < 0) return undefined
   // Some are to be of an earlier revision.
-  if (quotaOf(workload).fresh < spec!.replicas) return undefined
+  if (quotaOf(workload).old > 0) return undefined
   const isRecreate = strategyOf(workload) === RolloutStrategyKind.RECREATE
   // RECREATE waits for the old ones to end, and one that is lost wants its successor to know of it, or is awaited.
   if (isRecreate && tally.stopping > 0) return undefined

@@ -56,7 +56,8 @@ export function stepRollout(before: WorkloadRecord, sight: RolloutSight): Rollou
   const rollout = rolloutOf(step.record)
   if (!isUnfinished(rollout) || before.deletedAtMs > 0n) return step.done(0)
   if (rollout.phase === RolloutPhase.PAUSED) return step.done(0)
-  if (rollout.phase !== RolloutPhase.FAILED) switchClients(step)
+  const isComplete = sight.facts.available >= step.record.workload!.spec!.replicas
+  if (isComplete && rollout.phase !== RolloutPhase.FAILED) switchClients(step)
   if (completed(step) || rollout.phase === RolloutPhase.FAILED) return step.done(0)
   noteProgress(step)
   if (bake(step)) return step.done(bakeEndMs(step))
@@ -126,8 +127,7 @@ function newestBefore(revision: bigint, { replicas }: RolloutSight): bigint {
 }
 
 function switchClients(step: Step): void {
-  const wanted = step.record.workload!.spec!.replicas
-  if (!awaitsSwitch(step.record) || step.sight.facts.available < wanted) return
+  if (!awaitsSwitch(step.record)) return
   step.change({ switched: true })
   step.say('switched')
 }
@@ -136,6 +136,7 @@ function completed(step: Step): boolean {
   const { available, awaited, outdated } = step.sight.facts
   const { replicas: wanted } = step.record.workload!.spec!
   if (outdated > 0 || available + awaited < wanted || (available === 0 && wanted > 0)) return false
+  switchClients(step)
   const { failedRevision, message } = step.rollout
   step.change({
     phase: RolloutPhase.COMPLETED,
