@@ -5,6 +5,7 @@
 import type { Command } from './command.ts'
 
 export interface Group {
+  /** "node"; "workload rollout" is a group within the group "workload". */
   readonly name: string
   /** Other words that mean it. */
   readonly aliases: readonly string[]
@@ -14,7 +15,7 @@ export interface Group {
 }
 
 export interface Entry {
-  /** "node list", or one word for a verb of its own. */
+  /** "node list", "workload rollout status", or one word for a verb of its own. */
   readonly name: string
   /** Other words for the last word of the name. */
   readonly aliases?: readonly string[]
@@ -26,6 +27,11 @@ export interface Entry {
 export const groups: readonly Group[] = [
   { name: 'node', aliases: ['nodes', 'no'], summary: 'Devices that have joined' },
   { name: 'workload', aliases: ['workloads', 'wl'], summary: 'What should run' },
+  {
+    name: 'workload rollout',
+    aliases: ['rollout'],
+    summary: 'How the replicas of a workload are replaced by those of another revision',
+  },
   { name: 'token', aliases: ['tokens'], summary: 'Join tokens, with which devices enrol' },
   { name: 'cluster', aliases: [], summary: 'The cluster as a whole' },
   {
@@ -183,6 +189,20 @@ export const entries: readonly Entry[] = [
     summary: 'Replace every replica by a new one',
     load: async () => (await import('./commands/workload-restart.ts')).workloadRestart,
   },
+  ...(
+    [
+      ['status', 'Show how far a rollout is, and wait for its end'],
+      ['history', 'List the revisions that are remembered'],
+      ['pause', 'Replace nothing further until it is resumed'],
+      ['resume', 'Let a paused rollout go on, or try one that failed again'],
+      ['promote', 'Let the rest follow the canaries'],
+      ['undo', 'Go back to an earlier revision'],
+    ] as const
+  ).map(([word, summary]) => ({
+    name: `workload rollout ${word}`,
+    summary,
+    load: async () => (await import('./commands/workload-rollout.ts')).rolloutCommands[word],
+  })),
   {
     name: 'workload delete',
     aliases: ['rm'],
@@ -301,3 +321,26 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/config-view.ts')).configView,
   },
 ]
+
+/** The verbs of a group, without those of groups within it. */
+export function entriesOf(group: Group): readonly Entry[] {
+  return entries.filter(({ name }) => isWithin(name, group))
+}
+
+export function groupsIn(group: Group): readonly Group[] {
+  return groups.filter(({ name }) => isWithin(name, group))
+}
+
+/** Those that are in no other. */
+export function topGroups(): readonly Group[] {
+  return groups.filter(({ name }) => !name.includes(' '))
+}
+
+/** The last word of a verb's or a group's name. */
+export function lastWordOf({ name }: { readonly name: string }): string {
+  return name.slice(name.lastIndexOf(' ') + 1)
+}
+
+function isWithin(name: string, group: Group): boolean {
+  return name.startsWith(`${group.name} `) && !name.slice(group.name.length + 1).includes(' ')
+}

@@ -1,5 +1,13 @@
 /** Help text, made from the same data that parses the command line. */
-import { entries, groups, type Entry, type Group } from './catalog.ts'
+import {
+  entries,
+  entriesOf,
+  groupsIn,
+  lastWordOf,
+  topGroups,
+  type Entry,
+  type Group,
+} from './catalog.ts'
 import type { Command } from './command.ts'
 import type { Option } from './option.ts'
 import { exitCodeMeanings } from './exit-code.ts'
@@ -15,7 +23,7 @@ export function rootHelp(): string {
     'Usage: cloudlessctl GROUP VERB [NAME] [OPTIONS]\n',
     section(
       'Groups',
-      groups.map((group) => [group.name, group.summary]),
+      topGroups().map((group) => [group.name, group.summary]),
     ),
     section(
       'Commands',
@@ -35,14 +43,14 @@ export function rootHelp(): string {
 
 /** Of one group: its verbs. */
 export function groupHelp(group: Group): string {
-  const verbs = entries.filter((entry) => entry.name.startsWith(`${group.name} `))
+  const verbs = [...entriesOf(group), ...groupsIn(group)]
   const others = group.aliases.length === 0 ? '' : ` (also: ${group.aliases.join(', ')})`
   return [
     `${group.summary}${others}\n`,
     `Usage: cloudlessctl ${group.name} ${group.byDefault ? '[VERB]' : 'VERB'} [OPTIONS]\n`,
     section(
       'Verbs',
-      verbs.map((entry) => [entry.name.split(' ')[1]!, entry.summary]),
+      verbs.map((entry) => [lastWordOf(entry), entry.summary]),
     ),
     ...(group.byDefault === undefined
       ? []

@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { entries, groups, type Entry } from './catalog.ts'
+import { entries, entriesOf, groups, type Entry } from './catalog.ts'
 import type { Command } from './command.ts'
 import { exitCodeMeanings } from './exit-code.ts'
 import { globalOptions } from './global-options.ts'
@@ -29,7 +29,7 @@ cloudlessctl workload exec -it simple-web -- sh
 \`\`\`
 
 Who knows kubectl may type its words: \`get nodes\`, \`get workloads -A\`, \`describe node NAME\`, \`logs NAME -f\`,
-\`exec -it NAME -- CMD\`, \`scale NAME --replicas N\`, \`delete workload NAME\`, \`cordon\`, \`drain\`, \`uncordon\`.
+\`exec -it NAME -- CMD\`, \`scale NAME --replicas N\`, \`rollout status NAME\`, \`delete workload NAME\`, \`cordon\`, \`drain\`, \`uncordon\`.
 
 Names work wherever ids do. A workload's name is looked up in the namespace: \`-n\`, the context's, or \`default\`.
 
@@ -80,7 +80,7 @@ export async function referenceText(): Promise<string> {
   for (const group of groups) {
     const others = group.aliases.length === 0 ? '' : ` (also ${group.aliases.join(', ')})`
     parts.push(`## ${group.name}${others}\n`, `${group.summary}.\n`)
-    for (const entry of entries.filter((e) => e.name.startsWith(`${group.name} `))) {
+    for (const entry of entriesOf(group)) {
       parts.push(commandSection(entry, await entry.load()))
     }
   }

@@ -30,6 +30,11 @@ const cases: readonly (readonly [line: string, verb: string, words: string])[] =
   ['vrn', 'vrn show', ''],
   ['vrn --by zone -o json', 'vrn show', '--by zone -o json'],
   ['pool fragments', 'vrn fragments', ''],
+  ['workload rollout status web', 'workload rollout status', 'web'],
+  ['wl rollout undo web --to-revision 2', 'workload rollout undo', 'web --to-revision 2'],
+  ['rollout history web', 'workload rollout history', 'web'],
+  ['-n prod rollout pause web', 'workload rollout pause', '-n prod web'],
+  ['workload status web', 'workload status', 'web'],
   ['explain web', 'workload explain', 'web'],
   ['explain workload web', 'workload explain', 'web'],
   ['explain -f web.yaml', 'workload explain', '-f web.yaml'],
@@ -53,7 +58,11 @@ test('what is no command says the nearest, or what there is', () => {
   assert.match(problem('nod list'), /Did you mean "node"\?/)
   assert.match(problem('node drainn'), /Did you mean "drain"\?/)
   assert.match(problem('token frobnicate'), /There are create, list, revoke\./)
+  assert.match(problem('rollout undoo'), /Did you mean "undo"\?/)
+  assert.match(problem('workload rolout'), /Did you mean "rollout"\?/)
   assert.equal(problem('workload'), 'group')
+  assert.equal(problem('workload rollout'), 'group')
+  assert.equal(problem('rollout'), 'group')
   assert.equal(problem('vrn --help'), 'group')
   assert.equal(problem('--version'), 'root')
 })

@@ -1,10 +1,19 @@
 /**
  * Which verb the words of a command line mean. Pure.
  *
- * A verb is `GROUP VERB` ("node list") or stands alone ("apply"). kubectl's order works too: `get nodes`,
+ * A verb is `GROUP VERB` ("node list", and "workload rollout status" in a group's group) or stands alone ("apply"). kubectl's order works too: `get nodes`,
  * `describe node X`, `logs X`, `delete workload X`. Options may stand before the verb, so their values are skipped.
  */
-import { entries, groups, type Entry, type Group } from './catalog.ts'
+import {
+  entries,
+  entriesOf,
+  groups,
+  groupsIn,
+  lastWordOf,
+  topGroups,
+  type Entry,
+  type Group,
+} from './catalog.ts'
 import { globalOptions } from './global-options.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -22,18 +31,14 @@ export type Route =
 
 /** `words` of the result are everything but the verb: its arguments and all options. */
 export function route(words: readonly string[]): Route {
-  const [first, second, third] = positionsOf(words)
+  const positions = positionsOf(words)
+  const [first, second, third] = positions
   if (first === undefined) return { kind: 'root' }
   const word = words[first]!
   const next = second === undefined ? undefined : words[second]
 
   const group = groupOf(word)
-  if (group !== undefined) {
-    if (next === undefined) return groupAlone(group, words, first)
-    const entry = entryOf(group.name, next)
-    if (entry === undefined) return unknownVerb(group, next)
-    return verb(entry, words, [first, second!])
-  }
+  if (group !== undefined) return routeIn(group, words, positions, 1)
 
   const kubectl = kubectlEntry(word, next, third !== undefined)
   if (kubectl !== undefined) {
@@ -47,11 +52,28 @@ export function route(words: readonly string[]): Route {
   }
 }
 
-function groupAlone(group: Group, words: readonly string[], at: number): Route {
+/** The first `taken` positions name the group. */
+function routeIn(
+  group: Group,
+  words: readonly string[],
+  positions: readonly number[],
+  taken: number,
+): Route {
+  const at = positions[taken]
+  if (at === undefined) return groupAlone(group, words, positions.slice(0, taken))
+  const next = words[at]!
+  const inner = groupsIn(group).find((one) => lastWordOf(one) === next)
+  if (inner !== undefined) return routeIn(inner, words, positions, taken + 1)
+  const entry = entryOf(group, next)
+  if (entry === undefined) return unknownVerb(group, next)
+  return verb(entry, words, positions.slice(0, taken + 1))
+}
+
+function groupAlone(group: Group, words: readonly string[], taken: readonly number[]): Route {
   const asksForHelp = words.includes('--help') || words.includes('-h')
   if (group.byDefault === undefined || asksForHelp) return { kind: 'group', group }
   const entry = entryNamed(`${group.name} ${group.byDefault}`)
-  return { ...verb(entry, words, [at]), impliedBy: group }
+  return { ...verb(entry, words, taken), impliedBy: group }
 }
 
 function groupOf(word: string): Group | undefined {
@@ -59,21 +81,22 @@ function groupOf(word: string): Group | undefined {
 }
 
 /** The entry of a group whose verb, or an alias of it, is the word. */
-export function entryOf(groupName: string, verbWord: string): Entry | undefined {
-  return entries.find((entry) => entry.name.startsWith(`${groupName} `) && named(entry, verbWord))
+function entryOf(group: Group, verbWord: string): Entry | undefined {
+  return entriesOf(group).find((entry) => named(entry, verbWord))
 }
 
 function named(entry: Entry, word: string): boolean {
-  return entry.name.split(' ').at(-1) === word || (entry.aliases?.includes(word) ?? false)
+  return lastWordOf(entry) === word || (entry.aliases?.includes(word) ?? false)
 }
 
 /** Words that may come first, for suggestions and completion. */
 export function firstWords(): string[] {
   return [
-    ...groups.map((group) => group.name),
+    ...topGroups().map((group) => group.name),
     ...entries.filter((e) => !e.hidden && !e.name.includes(' ')).map((entry) => entry.name),
     'get',
     'describe',
+    'rollout',
     ...Object.keys(shortcuts),
   ]
 }
@@ -121,8 +144,7 @@ function kubectlEntry(
   if (group === undefined || !['get', 'describe', 'delete', 'create'].includes(word))
     return undefined
   const verbWord = word === 'get' && !named ? 'list' : word
-  const entry =
-    entryOf(group.name, verbWord) ?? (word === 'get' ? entryOf(group.name, 'list') : undefined)
+  const entry = entryOf(group, verbWord) ?? (word === 'get' ? entryOf(group, 'list') : undefined)
   return entry === undefined ? undefined : { entry, takesNext: true }
 }
 
@@ -131,9 +153,7 @@ function entryNamed(name: string): Entry {
 }
 
 function unknownVerb(group: Group, word: string): Route {
-  const verbs = entries
-    .filter((entry) => entry.name.startsWith(`${group.name} `))
-    .map((entry) => entry.name.split(' ')[1]!)
+  const verbs = [...entriesOf(group), ...groupsIn(group)].map(lastWordOf)
   const suggestion = didYouMean(word, verbs) || ` There are ${verbs.join(', ')}.`
   return { kind: 'unknown', problem: `"${group.name}" has no "${word}".${suggestion}` }
 }

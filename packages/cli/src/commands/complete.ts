@@ -1,5 +1,5 @@
 /** `__complete`: what could follow the words typed so far, a line each. Asked by the shells' scripts. */
-import { entries, groups } from '../catalog.ts'
+import { entriesOf, groupsIn, lastWordOf, topGroups } from '../catalog.ts'
 import type { Command, CommandContext } from '../command.ts'
 import type { Completion } from '../option.ts'
 import { globalOptions } from '../global-options.ts'
@@ -35,13 +35,12 @@ async function candidatesFor(
   const found = route(before)
   if (found.kind === 'unknown') {
     // `get` and `describe` need a kind of thing next.
-    return groups.flatMap((group) => [group.name, ...group.aliases])
+    return topGroups().flatMap((group) => [group.name, ...group.aliases])
   }
   if (found.kind === 'root') return typed.startsWith('-') ? names(globalOptions) : firstWords()
   const group = found.kind === 'group' ? found.group : found.impliedBy
   if (group !== undefined && ![typed, before.at(-1)!].some((word) => word.startsWith('-'))) {
-    const prefix = `${group.name} `
-    return entries.filter((e) => e.name.startsWith(prefix)).map((e) => e.name.split(' ')[1]!)
+    return [...entriesOf(group), ...groupsIn(group)].map(lastWordOf)
   }
   if (found.kind === 'group') return []
   const command = await found.entry.load()

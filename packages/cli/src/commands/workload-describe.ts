@@ -15,7 +15,13 @@ import { formatColumns } from '../output/table.ts'
 import { fetchAll } from '../paging.ts'
 import { autoscalingText } from '../resources/autoscaling.ts'
 import { age, bytes, enumLabel, instant, orDash, pairs } from '../resources/format.ts'
-import { replicaAddresses, replicaExplanation, replicaState } from '../resources/replica.ts'
+import {
+  replicaAddresses,
+  replicaExplanation,
+  replicaReadiness,
+  replicaState,
+} from '../resources/replica.ts'
+import { rolloutSentence } from '../resources/rollout.ts'
 import { workloadStatus } from '../resources/workload.ts'
 import { recentEvents } from './recent-events.ts'
 
@@ -94,6 +100,7 @@ function identityFacts(workload: Workload): Fact[] {
         ...(min === undefined ? [] : [`at least ${min} ready`]),
       ].join(', '),
     ],
+    ['Progress', rolloutSentence(workload)],
     ['Priority', spec?.priority ? String(spec.priority) : ''],
   ]
 }
@@ -182,7 +189,7 @@ function replicaTable(replicas: readonly ReplicaStatus[], nowMs: number): string
       replica.id,
       orDash(replica.nodeName || replica.nodeId),
       replicaState(replica),
-      replica.ready ? 'yes' : 'no',
+      replicaReadiness(replica),
       String(replica.restartCount),
       orDash(replicaAddresses(replica)),
       age(replica.createdAtMs, nowMs),

@@ -4,6 +4,7 @@ import { CloudlessError } from '@cloudless/base'
 import type { Command } from '../command.ts'
 import { waitOptions } from '../global-options.ts'
 import { printOne } from '../resources/resource.ts'
+import { rolloutSentence } from '../resources/rollout.ts'
 import { workloadResource, workloadStatus } from '../resources/workload.ts'
 import { readinessOf } from '../wait/readiness.ts'
 import { waitUntilReady } from '../wait/wait-until-ready.ts'
@@ -35,6 +36,8 @@ export const workloadStatusCommand: Command = {
       const readiness = readinessOf(workload)
       if (settings.output === 'table' || settings.output === 'wide') {
         io.out(`${readiness.summary} (${workloadStatus(workload)})\n`)
+        const rollout = rolloutSentence(workload)
+        if (rollout !== '') io.out(`rollout: ${rollout}\n`)
         for (const line of readiness.replicaLines) io.out(`${line}\n`)
       } else await printOne(context, workloadResource, workload)
       once.abort(new Error('one look was enough'))

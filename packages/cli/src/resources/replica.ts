@@ -1,4 +1,5 @@
 import {
+  ReplicaState,
   ReplicaStateSchema,
   ReplicaStatusSchema,
   type PendingReason,
@@ -28,6 +29,12 @@ export function pendingSentence(reasons: readonly PendingReason[]): string {
   return `0 of ${total === 1 ? '1 node' : `${total} nodes`}: ${counts.join(', ')}`
 }
 
+/** Whether it is ready; and where it is, but clients are not sent to it, that. */
+export function replicaReadiness({ ready, serving, state }: ReplicaStatus): string {
+  if (!ready) return 'no'
+  return serving || state === ReplicaState.STOPPING ? 'yes' : 'yes, no clients'
+}
+
 /** Where people reach it: its address with each port, or the address alone. */
 export function replicaAddresses(replica: ReplicaStatus): string {
   if (replica.address === '') return ''
@@ -46,7 +53,7 @@ export const replicaResource: Resource<typeof ReplicaStatusSchema> = {
     { title: 'NAMESPACE', wide: true, value: (replica) => replica.namespace },
     { title: 'NODE', value: (replica) => orDash(replica.nodeName || replica.nodeId) },
     { title: 'STATE', value: replicaState },
-    { title: 'READY', value: (replica) => (replica.ready ? 'yes' : 'no') },
+    { title: 'READY', value: replicaReadiness },
     { title: 'RESTARTS', value: (replica) => String(replica.restartCount) },
     { title: 'ADDRESS', value: (replica) => orDash(replicaAddresses(replica)) },
     { title: 'AGE', value: (replica, nowMs) => age(replica.createdAtMs, nowMs) },

@@ -169,6 +169,19 @@ function workloadHandlers(state: FakeState): Handlers {
       return workload
     },
     restartWorkload: ({ workloadId, namespace }) => find(workloadId, namespace),
+    pauseRollout: ({ workloadId, namespace }) => find(workloadId, namespace),
+    resumeRollout: ({ workloadId, namespace }) => find(workloadId, namespace),
+    promoteRollout: ({ workloadId, namespace }) => find(workloadId, namespace),
+    undoRollout({ workloadId, namespace, toRevision }) {
+      const workload = find(workloadId, namespace)
+      workload.revision = toRevision || workload.revision - 1n
+      return workload
+    },
+    listRevisions(request) {
+      find(request.workloadId, request.namespace)
+      const { page, nextToken, total } = pageOf(state, state.revisions, request)
+      return { revisions: page, nextToken, total }
+    },
     listReplicas(request) {
       const { workloadId, nodeId } = request
       const fits = state.replicas.filter(

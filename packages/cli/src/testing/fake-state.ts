@@ -23,6 +23,7 @@ import {
   type SchedulerConfiguration,
   type SimulateNodesResponse,
   type Workload,
+  type WorkloadRevision,
 } from '@cloudless/api'
 import { systemClock } from '@cloudless/base'
 import { EventEmitter } from 'node:events'
@@ -33,6 +34,8 @@ export interface FakeState {
   readonly replicas: ReplicaStatus[]
   readonly tokens: JoinToken[]
   readonly events: Event[]
+  /** Of every workload. */
+  readonly revisions: WorkloadRevision[]
   /** What the scheduler is asked gets these answers. */
   readonly scheduling: FakeScheduling
   /** Every call: its method, and the headers it came with. */
@@ -65,6 +68,7 @@ export function emptyState(): FakeState {
     replicas: [],
     tokens: [],
     events: [],
+    revisions: [],
     scheduling: {
       decisions: [],
       explanations: [],
@@ -146,6 +150,7 @@ export function aReplica(
     nodeName: 'a',
     state: ReplicaState.RUNNING,
     ready: true,
+    serving: true,
     address: '10.244.1.7',
     ports: [{ containerPort: 80 }],
     createdAtMs: BigInt(systemClock.wallMs() - 60_000),

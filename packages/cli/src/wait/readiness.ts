@@ -6,6 +6,7 @@
  */
 import { ReplicaState, WorkloadPhase, type ReplicaStatus, type Workload } from '@cloudless/api'
 import { replicaExplanation, replicaState } from '../resources/replica.ts'
+import { isRollingOut, rolloutFailure, rolloutHold } from '../resources/rollout.ts'
 import { workloadTitle } from '../resources/workload.ts'
 
 export interface Readiness {
@@ -16,8 +17,13 @@ export interface Readiness {
   readonly replicaLines: readonly string[]
 }
 
-/** `workload` comes from a watch of this one workload, so that status.replicas is filled. */
-export function readinessOf(workload: Workload): Readiness {
+/**
+ * `workload` comes from a watch of this one workload, so that status.replicas is filled. `expected` is the revision that is
+ * waited for: one that was rolled back has failed, however well the one before runs again.
+ */
+export function readinessOf(workload: Workload, expected: bigint = workload.revision): Readiness {
+  const failure = rolloutFailure(workload, expected)
+  if (failure !== undefined) return { kind: 'failed', summary: failure, replicaLines: [] }
   const wanted = workload.spec?.replicas ?? 0
   const replicas = workload.status?.replicas ?? []
   const current = replicas.filter((replica) => replica.revision === workload.revision)
@@ -28,7 +34,8 @@ export function readinessOf(workload: Workload): Readiness {
   const failed = current.filter((replica) => replica.state === ReplicaState.FAILED)
 
   const leaving = outdated.length + Math.max(0, surplus)
-  const tail = leaving > 0 ? `, ${leaving} old still there` : ''
+  const hold = rolloutHold(workload)
+  const tail = `${leaving > 0 ? `, ${leaving} old still there` : ''}${hold && `; ${hold}`}`
   const summary = succeeded
     ? `${workloadTitle(workload)}: every replica has ended well`
     : `${workloadTitle(workload)}: ${Math.min(ready.length, wanted)} of ${wanted} replicas ready${tail}`
@@ -36,10 +43,11 @@ export function readinessOf(workload: Workload): Readiness {
     .filter((replica) => !isReady(replica) && (isAlive(replica) || failed.includes(replica)))
     .map(replicaLine)
 
-  if (succeeded || (ready.length === wanted && leaving === 0)) {
+  if (succeeded || (ready.length === wanted && leaving === 0 && !isRollingOut(workload))) {
     return { kind: 'ready', summary, replicaLines: [] }
   }
-  return { kind: failed.length > 0 ? 'failed' : 'waiting', summary, replicaLines }
+  if (failed.length === 0) return { kind: 'waiting', summary, replicaLines }
+  return { kind: 'failed', summary: `${summary}; a replica has given up`, replicaLines }
 }
 
 function isReady(replica: ReplicaStatus): boolean {

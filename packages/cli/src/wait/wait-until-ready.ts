@@ -35,7 +35,7 @@ async function waitForOne(
   context: CommandContext,
   deadline: Deadline,
   progress: Progress,
-  { id, name, namespace }: Workload,
+  { id, name, namespace, revision }: Workload,
 ): Promise<Outcome> {
   const { coordinator } = await context.connect()
   const { signal } = deadline
@@ -52,7 +52,7 @@ async function waitForOne(
     if (kind === WatchKind.DELETED) {
       return { kind: 'gone', summary: `${workloadTitle(workload)} was deleted meanwhile` }
     }
-    latest = readinessOf(workload)
+    latest = readinessOf(workload, revision)
     progress.show(id, [latest.summary, ...latest.replicaLines])
     if (latest.kind !== 'waiting') return latest
   }
@@ -71,7 +71,7 @@ function report(
     return exitCodes.ok
   }
   for (const { kind, summary } of outcomes) {
-    if (kind === 'failed') context.io.err(`Failed: ${summary}; a replica has given up.\n`)
+    if (kind === 'failed') context.io.err(`Failed: ${summary}.\n`)
     if (kind === 'gone') context.io.err(`Failed: ${summary}.\n`)
     if (kind === 'late') {
       context.io.err(

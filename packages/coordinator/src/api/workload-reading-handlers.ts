@@ -10,12 +10,14 @@ import {
   type ListReplicasRequest,
   type ListWorkloadsRequest,
   type WatchWorkloadsRequest,
+  type ReplicaRecord,
   type Workload,
   type WorkloadRecord,
 } from '@cloudless/api'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import type { Call } from './call.ts'
 import { matchesLabels, requireNode, requireWorkload } from './find.ts'
+import { viewReplica } from './rollout-view.ts'
 import { watchRecords } from './watch.ts'
 import { viewHeldWorkload } from './workload-view.ts'
 
@@ -90,18 +92,16 @@ export function workloadReadingHandlers({ state, autoscalingOf }: WorkloadReadin
           : nodeId !== undefined
             ? state.replicasOnNode(nodeId)
             : [...state.all('replica')]
-      const matching = all
-        .map((held) => held.record.status!)
-        .filter((status) => nodeId === undefined || status.nodeId === nodeId)
-        .filter(
-          (status) =>
-            workloadId !== undefined ||
-            request.namespace === '' ||
-            status.namespace === request.namespace,
-        )
-      const page = pageOf(matching, (status) => status.id, request)
+      const isAsked = ({ record: { status } }: Held<ReplicaRecord>): boolean =>
+        (nodeId === undefined || status!.nodeId === nodeId) &&
+        (workloadId !== undefined ||
+          request.namespace === '' ||
+          status!.namespace === request.namespace)
+      const page = pageOf(all.filter(isAsked), ({ id }) => id, request)
       return create(ListReplicasResponseSchema, {
-        replicas: [...page.items],
+        replicas: page.items.map(({ record }) =>
+          viewReplica(record, state.get('workload', record.status!.workloadId)),
+        ),
         nextToken: page.nextToken,
         total: page.total,
       })

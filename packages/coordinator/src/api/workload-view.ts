@@ -11,6 +11,7 @@ import {
   type WorkloadStatus,
 } from '@cloudless/api'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
+import { viewReplica, viewRollout } from './rollout-view.ts'
 
 export interface WorkloadViewOptions {
   /** Fill status.replicas. */
@@ -51,6 +52,7 @@ export function statusOf(
   const ready = live.filter((r) => r.status!.ready)
   const updated = live.filter((r) => r.status!.revision === record.workload!.revision)
   const phase = phaseOf(record, replicas, live, desired)
+  const rollout = viewRollout(record, replicas)
   return create(WorkloadStatusSchema, {
     phase,
     message: messageOf(phase, live, desired),
@@ -58,10 +60,11 @@ export function statusOf(
     currentReplicas: live.length,
     desiredReplicas: desired,
     updatedReplicas: updated.length,
-    replicas: withReplicas ? statuses.toSorted(byCreation) : [],
+    replicas: withReplicas ? replicas.map((r) => viewReplica(r, record)).sort(byCreation) : [],
     lastTransitionMs: lastChangeOf(record, statuses),
     ...(record.workload!.spec!.autoscaling &&
       record.autoscaling && { autoscaling: record.autoscaling }),
+    ...(rollout && { rollout }),
   })
 }
 
