@@ -41,6 +41,10 @@ describe('defaults', () => {
     assert.equal(filled.restartPolicy?.policy, RestartPolicyKind.ALWAYS)
     assert.equal(filled.rollout?.maxSurge, 1)
     assert.equal(filled.rollout.minAvailable, undefined)
+    assert.equal(filled.rollout.progressDeadlineMs, 600_000n)
+    assert.equal(filled.rollout.autoRollback, true)
+    assert.equal(filled.rollout.historyLimit, 10)
+    assert.equal(filled.rollout.canary, undefined)
     assert.equal(filled.ports[0]?.protocol, 'TCP')
     assert.equal(filled.livenessProbe?.initialDelayMs, 10_000n)
     assert.equal(filled.livenessProbe.failureThreshold, 3)
@@ -57,6 +61,16 @@ describe('defaults', () => {
     assert.equal(filled.imagePullPolicy, ImagePullPolicy.IF_NOT_PRESENT)
     assert.equal(given.livenessProbe?.failureThreshold, 0)
     assert.equal(given.resources, undefined)
+  })
+
+  it('make a tenth of the replicas canaries where nothing else is said', () => {
+    const canaryOf = (canary: JsonObject) =>
+      defaultWorkloadSpec(
+        spec({ rollout: { strategy: 'ROLLOUT_STRATEGY_KIND_CANARY', ...canary } }),
+      ).rollout?.canary
+    assert.equal(canaryOf({})?.percent, 10)
+    assert.equal(canaryOf({ canary: { percent: 30 } })?.percent, 30)
+    assert.equal(canaryOf({ canary: { replicas: 2 } })?.percent, 0)
   })
 
   it('change nothing the second time', () => {

@@ -9,6 +9,7 @@ import {
   type ResourceRequirements,
 } from '../gen/cloudless/v1/resources_pb.ts'
 import {
+  CanaryPolicySchema,
   ImagePullPolicy,
   RestartPolicyKind,
   RestartPolicySchema,
@@ -18,6 +19,7 @@ import {
   WorkloadSpecSchema,
   type HealthCheck,
   type PlacementPolicy,
+  type RolloutStrategy,
   type Workload,
   type WorkloadSpec,
 } from '../gen/cloudless/v1/workload_pb.ts'
@@ -49,8 +51,7 @@ export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
   filled.restartPolicy.backoffMs ||= 1_000n
 
   filled.rollout ??= create(RolloutStrategySchema)
-  filled.rollout.strategy ||= RolloutStrategyKind.ROLLING_UPDATE
-  if (filled.rollout.maxUnavailable === 0) filled.rollout.maxSurge ||= 1
+  fillRollout(filled.rollout)
 
   fillPolicies(filled)
   for (const port of filled.ports) port.protocol ||= 'TCP'
@@ -83,6 +84,17 @@ function pullPolicyOf(image: string): ImagePullPolicy {
   const moves =
     parsed.kind === 'ok' && parsed.reference.tag === 'latest' && !parsed.reference.digest
   return moves ? ImagePullPolicy.ALWAYS : ImagePullPolicy.IF_NOT_PRESENT
+}
+
+function fillRollout(rollout: RolloutStrategy): void {
+  rollout.strategy ||= RolloutStrategyKind.ROLLING_UPDATE
+  if (rollout.maxUnavailable === 0) rollout.maxSurge ||= 1
+  rollout.progressDeadlineMs ||= 600_000n
+  rollout.autoRollback ??= true
+  rollout.historyLimit ||= 10
+  if (rollout.strategy !== RolloutStrategyKind.CANARY) return
+  rollout.canary ??= create(CanaryPolicySchema)
+  if (rollout.canary.replicas === 0) rollout.canary.percent ||= 10
 }
 
 function fillProbe(probe: HealthCheck): void {

@@ -1,11 +1,9 @@
-/** Rules for where replicas may run, how they restart and how they are replaced. */
+/** Rules for where replicas may run and how they restart. */
 import {
   AffinityType,
-  RolloutStrategyKind,
   type Affinity,
   type PlacementPolicy,
   type RestartPolicy,
-  type RolloutStrategy,
   type ScoreWeights,
   type Toleration,
   type TopologySpread,
@@ -22,7 +20,6 @@ export const networkFeaturePrefix = 'network.feature/'
 /** An annotation: "true" wishes for a node with a public address. */
 export const publicAddressAnnotation = 'network.requirePublicIP'
 
-const dayMs = 86_400_000
 const replicasMax = 100_000
 const termsMax = 64
 
@@ -109,37 +106,6 @@ export function validateRestartPolicy(policy: RestartPolicy, problems: ProblemLi
   problems.at('policy').integer(policy.policy, { min: 0, max: 3 })
   problems.at('maxRetries').integer(policy.maxRetries, { min: 0, max: 1_000_000 })
   problems.at('backoffMs').integer(policy.backoffMs, { min: 0, max: 300_000 })
-}
-
-/** `replicas`: how many are wanted; a rollout must be able to replace them. */
-export function validateRollout(
-  rollout: RolloutStrategy,
-  replicas: number,
-  problems: ProblemList,
-): void {
-  problems.at('strategy').integer(rollout.strategy, { min: 0, max: 4 })
-  for (const name of ['maxSurge', 'maxUnavailable'] as const) {
-    problems.at(name).integer(rollout[name], { min: 0, max: replicasMax })
-  }
-  problems.at('minAvailable').integer(rollout.minAvailable ?? 0, { min: 0, max: replicasMax })
-  problems.at('pauseDurationMs').integer(rollout.pauseDurationMs, { min: 0, max: dayMs })
-  const { maxSurge, maxUnavailable, minAvailable = 0 } = rollout
-  // With both 0 the surge is 1; with max_unavailable alone nothing may be above the wanted number.
-  const noSurge = maxSurge === 0 && maxUnavailable > 0
-  if (isRolling(rollout) && noSurge && replicas > 0 && minAvailable >= replicas) {
-    problems
-      .at('minAvailable')
-      .add(
-        `must be below the ${replicas} replicas when max_surge is 0: ` +
-          'an update could neither add a replica nor stop one; raise max_surge to 1 or lower this',
-      )
-  }
-}
-
-function isRolling({ strategy }: RolloutStrategy): boolean {
-  return (
-    strategy === RolloutStrategyKind.UNSPECIFIED || strategy === RolloutStrategyKind.ROLLING_UPDATE
-  )
 }
 
 function limited<T>(

@@ -80,6 +80,40 @@ describe('a workload', () => {
       'spec.rebalance.intervalMs',
     ],
     [
+      'has canaries that are a part of the replicas',
+      { rollout: { strategy: 'ROLLOUT_STRATEGY_KIND_CANARY', canary: { percent: 101 } } },
+      'spec.rollout.canary.percent',
+    ],
+    [
+      'has canaries only with the strategy for them',
+      { rollout: { canary: { replicas: 1 } } },
+      'spec.rollout.canary',
+    ],
+    [
+      'may have all of its replicas as canaries',
+      {
+        rollout: {
+          strategy: 'ROLLOUT_STRATEGY_KIND_CANARY',
+          canary: { percent: 100, bakeMs: '604800000' },
+        },
+      },
+    ],
+    [
+      'has a rollout with bounded times and a bounded history',
+      {
+        rollout: {
+          pauseDurationMs: '-1',
+          progressDeadlineMs: '86400001',
+          minReadyMs: '-1',
+          historyLimit: 101,
+        },
+      },
+      'spec.rollout.pauseDurationMs',
+      'spec.rollout.progressDeadlineMs',
+      'spec.rollout.minReadyMs',
+      'spec.rollout.historyLimit',
+    ],
+    [
       'asks for no negative resources',
       { resources: { requests: { cpuMillicores: -1, memoryBytes: '-5' } } },
       'spec.resources.requests.cpuMillicores',

@@ -16,10 +16,11 @@ import { fewestReplicasOf, validateAutoscaling } from './autoscaling.ts'
 import { validateDisconnectPolicy, validateRebalancePolicy } from './disconnect-policy.ts'
 import { validateAnnotations, validateLabels } from './labels.ts'
 import { problemWithVariable, validateMounts, validatePorts } from './mounts.ts'
-import { validatePlacement, validateRestartPolicy, validateRollout } from './placement.ts'
+import { validatePlacement, validateRestartPolicy } from './placement.ts'
 import { validateProbe } from './probes.ts'
 import { ProblemList, type FieldProblem } from './problem.ts'
 import { validateResources } from './resources.ts'
+import { validateRollout } from './rollout.ts'
 import { validateSecurity } from './security.ts'
 
 const replicasMax = 100_000
