@@ -22,9 +22,8 @@ import { nothing, retire, type WorkloadPlan } from './workload-plan.ts'
 import type { WorkloadTally } from './workload-tally.ts'
 
 export { minAvailableOf } from './min-available.ts'
-export { planDeletion } from './plan-deletion.ts'
 export { isLost } from './replica-facts.ts'
-export type { StopReason, WorkloadPlan } from './workload-plan.ts'
+export type { WorkloadPlan } from './workload-plan.ts'
 
 /** `replicas` are all on record of the workload, in any order. */
 export function planWorkload(

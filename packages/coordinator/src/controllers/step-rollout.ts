@@ -12,8 +12,13 @@
  *   2. What goes back does not go back again: a failed way back stays FAILED, and what serves is left alone.
  *   3. Clients are switched (BLUE_GREEN) in one step, when as many new ones as wanted are available.
  */
-import { RolloutPhase, RolloutStrategyKind } from '@cloudless/api'
-import type { ReplicaRecord, RolloutStatus, WorkloadRecord, WorkloadRevision } from '@cloudless/api'
+import {
+  RolloutPhase,
+  type ReplicaRecord,
+  type RolloutStatus,
+  type WorkloadRecord,
+  type WorkloadRevision,
+} from '@cloudless/api'
 import { beginRollout, goBack, isGoingBack, isUnfinished, specStrategyOf } from './begin-rollout.ts'
 import { hangingReplica } from './hanging-replica.ts'
 import type { RolloutFacts } from './rollout-facts.ts'
