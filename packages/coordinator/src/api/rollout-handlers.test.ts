@@ -31,6 +31,7 @@ async function open(t: TestContext) {
     state,
     clock: systemClock,
     admit: () => undefined,
+    autoscalingOf: () => undefined,
     onChanged: (_, action) => changes.push(action),
   })
   const { report, said } = recordingReporter()

@@ -5,7 +5,6 @@ import {
   sameTemplate,
   WorkloadRecordSchema,
   WorkloadSpecSchema,
-  WorkloadType,
   type Workload,
   type WorkloadRecord,
 } from '@cloudless/api'
@@ -13,6 +12,7 @@ import { CloudlessError } from '@cloudless/base'
 import {
   beginRollout,
   firstRollout,
+  isService,
   latestRevisionOf,
   specStrategyOf,
 } from '../controllers/begin-rollout.ts'
@@ -26,7 +26,7 @@ export function createdRecord(workload: Workload, nowMs: number): WorkloadRecord
   return create(WorkloadRecordSchema, {
     workload: stored,
     latestRevision: 1n,
-    ...(hasRollouts(stored) && { rollout: firstRollout(specStrategyOf(stored.spec!), nowMs) }),
+    ...(isService(stored) && { rollout: firstRollout(specStrategyOf(stored.spec!), nowMs) }),
   })
 }
 
@@ -62,15 +62,10 @@ function withNextRevision(
     ...before,
     workload: { ...workload, revision },
     latestRevision: revision,
-    ...(hasRollouts(workload) && {
+    ...(isService(workload) && {
       rollout: beginRollout(before, { revision, strategy }, nowMs),
     }),
   }
-}
-
-/** The replicas of services are replaced step by step; other types have ways of their own. */
-function hasRollouts({ spec }: Workload): boolean {
-  return spec!.type === WorkloadType.UNSPECIFIED || spec!.type === WorkloadType.SERVICE
 }
 
 /** Whether applying what is asked for would change nothing. */

@@ -4,13 +4,20 @@ import {
   RolloutPhase,
   RolloutStatusSchema,
   RolloutStrategyKind,
+  WorkloadType,
   type RolloutStatus,
+  type Workload,
   type WorkloadRecord,
   type WorkloadRevision,
   type WorkloadSpec,
 } from '@cloudless/api'
 import { awaitsSwitch, rolloutOf } from './rollout-quota.ts'
 import { takesClients } from './serving.ts'
+
+/** The replicas of services are replaced step by step; other types have controllers, and ways, of their own. */
+export function isService({ spec }: Workload): boolean {
+  return spec!.type === WorkloadType.UNSPECIFIED || spec!.type === WorkloadType.SERVICE
+}
 
 /** Of a workload that is new: there is nothing that could be replaced. */
 export function firstRollout(strategy: RolloutStrategyKind, nowMs: number): RolloutStatus {
@@ -51,7 +58,8 @@ export function goBack(
   }
   const spec = specOf(target.spec!, workload.spec!)
   const updatedAtMs = BigInt(facts.nowMs)
-  return { ...record, rollout, workload: { ...workload, revision, spec, updatedAtMs } }
+  const after = { ...workload, revision, spec, updatedAtMs }
+  return { ...record, workload: after, ...(isService(workload) && { rollout }) }
 }
 
 /** Who takes clients must not change by going back: what goes on is taken back the way it went. */

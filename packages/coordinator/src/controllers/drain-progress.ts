@@ -5,6 +5,8 @@ import { describeRejections } from '@cloudless/scheduler'
 import type { ClusterState } from '../state/cluster-state.ts'
 import { isDaemon } from './plan-evictions.ts'
 import { isLost } from './plan-workload.ts'
+import { rolloutOf } from './rollout-quota.ts'
+import { isServing } from './serving.ts'
 import { minimumOf } from './spare-replicas.ts'
 
 type Known = Pick<ClusterState, 'get' | 'replicasOnNode' | 'replicasOfWorkload'>
@@ -52,13 +54,13 @@ export function reasonToStay(
 ): string {
   if (replica.stopping) return 'is being stopped'
   if (workload === undefined) return 'its workload is gone: it is stopped next'
-  const { id, ready } = replica.status!
+  const { id } = replica.status!
   const successor = siblings.find((r) => r.status!.replaces === id && !r.stopping && !isLost(r))
   if (successor && !successor.status!.ready) return whySuccessorIsNotReady(successor)
-  const serving = siblings.filter(isServing).length
+  const serving = siblings.filter((r) => isServing(r, rolloutOf(workload))).length
   const minimum = minimumOf(workload)
-  const left = serving - Number(ready)
-  if (ready && left < minimum) {
+  const left = serving - Number(isServing(replica, rolloutOf(workload)))
+  if (left < serving && left < minimum) {
     return `stopping it would leave ${left} of min_available ${minimum}${whyNoSurge(successor, workload)}`
   }
   if (successor) return `its replacement ${successor.status!.id} is ready: it is stopped next`
@@ -84,10 +86,6 @@ function whyNoSurge(successor: ReplicaRecord | undefined, { workload }: Workload
   if (successor !== undefined || maxSurge !== 0 || maxUnavailable === 0) return ''
   const { replicas } = workload!.spec!
   return `, and with max_surge 0 there are never more than ${counted(replicas, 'replica')}`
-}
-
-function isServing(replica: ReplicaRecord): boolean {
-  return replica.status!.ready && !replica.stopping && !isLost(replica)
 }
 
 function leaving(replicas: readonly ReplicaRecord[]): ReplicaRecord[] {

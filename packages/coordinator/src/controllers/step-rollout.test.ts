@@ -367,3 +367,17 @@ test('what is drained goes when its successor is ready, also where another never
   story.world.set(withStatus(successor, { ready: true, readyAtMs: 1n }))
   assert.equal(say(story.look().plan), `-${first!.status!.id} replaced`)
 })
+
+test('replicas that end as they should count: nothing is taken back because they are over', () => {
+  const story = running({}, 2)
+  story.world.restart()
+  story.settle((revision) => revision === 1n)
+  const ended = { state: ReplicaState.STOPPED, ready: false }
+  for (const replica of story.world.live) story.world.set(withStatus(replica, ended))
+  story.settle()
+  story.look(20 * minuteMs)
+  for (const replica of story.world.live) story.world.set(withStatus(replica, ended))
+  story.settle()
+  assert.equal(story.phase, 'COMPLETED')
+  assert.equal(story.world.workload.rollout!.failedRevision, 0n)
+})

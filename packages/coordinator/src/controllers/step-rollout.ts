@@ -138,15 +138,16 @@ function switchClients(step: Step): void {
 }
 
 function completed(step: Step): boolean {
-  const { available, awaited, outdated } = step.sight.facts
+  const { available, ended, awaited, outdated } = step.sight.facts
   const { replicas: wanted } = step.record.workload!.spec!
-  if (outdated > 0 || available + awaited < wanted || (available === 0 && wanted > 0)) return false
+  const done = available + ended
+  if (outdated > 0 || done + awaited < wanted || (done === 0 && wanted > 0)) return false
   switchClients(step)
   const { failedRevision, message } = step.rollout
   step.change({
     phase: RolloutPhase.COMPLETED,
     finishedAtMs: BigInt(step.sight.nowMs),
-    readySeen: Math.max(step.rollout.readySeen, available),
+    readySeen: Math.max(step.rollout.readySeen, done),
     idleRevisions: [],
     message: failedRevision > 0n ? message : '',
   })
@@ -156,18 +157,23 @@ function completed(step: Step): boolean {
 }
 
 function noteProgress(step: Step): void {
-  const { available } = step.sight.facts
+  const done = doneOf(step)
   const { readySeen } = step.rollout
-  if (available <= readySeen) return
+  if (done <= readySeen) return
   const isLate = step.sight.quietMs >= deadlineMsOf(step.record) / progressParts
-  const isLast = available >= step.record.workload!.spec!.replicas
+  const isLast = done >= step.record.workload!.spec!.replicas
   if (readySeen > 0 && !isLate && !isLast) return
-  step.change({ readySeen: available, lastProgressAtMs: BigInt(step.sight.nowMs) })
+  step.change({ readySeen: done, lastProgressAtMs: BigInt(step.sight.nowMs) })
+}
+
+function doneOf({ sight: { facts } }: Step): number {
+  return facts.available + facts.ended
 }
 
 /** When progress that is not written down yet will be. */
-function untilNotedMs({ sight, rollout, record }: Step): number {
-  if (sight.facts.available <= rollout.readySeen) return Infinity
+function untilNotedMs(step: Step): number {
+  const { sight, rollout, record } = step
+  if (doneOf(step) <= rollout.readySeen) return Infinity
   return Math.max(1, deadlineMsOf(record) / progressParts - sight.quietMs)
 }
 

@@ -1,12 +1,6 @@
 /** Carries out rollouts and plans: makes, stops and forgets replicas until a service is as its spec says. */
 import type { Clock, Random } from '@cloudless/base'
-import {
-  ReplicaState,
-  RolloutPhase,
-  WorkloadType,
-  type ReplicaRecord,
-  type WorkloadRecord,
-} from '@cloudless/api'
+import { ReplicaState, RolloutPhase, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
 import type { Precondition, Write } from '@cloudless/metadata'
 import {
   absent,
@@ -19,6 +13,7 @@ import {
   type RecordChange,
 } from '../state/cluster-state.ts'
 import { firstThatFit } from '../state/transaction-limits.ts'
+import { isService } from './begin-rollout.ts'
 import { planFromTally, planWorkload, type WorkloadPlan } from './plan-workload.ts'
 import { QuietTimes } from './quiet-times.ts'
 import { stopping } from './replica-records.ts'
@@ -89,7 +84,7 @@ export class WorkloadController {
     const done = await state.update(() => {
       const workload = state.held('workload', workloadId)
       if (!workload) return this.#clearAway(workloadId)
-      if (!isService(workload.record)) return undefined
+      if (!isService(workload.record.workload!)) return undefined
       const step = this.#step(workload)
       const plan = this.#plan(step.record)
       wakeAtMs = earlierOf(step.wakeAtMs, plan.wakeAtMs)
@@ -152,7 +147,7 @@ export class WorkloadController {
   #notice(workloadId: string): void {
     const { state, clock, report } = this.#deps
     const record = state.get('workload', workloadId)
-    if (!record || record.deletedAtMs > 0n || !isService(record)) {
+    if (!record || record.deletedAtMs > 0n || !isService(record.workload!)) {
       this.#progress.delete(workloadId)
       return
     }
@@ -184,10 +179,4 @@ function orphaned(replicas: readonly Held<ReplicaRecord>[]): Decision<Done> {
     )
   }
   return { preconditions, writes, result: () => undefined }
-}
-
-/** The others have controllers of their own. */
-function isService({ workload }: WorkloadRecord): boolean {
-  const { type } = workload!.spec!
-  return type === WorkloadType.UNSPECIFIED || type === WorkloadType.SERVICE
 }

@@ -14,13 +14,15 @@ export interface RevisionTally {
   readonly placed: number
   readonly failed: number
   readonly ready: number
+  /** By themselves, with exit code 0. */
+  readonly ended: number
   /** To be replaced. */
   readonly marked: number
 }
 
 type Counts = { -readonly [K in keyof RevisionTally]: RevisionTally[K] }
 
-const none: RevisionTally = { live: 0, placed: 0, failed: 0, ready: 0, marked: 0 }
+const none: RevisionTally = { live: 0, placed: 0, failed: 0, ready: 0, ended: 0, marked: 0 }
 
 export class WorkloadTally {
   readonly #byRevision = new Map<bigint, Counts>()
@@ -70,6 +72,7 @@ export class WorkloadTally {
     if (nodeId !== '') counts.placed += by
     if (state === ReplicaState.FAILED) counts.failed += by
     if (ready) counts.ready += by
+    if (state === ReplicaState.STOPPED) counts.ended += by
     if (replaceWanted) counts.marked += by
     if (counts.live === 0) this.#byRevision.delete(revision)
   }

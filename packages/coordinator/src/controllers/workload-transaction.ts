@@ -134,7 +134,9 @@ function witnessesOf(
   plan: WorkloadPlan,
 ): Precondition[] {
   const floor = minAvailableOf(record)
-  const isRecreated = strategyOf(record) === RolloutStrategyKind.RECREATE
+  const isRecreated =
+    strategyOf(record) === RolloutStrategyKind.RECREATE &&
+    plan.stop.some(({ reason }) => reason === 'updated')
   if (record.deletedAtMs > 0n || isRecreated || floor > witnessesMax) return []
   const rollout = rolloutOf(record)
   const isSwitched = step.words.some(({ word }) => word === 'switched')

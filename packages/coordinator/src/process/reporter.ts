@@ -197,11 +197,12 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
       })
     },
     rolloutProgressed(workload, word) {
+      const event = rolloutEvent(workload, word)
+      if (event === undefined) return
+      events.append(event)
       if (word === 'completed' || word === 'failed' || word === 'rolled_back') {
         metrics.workloads.rollouts.increment({ outcome: word })
       }
-      const event = rolloutEvent(workload, word)
-      if (event !== undefined) events.append(event)
     },
     workloadReady(_workload, sinceCreationMs) {
       metrics.workloads.creationSeconds.observe({}, sinceCreationMs / 1_000)
