@@ -43,6 +43,11 @@ function replica(text: string): ReplicaRecord {
   })
 }
 
+function stateOf(found: string): ReplicaState {
+  if (found.includes('done')) return ReplicaState.STOPPED
+  return found.includes('booted') ? ReplicaState.STARTING : ReplicaState.RUNNING
+}
+
 function judge(
   workload: WorkloadRecord | undefined,
   original: string,
@@ -59,7 +64,7 @@ function judge(
   }
   const observation = create(ReplicaObservationSchema, {
     replicaId: 'web-1',
-    state: found.includes('booted') ? ReplicaState.STARTING : ReplicaState.RUNNING,
+    state: stateOf(found),
     ready: found.includes('ready'),
     startedAtMs: found.includes('restarted') ? 300n : 1n,
   })
@@ -133,6 +138,7 @@ for (const [property, workload, found, others, expected] of [
   ['or it may not be there any more', daemon, 'ready drained', 'x@b', 'fence'],
   ['an attempt of a job goes on', job, 'running', 'w@b <web-1', 'keep, not w'],
   ['also alone', job, 'booted', 'x@b', 'keep'],
+  ['what is done is done', job, 'done', 'w@b <web-1', 'keep, not w'],
   ['not when it would begin anew', job, 'booted', 'w@b <web-1', 'fence for w'],
   [
     'nor when the other is preferred',

@@ -104,7 +104,8 @@ function decideAttempt(
 ): ReturnVerdict {
   const { original, observation, mustLeave } = returned
   const rival = heirOf(household, original, others)
-  if (rival === undefined || !isPlaced(rival)) return { kind: 'keep', rival }
+  const isDone = observation.state === ReplicaState.STOPPED
+  if (rival === undefined || !isPlaced(rival) || isDone) return { kind: 'keep', rival }
   const goesOn = isRunning(observation) && !mustLeave
   const isKept = goesOn && prefersOriginal(household, returned, rival)
   return { kind: isKept ? 'keep' : 'fence', rival }
