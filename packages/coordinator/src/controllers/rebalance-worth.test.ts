@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { isWorthMoving, type Crowd, type Move, type Seat } from './rebalance-worth.ts'
 
+const movesMax = 500
+
 interface World {
   /** Capacity and place of each node. */
   readonly nodes: readonly { readonly capacity: number; readonly place: string }[]
@@ -39,6 +41,15 @@ function moveOf(world: World, { node, size }: World['replicas'][number], target:
   }
 }
 
+/** Moves as long as one is worth it; how many there were. More than `movesMax` is going round in circles. */
+function moveAll(world: World, choices: readonly number[] = [0]): number {
+  let moves = 0
+  while (moveOne(world, choices[moves % choices.length]!)) {
+    assert.ok(++moves <= movesMax, 'it goes round in circles')
+  }
+  return moves
+}
+
 /** The first move that is worth it in an order that `choice` turns round; false when there is none. */
 function moveOne(world: World, choice: number): boolean {
   const { replicas, nodes } = world
@@ -72,10 +83,7 @@ test('whatever is placed where, moving comes to rest, and what it leaves is even
       fc.array(fc.nat(1_000), { minLength: 1, maxLength: 5 }),
       (nodes, replicas, choices) => {
         const world = { nodes, replicas: replicas.map((r) => ({ ...r })) }
-        let moves = 0
-        while (moveOne(world, choices[moves % choices.length]!)) {
-          assert.ok(++moves <= 500, 'it goes round in circles')
-        }
+        moveAll(world, choices)
         for (const workload of [0, 1, 2]) {
           const { inPlace } = crowdOf(world, workload)
           const places = [...new Set(nodes.map(({ place }) => place))]
@@ -103,9 +111,7 @@ test('a node that comes back empty gets its share, one move at a time', () => {
   const nodes = [10, 10, 10].map((capacity) => ({ capacity, place: 'home' }))
   const replicas = [0, 0, 0, 1, 1, 1].map((node) => ({ node, size: 1, workload: 0 }))
   const world = { nodes, replicas }
-  let moves = 0
-  while (moveOne(world, 0)) moves++
-  assert.equal(moves, 2)
+  assert.equal(moveAll(world), 2)
   assert.deepEqual(
     [0, 1, 2].map((n) => loadOf(world, n)),
     [0.2, 0.2, 0.2],
@@ -116,9 +122,7 @@ test('a crowded node gives work to one that has nothing to do', () => {
   const nodes = [10, 10].map((capacity) => ({ capacity, place: 'home' }))
   const replicas = [0, 1, 2].map((workload) => ({ node: 0, size: 2, workload }))
   const world = { nodes, replicas }
-  let moves = 0
-  while (moveOne(world, 0)) moves++
-  assert.equal(moves, 1)
+  assert.equal(moveAll(world), 1)
   assert.deepEqual(
     [0, 1].map((n) => loadOf(world, n)),
     [0.4, 0.2],
