@@ -76,3 +76,29 @@ test('a node that was cut off and is back has what it had, and nothing new is le
     }),
   )
 })
+
+test('what is kept for its node is not replaced while that is away, and goes on when it is back', () => {
+  const cluster = new PureCluster({ replicas: 4, onDisconnect: { keep: true } })
+  cluster.heal()
+  const before = [...cluster.replicas.keys()].sort()
+  cluster.lose('a')
+  cluster.nowMs += 86_400_000
+  for (let n = 0; n < 5; n++) cluster.plan()
+  assert.deepEqual([...cluster.replicas.keys()].sort(), before)
+  cluster.heal()
+  assert.deepEqual([...cluster.replicas.keys()].sort(), before)
+  assert.equal(cluster.ready(), 4)
+})
+
+test('what is to wait is replaced when its time is over', () => {
+  const cluster = new PureCluster({ replicas: 4, onDisconnect: { replaceAfterMs: 60_000n } })
+  cluster.heal()
+  const [away] = [...cluster.containers].find(([, containers]) => containers.size > 0)!
+  cluster.lose(away)
+  cluster.nowMs += 59_000
+  cluster.plan()
+  assert.equal(cluster.replicas.size, 4)
+  cluster.nowMs += 2_000
+  cluster.plan()
+  assert.ok(cluster.replicas.size > 4)
+})
