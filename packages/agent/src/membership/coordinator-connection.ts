@@ -24,6 +24,10 @@ export interface ConnectionOptions {
 /** A larger message is refused; an update of a node with hundreds of replicas fits. */
 const messageBytesMax = 16 * 1024 * 1024
 
+const pingIntervalMs = 10_000
+/** The session has a limit of its own, which is shorter where the link is good. */
+const pingTimeoutMs = 60_000
+
 /** Dials with the first call. */
 export function connectToCoordinator(options: ConnectionOptions): CoordinatorConnection {
   const { address, caPem, trustDomain, credentials } = options
@@ -34,7 +38,7 @@ export function connectToCoordinator(options: ConnectionOptions): CoordinatorCon
     serverType: 'controller',
     ...(credentials === undefined ? {} : { credentials }),
   })
-  const manager = new Http2SessionManager(baseUrl, { pingIntervalMs: 10_000 }, { ...tls })
+  const manager = new Http2SessionManager(baseUrl, { pingIntervalMs, pingTimeoutMs }, { ...tls })
   const transport = createConnectTransport({
     httpVersion: '2',
     baseUrl,

@@ -2,7 +2,8 @@
  * One session with one coordinator, from hello to its end.
  *
  * Heartbeats are sent from a timer and wait for nothing: assignments are applied one after another beside them, and
- * observations go out as they come. Silence of the coordinator for three intervals ends the session.
+ * observations go out as they come. Silence of the coordinator for three intervals ends the session, or for as long as it
+ * bears ours: on a link that loses much, a new connection would lose as much.
  */
 import { create } from '@bufbuild/protobuf'
 import {
@@ -61,11 +62,19 @@ export type SessionEnd =
   /** To be opened again; `welcomed` says whether it ever worked. */
   | { readonly kind: 'lost'; readonly error: CloudlessError; readonly welcomed: boolean }
 
+/** What a coordinator asks with the welcome and with each answer. */
+interface Asked {
+  readonly heartbeatIntervalMs: bigint
+  readonly silenceLimitMs: bigint
+}
+
 const welcomeMsMax = 5_000
 const intervalMsMin = 50
 const silentIntervalsMax = 3
 /** With short intervals a busy machine needs more than three of them. */
 const silenceMsMin = 2_000
+/** Whatever the coordinator bears. */
+const silenceMsMax = 120_000
 /** What is left to wait for is the flush. */
 const goodbyeMsMax = 500
 const applyRetryMs = 1_000
@@ -79,6 +88,7 @@ export class Session {
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
   #intervalMs = 1_000
+  #silenceLimitMs = 0
   #sequence = 0n
   #sentAtMs = 0
   #heardAtMs = 0
@@ -146,9 +156,9 @@ export class Session {
       case 'dialBack':
         return ports.dialBack(inner.value.connectionId)
       case 'heartbeatAck': {
-        const { sequence, heartbeatIntervalMs, wallTimeMs } = inner.value
+        const { sequence, wallTimeMs } = inner.value
         if (sequence === this.#sequence) this.#roundTripMs = this.#heardAtMs - this.#sentAtMs
-        this.#keepInterval(heartbeatIntervalMs)
+        this.#keepPace(inner.value)
         return ports.coordinatorTime(Number(wallTimeMs), this.#roundTripMs)
       }
       case 'evicted':
@@ -163,7 +173,7 @@ export class Session {
     if (this.#welcomed || this.#leaving) return
     this.#welcomed = true
     const { ports } = this.#deps
-    this.#keepInterval(welcome.heartbeatIntervalMs)
+    this.#keepPace(welcome)
     ports.welcomed(welcome, this.#connection)
     ports.coordinatorTime(Number(welcome.wallTimeMs), 0)
     ports.listen((replicas) => this.#send({ case: 'replicas', value: { replicas } }))
@@ -207,7 +217,11 @@ export class Session {
       this.#heartbeat()
       this.#schedule()
       const silentMs = clock.monotonicMs() - this.#heardAtMs
-      const silentMsMax = Math.max(silenceMsMin, this.#intervalMs * silentIntervalsMax)
+      const silentMsMax = Math.max(
+        silenceMsMin,
+        this.#intervalMs * silentIntervalsMax,
+        this.#silenceLimitMs,
+      )
       if (silentMs > silentMsMax) {
         const said = `nothing heard from ${this.#connection.address} for ${Math.round(silentMs)} ms`
         this.#fail(new CloudlessError('unavailable', said))
@@ -222,9 +236,10 @@ export class Session {
     this.#send({ case: 'heartbeat', value: { ...heartbeat, sequence: this.#sequence } })
   }
 
-  #keepInterval(intervalMs: bigint): void {
-    if (intervalMs <= 0n) return
-    const askedMs = Math.min(Number(intervalMs), this.#heartbeatMsMax)
+  #keepPace({ heartbeatIntervalMs, silenceLimitMs }: Asked): void {
+    this.#silenceLimitMs = Math.min(Number(silenceLimitMs), silenceMsMax)
+    if (heartbeatIntervalMs <= 0n) return
+    const askedMs = Math.min(Number(heartbeatIntervalMs), this.#heartbeatMsMax)
     this.#intervalMs = Math.max(intervalMsMin, askedMs)
   }
 

@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nodeRecord } from '../testing/records.ts'
 import { isGone } from './is-gone.ts'
-import { onTime, type Liveness } from './liveness.ts'
+import { habitsOfNewcomer } from './habits.ts'
+import type { Liveness } from './liveness.ts'
 
 const enrolledAtMs = 1_000_000
 const node = nodeRecord('node-a', { node: { createdAtMs: BigInt(enrolledAtMs) } })
-const lost: Liveness = { kind: 'lost', cause: 'reset', lateness: onTime }
-const connected: Liveness = { kind: 'connected', heardAtMs: 0, lateness: onTime }
-const reset: Liveness = { kind: 'reset', deadlineMs: 0, lateness: onTime }
+const habits = habitsOfNewcomer(500)
+const heard = { heardAtMs: 0, beatAtMs: 0, gapMs: 0, isWelcomed: true }
+const lost: Liveness = { kind: 'lost', cause: 'reset', lostAtMs: 0, habits }
+const connected: Liveness = { kind: 'connected', ...heard, habits }
+const reset: Liveness = { kind: 'reset', resetAtMs: 0, deadlineMs: 0, habits }
 
 const cases: readonly [string, Liveness | undefined, number, boolean][] = [
   ['that has just enrolled is not gone', undefined, 0, false],

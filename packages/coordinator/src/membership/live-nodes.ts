@@ -3,7 +3,7 @@
  *
  * Lives in memory and is made anew by every start of the coordinator; the agents fill it within a second or two.
  */
-import { every, type Clock } from '@cloudless/base'
+import type { Clock } from '@cloudless/base'
 import type {
   Hello,
   HeartbeatRequest,
@@ -11,14 +11,22 @@ import type {
   NodeImages,
   ResourceUsage,
 } from '@cloudless/api'
+import { takeCensus, type Census } from './census.ts'
+import { DeadlineQueue } from './deadline-queue.ts'
+import { heartbeatIntervalFor } from './heartbeat-interval.ts'
 import { ImageCatalog } from './image-catalog.ts'
 import {
-  onTime,
+  awaited,
+  dueMs,
+  longLost,
+  silenceLimitMs,
   stepLiveness,
+  suspicionNow,
   type Liveness,
   type LivenessEvent,
   type LivenessOptions,
 } from './liveness.ts'
+import { OwnLateness } from './own-lateness.ts'
 import { toldBy, type ToldFacts } from './told-facts.ts'
 
 export interface LiveNode {
@@ -43,24 +51,51 @@ export interface LiveNodesDeps {
   readonly onPlatforms?: (images: readonly string[]) => void
 }
 
-/** How often silence is looked for. Bounds the lateness of a verdict. */
-const tickMs = 100
-/** Timers are always a little late; more than this means that the process was held up. */
-const timerSlackMs = 20
+/** How a node's silence is judged. */
+export interface Detection {
+  /** Mean time between its heartbeats, and how much it varies. */
+  readonly intervalMs: number
+  readonly deviationMs: number
+  readonly limitMs: number
+  readonly suspicion: number
+}
+
+/** What is asked of an agent with the welcome and with each answer. */
+export interface Asked {
+  readonly heartbeatIntervalMs: number
+  /** How long we bear its silence. */
+  readonly silenceLimitMs: number
+}
+
+/** A node that is looked at when it is due; what is queued for it is put right when its turn comes. */
+interface Watched extends LiveNode {
+  queuedMs: number
+}
+
+/** At least this often it is found out how late we are ourselves. */
+const probeMs = 250
+/** Those that fall silent within so little time are looked at together. */
+const grainMs = 25
+/** The census is taken again after this. */
+const censusMs = 50
 
 export class LiveNodes {
   readonly #deps: LiveNodesDeps
   readonly #options: LivenessOptions
-  readonly #nodes = new Map<string, LiveNode>()
+  readonly #nodes = new Map<string, Watched>()
   readonly #images = new ImageCatalog()
-  readonly #stop: () => void
-  #tickDueMs: number
+  readonly #queue = new DeadlineQueue<Watched>()
+  readonly #own = new OwnLateness()
+  #connectedCount = 0
+  #census: { readonly atMs: number; readonly census: Census } | undefined
+  /** The timer that is set: when it fires, by the clock, and how to take it back. */
+  #wake: { readonly atMs: number; readonly cancel: () => void } | undefined
+  #isClosed = false
 
   constructor(deps: LiveNodesDeps, options: LivenessOptions) {
     this.#deps = deps
     this.#options = options
-    this.#tickDueMs = deps.clock.monotonicMs() + tickMs
-    this.#stop = every(deps.clock, tickMs, () => this.#tick())
+    this.#arm()
   }
 
   get(nodeId: string): LiveNode | undefined {
@@ -80,23 +115,58 @@ export class LiveNodes {
     return this.#images.platformsOf(image)
   }
 
+  /** How often agents are to send heartbeats while there are as many as now. */
   get heartbeatIntervalMs(): number {
-    return this.#options.heartbeatIntervalMs
+    return heartbeatIntervalFor(this.#connectedCount, this.#options.heartbeatIntervalMs)
+  }
+
+  /** What to ask of the node now; it is judged by it from then on. */
+  ask(nodeId: string): Asked {
+    const intervalMs = this.heartbeatIntervalMs
+    const node = this.#nodes.get(nodeId)
+    if (!node) {
+      return { heartbeatIntervalMs: intervalMs, silenceLimitMs: this.#options.heartbeatTimeoutMs }
+    }
+    this.#step(node, { kind: 'asked', intervalMs })
+    const limitMs = silenceLimitMs(node.liveness.habits, this.#options)
+    return { heartbeatIntervalMs: intervalMs, silenceLimitMs: Math.round(limitMs) }
+  }
+
+  /** How the node's silence is judged now. */
+  detectionOf(nodeId: string): Detection | undefined {
+    const node = this.#nodes.get(nodeId)
+    if (!node) return undefined
+    const { habits } = node.liveness
+    const { lateMs, deviationMs } = habits.arrivals
+    return {
+      intervalMs: habits.intervalMs + lateMs,
+      deviationMs,
+      limitMs: silenceLimitMs(habits, this.#options) + this.#marginMs(),
+      suspicion: suspicionNow(node.liveness, this.#nowMs() - this.#marginMs()),
+    }
+  }
+
+  /** Who is there and who seems to be going, of all nodes. */
+  census(): Census {
+    const nowMs = this.#nowMs()
+    if (this.#census && nowMs - this.#census.atMs < censusMs) return this.#census.census
+    const census = takeCensus(this.#nodes.values(), nowMs - this.#marginMs())
+    this.#census = { atMs: nowMs, census }
+    return census
   }
 
   /** A member that was alive before this coordinator started: it has a while to return. */
   expect(nodeId: string): void {
-    const deadlineMs = this.#deps.clock.monotonicMs() + this.#options.returnGraceMs
-    this.#ensure(nodeId, { kind: 'absent', deadlineMs, lateness: onTime })
+    this.#ensure(nodeId, awaited(this.#nowMs(), this.#options))
   }
 
   /** A member that was known to be gone. */
   presumeLost(nodeId: string): void {
-    this.#ensure(nodeId, { kind: 'lost', cause: 'absence', lateness: onTime })
+    this.#ensure(nodeId, longLost(this.#options))
   }
 
   connected(nodeId: string, hello: Hello): void {
-    const node = this.#ensure(nodeId, { kind: 'lost', cause: 'absence', lateness: onTime })
+    const node = this.#ensure(nodeId, longLost(this.#options))
     node.runtimeReady = hello.runtimeReady
     node.told = toldBy(hello)
     this.#toldImages(nodeId, hello.images)
@@ -135,11 +205,7 @@ export class LiveNodes {
 
   reset(nodeId: string): void {
     const node = this.#nodes.get(nodeId)
-    if (!node) return
-    this.#step(node, { kind: 'reset' })
-    // Looked at exactly when the grace is over, not at the next tick.
-    const dueMs = this.#deps.clock.monotonicMs() + this.#options.resetGraceMs + 1
-    this.#deps.clock.after(this.#options.resetGraceMs + 1, () => this.#look(dueMs, () => [node]))
+    if (node) this.#step(node, { kind: 'reset' })
   }
 
   goodbye(nodeId: string, expectedBackMs: number): void {
@@ -148,38 +214,105 @@ export class LiveNodes {
   }
 
   forget(nodeId: string): void {
+    const node = this.#nodes.get(nodeId)
+    if (node?.liveness.kind === 'connected') this.#connectedCount--
     this.#nodes.delete(nodeId)
     this.#tellPlatforms(this.#images.forget(nodeId).platformsChanged)
   }
 
   close(): void {
-    this.#stop()
+    this.#isClosed = true
+    this.#wake?.cancel()
+  }
+
+  /** Time in which we could listen: what all silence is measured by. */
+  #nowMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#own.heldUpMs
+  }
+
+  #marginMs(): number {
+    return this.#own.marginMs(this.#deps.clock.monotonicMs())
+  }
+
+  /** Sets the timer to when the next node is due, or to when we are to look at ourselves. */
+  #arm(): void {
+    if (this.#isClosed) return
+    const { clock } = this.#deps
+    const nowMs = clock.monotonicMs()
+    const dueInMs =
+      (this.#queue.first?.dueMs ?? Number.POSITIVE_INFINITY) + this.#marginMs() - this.#nowMs()
+    const delayMs = Math.min(Math.max(1, Math.ceil(dueInMs)), probeMs)
+    if (this.#wake && this.#wake.atMs <= nowMs + delayMs) return
+    this.#wake?.cancel()
+    const atMs = nowMs + delayMs
+    this.#wake = { atMs, cancel: clock.after(delayMs, () => this.#woken(atMs)) }
   }
 
   /**
-   * Timers that fire late mean that this process was held up; what the nodes sent meanwhile still waits in the sockets.
+   * A timer that fires late means that this process was held up; what the nodes sent meanwhile still waits in the sockets.
    * So the look is put off until those have been read, and the delay is not held against the nodes.
    */
-  #tick(): void {
-    const dueMs = this.#tickDueMs
-    this.#tickDueMs = this.#deps.clock.monotonicMs() + tickMs
-    this.#look(dueMs, () => this.#nodes.values())
-  }
-
-  #look(dueMs: number, nodes: () => Iterable<LiveNode>): void {
+  #woken(dueAtMs: number): void {
     const { clock } = this.#deps
-    clock.after(0, () => {
-      const lateMs = clock.monotonicMs() - dueMs
-      const overdueMs = lateMs > timerSlackMs ? lateMs : 0
-      for (const node of nodes()) this.#step(node, { kind: 'tick', overdueMs })
-    })
+    const nowMs = clock.monotonicMs()
+    const wasLate = this.#own.fired(dueAtMs, nowMs)
+    this.#wake = undefined
+    if (!wasLate && !this.#isAnyDue()) return this.#arm()
+    this.#wake = { atMs: nowMs, cancel: clock.after(0, () => this.#look()) }
   }
 
-  #step(node: LiveNode, event: LivenessEvent): void {
+  #look(): void {
+    this.#wake = undefined
+    const marginMs = this.#marginMs()
+    while (this.#isAnyDue()) {
+      const { item: node } = this.#queue.take()!
+      node.queuedMs = Number.POSITIVE_INFINITY
+      this.#step(node, { kind: 'tick', marginMs })
+      this.#enqueue(node)
+    }
+    this.#arm()
+  }
+
+  /** Whether the first of the queue is due now, not merely by what was known when it was queued. */
+  #isAnyDue(): boolean {
+    const judgedMs = this.#nowMs() - this.#marginMs()
+    for (let first = this.#queue.first; first; first = this.#queue.first) {
+      const { dueMs: queuedMs, item: node } = first
+      if (queuedMs > judgedMs) return false
+      const isCurrent = node.queuedMs === queuedMs && this.#nodes.get(node.nodeId) === node
+      if (isCurrent && this.#dueMs(node) <= judgedMs) return true
+      this.#queue.take()
+      if (!isCurrent) continue
+      node.queuedMs = Number.POSITIVE_INFINITY
+      this.#enqueue(node)
+    }
+    return false
+  }
+
+  #enqueue(node: Watched): void {
+    const atMs = this.#dueMs(node)
+    if (atMs >= node.queuedMs || atMs === Number.POSITIVE_INFINITY) return
+    node.queuedMs = atMs
+    this.#queue.add(atMs, node)
+    this.#arm()
+  }
+
+  #dueMs({ liveness }: Watched): number {
+    const atMs = dueMs(liveness, this.#options)
+    return liveness.kind === 'connected' ? Math.ceil(atMs / grainMs) * grainMs : atMs
+  }
+
+  #step(node: Watched, event: LivenessEvent): void {
     const before = node.liveness
-    const nowMs = this.#deps.clock.monotonicMs()
-    node.liveness = stepLiveness(before, event, nowMs, this.#options)
-    if (before.kind !== node.liveness.kind) this.#deps.onChange(node.nodeId)
+    node.liveness = stepLiveness(before, event, this.#nowMs(), this.#options)
+    if (node.liveness === before) return
+    this.#enqueue(node)
+    const { kind } = node.liveness
+    if (before.kind === kind) return
+    if (kind === 'connected') this.#connectedCount++
+    if (before.kind === 'connected') this.#connectedCount--
+    this.#census = undefined
+    this.#deps.onChange(node.nodeId)
   }
 
   /** Whether there are others on it now. What was not told is as it was: images outlive a session. */
@@ -200,12 +333,13 @@ export class LiveNodes {
     if (agentWallMs > 0) node.clockSkewMs = agentWallMs - wallMs
   }
 
-  #ensure(nodeId: string, liveness: Liveness): LiveNode {
+  #ensure(nodeId: string, liveness: Liveness): Watched {
     const known = this.#nodes.get(nodeId)
     if (known) return known
-    const node: LiveNode = {
+    const node: Watched = {
       nodeId,
       liveness,
+      queuedMs: Number.POSITIVE_INFINITY,
       lastSeenAtMs: 0,
       usage: undefined,
       conditions: [],
@@ -214,6 +348,7 @@ export class LiveNodes {
       told: {},
     }
     this.#nodes.set(nodeId, node)
+    this.#enqueue(node)
     return node
   }
 }

@@ -8,57 +8,91 @@
  *        └── not back after our own restart ──▶ lost
  *        connected ──goodbye──▶ leaving ──not back in time──▶ lost
  *
- * A reset connection says that the agent's process or machine ended: it is given `resetGraceMs` to return. Silence says
- * less: it is measured against a limit that widens with the node's own record of lateness, so that a phone on a bad
- * link is not declared dead every minute, and by however late we ourselves were in looking.
+ * A reset connection says that the agent's process or machine ended: it is given `resetGraceMs` to return, more when its
+ * link is known to flap. Silence says less: it is measured against what the node's own record of lateness makes credible
+ * (`arrivals.ts`), so that a phone on a bad link is not declared dead every minute and a server is within a second or so.
  *
- * Pure: times are handed in, monotonic milliseconds.
+ * Pure: times are handed in, milliseconds of a clock that stands still while we cannot listen. What is known of our own
+ * lateness comes as a margin and is added to every limit.
  */
+import { silenceLimitMs as limitOfArrivals, suspicionOf } from './arrivals.ts'
+import { asked, beaten, habitsOfNewcomer, resetGraceMs, returned, type Habits } from './habits.ts'
 
 export interface LivenessOptions {
+  /** Asked of every agent while there are few. */
   readonly heartbeatIntervalMs: number
-  /** Silence beyond this is a loss, for a node that is always on time. */
+  /** Silence beyond this is a loss, for a node that has long been on time. */
   readonly heartbeatTimeoutMs: number
   /** The widest the limit grows for a node that is often late. */
   readonly heartbeatTimeoutMsMax: number
   /** After a reset connection. */
   readonly resetGraceMs: number
+  /** The widest that grace grows for a node whose link flaps. */
+  readonly resetGraceMsMax: number
   /** After our own start, for nodes that were ready before it. */
   readonly returnGraceMs: number
 }
 
 export const livenessDefaults: LivenessOptions = {
-  heartbeatIntervalMs: 1_000,
-  heartbeatTimeoutMs: 1_600,
-  heartbeatTimeoutMsMax: 15_000,
+  heartbeatIntervalMs: 500,
+  heartbeatTimeoutMs: 1_400,
+  heartbeatTimeoutMsMax: 60_000,
   resetGraceMs: 300,
+  resetGraceMsMax: 5_000,
   returnGraceMs: 15_000,
 }
 
 export type Liveness =
-  | { readonly kind: 'connected'; readonly heardAtMs: number; readonly lateness: Lateness }
-  | { readonly kind: 'reset'; readonly deadlineMs: number; readonly lateness: Lateness }
-  | { readonly kind: 'leaving'; readonly deadlineMs: number; readonly lateness: Lateness }
-  | { readonly kind: 'absent'; readonly deadlineMs: number; readonly lateness: Lateness }
-  | { readonly kind: 'lost'; readonly cause: LossCause; readonly lateness: Lateness }
+  | {
+      readonly kind: 'connected'
+      readonly heardAtMs: number
+      /** When the heartbeat before was counted, and the longest silence since. */
+      readonly beatAtMs: number
+      readonly gapMs: number
+      /** It has been told to send heartbeats; until then its silence is ours. */
+      readonly isWelcomed: boolean
+      readonly habits: Habits
+    }
+  | {
+      readonly kind: 'reset'
+      readonly resetAtMs: number
+      readonly deadlineMs: number
+      readonly habits: Habits
+    }
+  | { readonly kind: 'leaving'; readonly deadlineMs: number; readonly habits: Habits }
+  | { readonly kind: 'absent'; readonly deadlineMs: number; readonly habits: Habits }
+  | {
+      readonly kind: 'lost'
+      readonly cause: LossCause
+      readonly lostAtMs: number
+      /** Of cause "reset". */
+      readonly resetAtMs?: number
+      readonly habits: Habits
+    }
 
 export type LossCause = 'silence' | 'reset' | 'goodbye' | 'absence'
 
-/** Exponentially weighted mean and mean deviation of how late heartbeats come, milliseconds. */
-export interface Lateness {
-  readonly meanMs: number
-  readonly deviationMs: number
-}
-
-export const onTime: Lateness = { meanMs: 0, deviationMs: 0 }
-
 export type LivenessEvent =
   | { readonly kind: 'session' }
+  /** It was told how often to send heartbeats, with the welcome or an answer. */
+  | { readonly kind: 'asked'; readonly intervalMs: number }
   | { readonly kind: 'heard' }
   | { readonly kind: 'reset' }
   | { readonly kind: 'goodbye'; readonly expectedBackMs: number }
-  /** `overdueMs`: how much later than planned we look; our own lateness is not the node's. */
-  | { readonly kind: 'tick'; readonly overdueMs: number }
+  /** `marginMs`: how late we may be ourselves. */
+  | { readonly kind: 'tick'; readonly marginMs: number }
+
+/** A member that was known to be gone. */
+export function longLost(options: LivenessOptions): Liveness {
+  const habits = habitsOfNewcomer(options.heartbeatIntervalMs)
+  return { kind: 'lost', cause: 'absence', lostAtMs: Number.NEGATIVE_INFINITY, habits }
+}
+
+/** A member that was there before we started. */
+export function awaited(nowMs: number, options: LivenessOptions): Liveness {
+  const habits = habitsOfNewcomer(options.heartbeatIntervalMs)
+  return { kind: 'absent', deadlineMs: nowMs + options.returnGraceMs, habits }
+}
 
 export function stepLiveness(
   state: Liveness,
@@ -66,85 +100,93 @@ export function stepLiveness(
   nowMs: number,
   options: LivenessOptions,
 ): Liveness {
-  const { lateness } = state
+  const { habits } = state
   switch (event.kind) {
     case 'session':
-      return { kind: 'connected', heardAtMs: nowMs, lateness }
-    case 'heard':
-      return heard(state, nowMs, options)
-    case 'reset':
-      return state.kind === 'connected'
-        ? { kind: 'reset', deadlineMs: nowMs + options.resetGraceMs, lateness }
-        : state
-    case 'goodbye':
       return {
-        kind: 'leaving',
-        deadlineMs: nowMs + Math.min(event.expectedBackMs, leaveMsMax),
-        lateness,
+        kind: 'connected',
+        ...{ heardAtMs: nowMs, beatAtMs: nowMs, gapMs: 0, isWelcomed: false },
+        habits: habitsAfterReturn(state, nowMs, options),
       }
+    case 'asked':
+      return wasAsked(state, event.intervalMs, nowMs)
+    case 'heard':
+      return heard(state, nowMs)
+    case 'reset': {
+      if (state.kind !== 'connected') return state
+      const deadlineMs = nowMs + resetGraceMs(habits, nowMs, options)
+      return { kind: 'reset', resetAtMs: nowMs, deadlineMs, habits }
+    }
+    case 'goodbye': {
+      const deadlineMs = nowMs + Math.min(event.expectedBackMs, leaveMsMax)
+      return { kind: 'leaving', deadlineMs, habits }
+    }
     case 'tick':
-      return ticked(state, event.overdueMs, nowMs, options)
+      return nowMs - event.marginMs < dueMs(state, options) ? state : given(state, nowMs)
   }
 }
 
 /** How long this node may be silent. */
-export function silenceLimitMs(lateness: Lateness, options: LivenessOptions): number {
-  const usual = options.heartbeatIntervalMs + lateness.meanMs + 6 * lateness.deviationMs
-  return Math.min(Math.max(options.heartbeatTimeoutMs, usual), options.heartbeatTimeoutMsMax)
+export function silenceLimitMs({ arrivals, intervalMs }: Habits, options: LivenessOptions): number {
+  return limitOfArrivals(arrivals, intervalMs, options)
 }
 
-const meanWeight = 1 / 16
+/** When it is given up if nothing is heard of it; Infinity for one that is. */
+export function dueMs(state: Liveness, options: LivenessOptions): number {
+  if (state.kind === 'lost') return Number.POSITIVE_INFINITY
+  if (state.kind !== 'connected') return state.deadlineMs
+  const limitMs = state.isWelcomed
+    ? silenceLimitMs(state.habits, options)
+    : Math.max(options.heartbeatTimeoutMsMax, silenceLimitMs(state.habits, options))
+  return state.heardAtMs + limitMs + pastMs
+}
+
+/** How suspicious its silence is now; 0 of one that is not silent, and of one that has been given up. */
+export function suspicionNow(state: Liveness, nowMs: number): number {
+  if (state.kind !== 'connected' || !state.isWelcomed) return 0
+  const { arrivals, intervalMs } = state.habits
+  return suspicionOf(arrivals, nowMs - state.heardAtMs, intervalMs)
+}
+
+/** Silence up to the limit is borne. */
+const pastMs = 1
 /** Whatever an agent says of when it will be back. */
 const leaveMsMax = 600_000
 
-function heard(state: Liveness, nowMs: number, options: LivenessOptions): Liveness {
-  if (state.kind !== 'connected') return state
-  const gapMs = nowMs - state.heardAtMs
-  // Reports come between heartbeats: a short gap says nothing about lateness.
-  if (gapMs < options.heartbeatIntervalMs / 2) {
-    return { ...state, heardAtMs: nowMs }
-  }
-  const lateMs = Math.max(0, gapMs - options.heartbeatIntervalMs)
-  const meanMs = state.lateness.meanMs + meanWeight * (lateMs - state.lateness.meanMs)
-  const deviationMs =
-    state.lateness.deviationMs +
-    meanWeight * (Math.abs(lateMs - meanMs) - state.lateness.deviationMs)
-  return { kind: 'connected', heardAtMs: nowMs, lateness: { meanMs, deviationMs } }
+function habitsAfterReturn(state: Liveness, nowMs: number, options: LivenessOptions): Habits {
+  if (!('resetAtMs' in state) || state.resetAtMs === undefined) return state.habits
+  return returned(state.habits, nowMs - state.resetAtMs, nowMs, options)
 }
 
-function ticked(
-  state: Liveness,
-  overdueMs: number,
-  nowMs: number,
-  options: LivenessOptions,
-): Liveness {
-  const { lateness } = state
-  switch (state.kind) {
+function wasAsked(state: Liveness, intervalMs: number, nowMs: number): Liveness {
+  const habits = asked(state.habits, intervalMs)
+  if (state.kind !== 'connected') return state
+  if (state.isWelcomed) return habits === state.habits ? state : { ...state, habits }
+  return { ...state, habits, isWelcomed: true, heardAtMs: nowMs, beatAtMs: nowMs }
+}
+
+function heard(state: Liveness, nowMs: number): Liveness {
+  if (state.kind !== 'connected') return state
+  const gapMs = Math.max(state.gapMs, nowMs - state.heardAtMs)
+  // Reports come between heartbeats, and what waited behind a lost packet comes at once: one silence, one lesson.
+  const isBeat = nowMs - state.beatAtMs >= state.habits.intervalMs / 2
+  if (!isBeat) return { ...state, heardAtMs: nowMs, gapMs }
+  const habits = beaten(state.habits, gapMs)
+  return { ...state, heardAtMs: nowMs, beatAtMs: nowMs, gapMs: 0, habits }
+}
+
+function given(state: Liveness, nowMs: number): Liveness {
+  const { kind, habits } = state
+  switch (kind) {
     case 'lost':
       return state
-    case 'connected': {
-      // Time in which we could not listen is no silence, now or at the next look.
-      const heardAtMs = Math.min(nowMs, state.heardAtMs + overdueMs)
-      return nowMs - heardAtMs > silenceLimitMs(lateness, options)
-        ? { kind: 'lost', cause: 'silence', lateness }
-        : { ...state, heardAtMs }
-    }
-    default: {
-      const deadlineMs = state.deadlineMs + overdueMs
-      return nowMs < deadlineMs
-        ? { ...state, deadlineMs }
-        : { kind: 'lost', cause: causeOf(state.kind), lateness }
-    }
+    case 'connected':
+      return { kind: 'lost', cause: 'silence', lostAtMs: nowMs, habits }
+    case 'reset':
+      return { kind: 'lost', cause: 'reset', lostAtMs: nowMs, resetAtMs: state.resetAtMs, habits }
+    case 'leaving':
+      return { kind: 'lost', cause: 'goodbye', lostAtMs: nowMs, habits }
+    case 'absent':
+      return { kind: 'lost', cause: 'absence', lostAtMs: nowMs, habits }
   }
-}
-
-function causeOf(kind: 'reset' | 'leaving' | 'absent'): LossCause {
-  return ({ reset: 'reset', leaving: 'goodbye', absent: 'absence' } as const)[kind]
-}
-
-/** When something can change by itself next; undefined for a node that is lost. */
-export function nextDeadlineMs(state: Liveness, options: LivenessOptions): number | undefined {
-  if (state.kind === 'lost') return undefined
-  if (state.kind === 'connected') return state.heardAtMs + silenceLimitMs(state.lateness, options)
-  return state.deadlineMs
 }

@@ -3,15 +3,17 @@ import { test } from 'node:test'
 import { NodePhase } from '@cloudless/api'
 import { enumName } from '../state/enum-names.ts'
 import { nodeRecord, type NodeFacts } from '../testing/records.ts'
-import { onTime, type Liveness } from './liveness.ts'
+import { habitsOfNewcomer } from './habits.ts'
+import type { Liveness } from './liveness.ts'
 import { nodePhase } from './node-phase.ts'
 
-const lateness = onTime
-const connected: Liveness = { kind: 'connected', heardAtMs: 0, lateness }
-const reset: Liveness = { kind: 'reset', deadlineMs: 0, lateness }
-const leaving: Liveness = { kind: 'leaving', deadlineMs: 0, lateness }
-const absent: Liveness = { kind: 'absent', deadlineMs: 0, lateness }
-const lost: Liveness = { kind: 'lost', cause: 'silence', lateness }
+const habits = habitsOfNewcomer(500)
+const heard = { heardAtMs: 0, beatAtMs: 0, gapMs: 0, isWelcomed: true }
+const connected: Liveness = { kind: 'connected', ...heard, habits }
+const reset: Liveness = { kind: 'reset', resetAtMs: 0, deadlineMs: 0, habits }
+const leaving: Liveness = { kind: 'leaving', deadlineMs: 0, habits }
+const absent: Liveness = { kind: 'absent', deadlineMs: 0, habits }
+const lost: Liveness = { kind: 'lost', cause: 'silence', lostAtMs: 0, habits }
 const { ENROLLING, OFFLINE, READY, CORDONED } = NodePhase
 
 const cases: readonly [string, NodeFacts, Liveness | undefined, boolean, string][] = [

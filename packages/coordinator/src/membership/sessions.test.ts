@@ -81,7 +81,7 @@ async function openSessions(t: TestContext) {
       welcome: async (nodeId) => cluster.state.get('node', nodeId)!,
       onHeartbeat: () => undefined,
     },
-    { heartbeatIntervalMs: 1_000, coordinators: ['c:1'] },
+    { coordinators: ['c:1'] },
   )
   cleanUp(t, () => sessions.close())
   const dial = async (instanceId = 'i-1', first?: NonNullable<Message>): Promise<FakeAgent> => {
@@ -179,7 +179,7 @@ test('a stream that breaks starts the grace; a goodbye does not', async (t) => {
 test('a node that was silent too long and is heard again on the same stream has to dial anew', async (t) => {
   const { dial, clock, kind } = await openSessions(t)
   const agent = await dial()
-  await clock.pass(3_000)
+  await clock.pass(livenessDefaults.heartbeatTimeoutMsMax, 500)
   assert.equal(kind(), 'lost')
   agent.say(heartbeat)
   await eventually(() => agent.ended !== undefined)

@@ -38,7 +38,6 @@ export interface SessionsDeps {
 }
 
 export interface SessionsOptions {
-  readonly heartbeatIntervalMs: number
   /** "host:port" of all coordinators, told to agents. */
   readonly coordinators: readonly string[]
 }
@@ -143,9 +142,11 @@ export class Sessions {
   }
 
   #welcomeMessage(node: NodeRecord): Welcome {
+    const asked = this.#deps.liveNodes.ask(node.node!.id)
     return create(WelcomeSchema, {
       node: node.node!,
-      heartbeatIntervalMs: BigInt(this.#options.heartbeatIntervalMs),
+      heartbeatIntervalMs: BigInt(asked.heartbeatIntervalMs),
+      silenceLimitMs: BigInt(asked.silenceLimitMs),
       wallTimeMs: BigInt(this.#deps.clock.wallMs()),
       coordinators: [...this.#options.coordinators],
     })
@@ -235,8 +236,10 @@ export class Sessions {
   }
 
   #acknowledge(session: OpenSession, heartbeat: HeartbeatRequest): void {
+    const asked = this.#deps.liveNodes.ask(session.nodeId)
     const value = create(HeartbeatAckSchema, {
-      heartbeatIntervalMs: BigInt(this.#options.heartbeatIntervalMs),
+      heartbeatIntervalMs: BigInt(asked.heartbeatIntervalMs),
+      silenceLimitMs: BigInt(asked.silenceLimitMs),
       wallTimeMs: BigInt(this.#deps.clock.wallMs()),
       sequence: heartbeat.sequence,
     })

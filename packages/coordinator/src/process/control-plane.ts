@@ -116,7 +116,7 @@ export function startControlPlane(
         observed.heartbeat(nodeId, heartbeat)
       },
     },
-    { heartbeatIntervalMs, coordinators: options.advertised },
+    { coordinators: options.advertised },
   )
   opened.defer(() => sessions.close())
   const autoscalingOf = (workloadId: string): AutoscalingStatus | undefined =>

@@ -17,6 +17,7 @@ export function optionsOf(settings: CoordinatorSettings) {
       heartbeatTimeoutMs: settings['membership.heartbeat_timeout'],
       heartbeatTimeoutMsMax: settings['membership.heartbeat_timeout_max'],
       resetGraceMs: settings['membership.reset_grace'],
+      resetGraceMsMax: settings['membership.reset_grace_max'],
       returnGraceMs: settings['membership.return_grace'],
     },
     enrolment: {

@@ -165,7 +165,7 @@ function heartbeat({ state, liveNodes }: ServicesDeps, request: HeartbeatRequest
   return create(HeartbeatResponseSchema, {
     assignments: replicas.filter(shouldRun).map(assignmentOf),
     containersToStop: replicas.filter((r) => !shouldRun(r)).map((r) => r.status!.id),
-    nextHeartbeatMs: BigInt(liveNodes.heartbeatIntervalMs),
+    nextHeartbeatMs: BigInt(liveNodes.ask(request.nodeId).heartbeatIntervalMs),
   })
 }
 

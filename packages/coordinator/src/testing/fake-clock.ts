@@ -42,15 +42,20 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms
     for (;;) {
-      const [next] = [...this.#timers]
-        .filter((timer) => timer.atMs <= untilMs)
-        .sort((a, b) => a.atMs - b.atMs)
-      if (!next) break
+      const next = this.#first()
+      if (!next || next.atMs > untilMs) break
       this.#timers.delete(next)
       this.#nowMs = Math.max(this.#nowMs, next.atMs)
       next.fire()
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs)
+  }
+
+  /** Of those due together, the one that was set first. */
+  #first(): Timer | undefined {
+    let first: Timer | undefined
+    for (const timer of this.#timers) if (!first || timer.atMs < first.atMs) first = timer
+    return first
   }
 
   /** As `advance`, in steps, with the promises of each step run before the next. */

@@ -1,3 +1,6 @@
 export { openControlPlane, type RunningControlPlane } from './control-plane.ts'
+export { FakeClock } from './fake-clock.ts'
 export { nodeRecord, workloadRecord } from './records.ts'
 export { deleteRecord, putRecord, type ClusterState } from '../state/cluster-state.ts'
+export { LiveNodes } from '../membership/live-nodes.ts'
+export { livenessDefaults } from '../membership/liveness.ts'
