@@ -13,6 +13,7 @@ import type { MetadataStore } from '@cloudless/metadata'
 import { enumName } from '../state/enum-names.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
+import type { MassLossController } from '../controllers/mass-loss-controller.ts'
 import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 import { capacityOf } from './node-view.ts'
 import { statusOf } from './workload-view.ts'
@@ -26,6 +27,7 @@ export interface ClusterHandlersDeps {
   readonly startedAtMs: number
   readonly coordinators: readonly string[]
   readonly queueDepth: () => number
+  readonly massLoss: Pick<MassLossController, 'status'>
 }
 
 export function clusterHandlers(deps: ClusterHandlersDeps) {
@@ -33,6 +35,7 @@ export function clusterHandlers(deps: ClusterHandlersDeps) {
   return {
     async getClusterStatus() {
       const store = await deps.store.status()
+      const massLoss = deps.massLoss.status()
       const nodes = [...state.all('node')].map((held) => held.record.node!)
       const alive = nodes.filter((node) => node.status!.phase !== NodePhase.OFFLINE)
       const replicas = [...state.all('replica')].map((held) => held.record)
@@ -72,6 +75,7 @@ export function clusterHandlers(deps: ClusterHandlersDeps) {
         schedulingQueueDepth: deps.queueDepth(),
         commitLatencyMs: store.commitLatencyMs,
         coordinators: [...deps.coordinators],
+        ...(massLoss && { massLoss }),
       })
     },
   }

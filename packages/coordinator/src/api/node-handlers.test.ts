@@ -35,7 +35,7 @@ async function openHandlers(t: TestContext) {
       state: cluster.state,
       clock: systemClock,
       liveNodes,
-      heartbeatIntervalMs: 1_000,
+      startedAtMs: 0,
       onUpdated: () => undefined,
       onRemoved: (node) => removed.push(node.node!.id),
     },

@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import {
   DrainStatusSchema,
+  FailureDetectionSchema,
   NodeConditionSchema,
   NodePhase,
   ReplicaState,
@@ -13,11 +14,17 @@ import {
   type ReplicaRecord,
   type ResourceCapacity,
 } from '@cloudless/api'
-import { type Clock, counted, formatDurationMs } from '@cloudless/base'
+import { type Clock, counted, formatDurationMs, isPublicAddress } from '@cloudless/base'
 import type { Resources } from '@cloudless/scheduler'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
-import { reliabilityScore } from '../membership/reliability.ts'
+import { unheard } from '../membership/arrivals.ts'
+import { historyUntil } from '../membership/node-history.ts'
+import {
+  reliabilityParts,
+  reliabilityScore,
+  type ReliabilityInput,
+} from '../membership/reliability.ts'
 import { drainProgress, whatDrainWaitsFor } from '../controllers/drain-progress.ts'
 import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 
@@ -25,7 +32,8 @@ export interface NodeViewDeps {
   readonly state: ClusterState
   readonly liveNodes: LiveNodes
   readonly clock: Clock
-  readonly heartbeatIntervalMs: number
+  /** When this coordinator began to watch the nodes, unix milliseconds. */
+  readonly startedAtMs: number
 }
 
 /** A clock further off than this is said; certificates are backdated by more. */
@@ -45,25 +53,45 @@ export function viewNode(deps: NodeViewDeps, { id, record, modRevision }: Held<N
     reserved: capacityOf(reserved),
     replicaCount: replicas.length,
     imageCount: deps.liveNodes.imagesOf(id).size,
-    reliabilityScore: reliabilityOf(deps, record),
+    ...reliabilityFields(deps, record),
     lastSeenMs: BigInt(Math.round(live?.lastSeenAtMs ?? 0)),
     resourceVersion: BigInt(modRevision),
     ...(live?.usage && { usage: live.usage }),
     ...(record.drainStartedAtMs > 0n && { drain: drainOf(deps, record, replicas) }),
+    ...detectionFields(deps, id),
   }
 }
 
 export function reliabilityOf(deps: NodeViewDeps, record: NodeRecord): number {
+  return reliabilityScore(reliabilityInput(deps, record))
+}
+
+function reliabilityFields(deps: NodeViewDeps, record: NodeRecord) {
+  const input = reliabilityInput(deps, record)
+  return { reliabilityScore: reliabilityScore(input), reliability: reliabilityParts(input) }
+}
+
+function detectionFields({ liveNodes }: NodeViewDeps, nodeId: string): Pick<Node, 'detection'> {
+  const detection = liveNodes.detectionOf(nodeId)
+  if (detection === undefined) return {}
+  const { intervalMs, deviationMs, limitMs, suspicion: phi } = detection
+  return { detection: create(FailureDetectionSchema, { intervalMs, deviationMs, limitMs, phi }) }
+}
+
+function reliabilityInput(deps: NodeViewDeps, record: NodeRecord): ReliabilityInput {
   const node = record.node!
   const live = deps.liveNodes.get(node.id)
   const nowMs = deps.clock.wallMs()
   const states = deps.state.replicasOnNode(node.id).map((held) => held.record.status!.state)
   const ratio = (used: number, of: number): number => (of > 0 ? used / of : 0)
-  return reliabilityScore({
+  const { arrivals, intervalMs } = live?.liveness.habits ?? { arrivals: unheard, intervalMs: 1 }
+  return {
     phase: node.status!.phase,
     enrolledForMs: nowMs - Number(node.createdAtMs),
     silentForMs: live && live.lastSeenAtMs > 0 ? nowMs - live.lastSeenAtMs : Infinity,
-    heartbeatIntervalMs: deps.heartbeatIntervalMs,
+    heartbeatIntervalMs: intervalMs,
+    usualGapMs: intervalMs + arrivals.lateMs + arrivals.deviationMs,
+    history: historyUntil(record, { nowMs, watchedSinceMs: deps.startedAtMs }),
     runningReplicas: states.filter((state) => state === ReplicaState.RUNNING).length,
     failedReplicas: states.filter((state) => state === ReplicaState.FAILED).length,
     cpuUsedRatio: ratio(live?.usage?.cpuMillicores ?? 0, node.capacity?.cpuMillicores ?? 0),
@@ -74,7 +102,8 @@ export function reliabilityOf(deps: NodeViewDeps, record: NodeRecord): number {
     capacity: node.capacity,
     conditions: live?.conditions ?? [],
     taintCount: node.taints.length,
-  })
+    hasPublicAddress: node.addresses.some(isPublicAddress),
+  }
 }
 
 /**
@@ -151,6 +180,9 @@ function conditionsOf(deps: NodeViewDeps, record: NodeRecord): NodeCondition[] {
       }),
     )
   }
+  if (record.heldUntilMs > 0n && node.status!.phase === NodePhase.OFFLINE) {
+    conditions.push(heldCondition(record, deps.clock.wallMs()))
+  }
   const skewMs = live?.clockSkewMs ?? 0
   // The agent, which knows the round trip, may have said so itself.
   const isSaid = conditions.some(({ type }) => type === 'ClockSkew')
@@ -167,4 +199,17 @@ function conditionsOf(deps: NodeViewDeps, record: NodeRecord): NodeCondition[] {
     )
   }
   return conditions
+}
+
+function heldCondition({ heldUntilMs, lostAtMs }: NodeRecord, nowMs: number): NodeCondition {
+  const leftMs = Math.max(0, Math.round((Number(heldUntilMs) - nowMs) / 1_000) * 1_000)
+  return create(NodeConditionSchema, {
+    type: 'ReplacementHeld',
+    status: 'True',
+    reason: 'MassLoss',
+    message:
+      'it vanished together with many others: what it ran is replaced in ' +
+      `${formatDurationMs(leftMs)} at the latest, unless they come back`,
+    lastTransitionMs: lostAtMs,
+  })
 }

@@ -22,6 +22,7 @@ import {
   type Said,
 } from '../testing/cluster.ts'
 import { nodeRecord, readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
+import { MassLossController } from './mass-loss-controller.ts'
 import { NodeController } from './node-controller.ts'
 import { stopping } from './replica-records.ts'
 import { WorkloadController } from './workload-controller.ts'
@@ -48,7 +49,11 @@ async function openNodes(t: TestContext) {
     said,
     liveNodes,
     start(): NodeController {
-      controller = new NodeController({ ...deps, liveNodes })
+      const onRelease = (nodeId: string): void => controller?.look(nodeId)
+      const watch = { holdMs: 300_000, evictionsPerMinute: 1 }
+      const massLoss = new MassLossController({ ...deps, liveNodes, onRelease }, watch)
+      cleanUp(t, () => massLoss.close())
+      controller = new NodeController({ ...deps, liveNodes, massLoss })
       cleanUp(t, () => controller!.close())
       return controller
     },

@@ -14,6 +14,12 @@ import {
   type ReplicaRecord,
 } from '@cloudless/api'
 import { CloudlessError, type Clock, type Random } from '@cloudless/base'
+import {
+  historyUntil,
+  historyWithLoss,
+  historyWithReturn,
+  type Watch,
+} from '../membership/node-history.ts'
 import { nodePhase, type NodePhaseVerdict } from '../membership/node-phase.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { withTold } from '../membership/told-facts.ts'
@@ -29,7 +35,9 @@ import {
 import { firstThatFit } from '../state/transaction-limits.ts'
 import { drainProgress, whatDrainWaitsFor } from './drain-progress.ts'
 import { evictReplicas, type Step } from './evict-replicas.ts'
+import { heldBack, letGo } from './held-replica.ts'
 import { lostReplica } from './lost-replica.ts'
+import type { MassLossController } from './mass-loss-controller.ts'
 import type { Reporter } from './reporter.ts'
 import { settleReplicas, type Settlement } from './settle-replicas.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -40,6 +48,8 @@ export interface NodeControllerDeps {
   readonly random: Random
   readonly liveNodes: LiveNodes
   readonly report: Reporter
+  /** Whether the replicas of lost nodes are held back now. */
+  readonly massLoss: Pick<MassLossController, 'heldUntilMs' | 'isReleased'>
 }
 
 type Done = () => void
@@ -50,9 +60,11 @@ export class NodeController {
   readonly #stopListening: () => void
   /** Of each node's drain that goes on: what was said of it. */
   readonly #saidOfDrain = new Map<string, DrainWord>()
+  readonly #startedAtMs: number
 
   constructor(deps: NodeControllerDeps) {
     this.#deps = deps
+    this.#startedAtMs = deps.clock.wallMs()
     this.#queue = new WorkQueue({
       clock: deps.clock,
       random: deps.random,
@@ -67,7 +79,7 @@ export class NodeController {
     }
   }
 
-  /** The node's liveness changed. */
+  /** The node's liveness changed, or its replicas need not be held any longer. */
   look(nodeId: string): void {
     this.#queue.add(nodeId)
   }
@@ -115,7 +127,7 @@ export class NodeController {
           `${nodeId} is not a member of this cluster any more: join again with a new token`,
         )
       }
-      const node = withHello(held.record, hello)
+      const node = withHello(withReturn(held.record, hello, this.#watch()), hello)
       const settled = settleReplicas({ state, nowMs: clock.wallMs() }, nodeId, hello)
       return {
         preconditions: [unchanged('node', held), ...settled.preconditions],
@@ -171,9 +183,11 @@ export class NodeController {
     const verdict = nodePhase(held.record, live?.liveness, live?.runtimeReady ?? true)
     const replicas = state.replicasOnNode(held.id)
     const step: Step = { preconditions: [], writes: [], reports: [] }
-    this.#follow(held, verdict, step)
-    if (verdict.phase === NodePhase.OFFLINE) this.#giveUp(held.record, replicas, step)
-    else {
+    const after = this.#follow(held, verdict, step)
+    if (verdict.phase === NodePhase.OFFLINE) {
+      this.#giveUp(held.record, after, replicas, step)
+      this.#letGo(held, after, replicas, step)
+    } else {
       evictReplicas(this.#deps, held, replicas, step)
       this.#followDrain(held, replicas, step)
     }
@@ -181,19 +195,22 @@ export class NodeController {
     return { preconditions, writes, result: () => reports.forEach((say) => say()) }
   }
 
-  /** Writes down the node's phase and what it has told, where they are news. */
-  #follow(held: Held<NodeRecord>, verdict: NodePhaseVerdict, step: Step): void {
+  /** Writes down the node's phase and what it has told, where they are news; the record as it then is. */
+  #follow(held: Held<NodeRecord>, verdict: NodePhaseVerdict, step: Step): NodeRecord {
     const { clock, liveNodes, report } = this.#deps
     const live = liveNodes.get(held.id)
     const status = held.record.node!.status!
     const told = withTold(held.record.node!, live?.told ?? {})
     const moved = verdict.phase !== status.phase
-    if (!moved && verdict.message === status.message && told === held.record.node) return
+    if (!moved && verdict.message === status.message && told === held.record.node) {
+      return held.record
+    }
     const lastTransitionMs = moved ? BigInt(clock.wallMs()) : status.lastTransitionMs
     const node = { ...told, status: { ...status, ...verdict, lastTransitionMs } }
+    const after = { ...(moved ? this.#moved(held.record, verdict) : held.record), node }
     step.preconditions.push(unchanged('node', held))
-    step.writes.push(putRecord('node', held.id, { ...held.record, node }))
-    if (!moved) return
+    step.writes.push(putRecord('node', held.id, after))
+    if (!moved) return after
     const change = {
       before: status.phase,
       after: verdict.phase,
@@ -201,12 +218,37 @@ export class NodeController {
       lastTransitionMs: Number(status.lastTransitionMs),
       silentMs: live && live.lastSeenAtMs > 0 ? clock.wallMs() - live.lastSeenAtMs : undefined,
     }
-    step.reports.push(() => report.nodePhaseChanged({ ...held.record, node }, change))
+    step.reports.push(() => report.nodePhaseChanged(after, change))
+    return after
+  }
+
+  /** What a change of its phase leaves on a node's record beside the phase. */
+  #moved(record: NodeRecord, { phase }: NodePhaseVerdict): NodeRecord {
+    const watch = this.#watch()
+    if (phase !== NodePhase.OFFLINE) {
+      return { ...record, history: historyUntil(record, watch), lostAtMs: 0n, heldUntilMs: 0n }
+    }
+    return {
+      ...record,
+      history: historyWithLoss(record, watch),
+      lostAtMs: BigInt(Math.round(watch.nowMs)),
+      heldUntilMs: BigInt(Math.round(this.#deps.massLoss.heldUntilMs())),
+    }
+  }
+
+  #watch(): Watch {
+    return { nowMs: this.#deps.clock.wallMs(), watchedSinceMs: this.#startedAtMs }
   }
 
   /** A lost node's replicas are lost with it; what was being stopped there is gone for good. */
-  #giveUp(node: NodeRecord, replicas: readonly Held<ReplicaRecord>[], step: Step): void {
+  #giveUp(
+    before: NodeRecord,
+    node: NodeRecord,
+    replicas: readonly Held<ReplicaRecord>[],
+    step: Step,
+  ): void {
     const { clock, report } = this.#deps
+    const nowMs = clock.wallMs()
     const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)
     // The changes themselves make us look again, for those that are left.
     for (const replica of firstThatFit(given)) {
@@ -214,12 +256,33 @@ export class NodeController {
       const { id, record } = replica
       const after = record.stopping
         ? undefined
-        : lostReplica(record, node.node!.name, clock.wallMs())
+        : heldBack(lostReplica(record, node.node!.name, nowMs), node.heldUntilMs, nowMs)
       step.writes.push(after ? putRecord('replica', id, after) : deleteRecord('replica', id))
       step.reports.push(() => report.replicaChanged(record, after))
     }
-    const isNew = node.node!.status!.phase !== NodePhase.OFFLINE
+    const isNew = before.node!.status!.phase !== NodePhase.OFFLINE
     if (given.length > 0 && isNew) step.reports.push(() => report.nodeLost(node, given.length))
+  }
+
+  /** It was held together with many others, and need not be any longer: what it ran is replaced as usual. */
+  #letGo(
+    held: Held<NodeRecord>,
+    node: NodeRecord,
+    replicas: readonly Held<ReplicaRecord>[],
+    step: Step,
+  ): void {
+    const { heldUntilMs } = node
+    if (node !== held.record || heldUntilMs === 0n) return
+    if (!this.#deps.massLoss.isReleased(held.id, Number(heldUntilMs))) return
+    const waiting = replicas.filter(({ record }) => letGo(record, heldUntilMs) !== record)
+    const some = firstThatFit(waiting)
+    for (const replica of some) {
+      step.preconditions.push(unchanged('replica', replica))
+      step.writes.push(putRecord('replica', replica.id, letGo(replica.record, heldUntilMs)))
+    }
+    if (some.length < waiting.length) return
+    step.preconditions.push(unchanged('node', held))
+    step.writes.push(putRecord('node', held.id, { ...node, heldUntilMs: 0n }))
   }
 
   #followDrain(node: Held<NodeRecord>, replicas: readonly Held<ReplicaRecord>[], step: Step): void {
@@ -251,6 +314,13 @@ type DrainWord = 'drained' | 'stuck'
 interface Welcomed {
   readonly node: NodeRecord
   readonly settled: Settlement
+}
+
+/** A session of it begins: what it had been given up for turns out to be no more than a broken link, or more. */
+function withReturn(record: NodeRecord, hello: Hello, watch: Watch): NodeRecord {
+  if (record.node!.status!.phase !== NodePhase.OFFLINE) return record
+  const isSame = record.bootId === hello.bootId && record.instanceId === hello.instanceId
+  return { ...record, history: historyWithReturn(record, watch, isSame) }
 }
 
 function withHello(record: NodeRecord, hello: Hello): NodeRecord {

@@ -8,6 +8,9 @@ export interface Reporter {
   nodeLost(node: NodeRecord, replicaCount: number): void
   /** It had been given up as lost, and has said what it still has. */
   nodeReturned(node: NodeRecord, found: NodeReturn): void
+  /** So many nodes are going at once, while so many are there, that their replicas are held back for a while. */
+  massLossBegun(vanished: number, present: number): void
+  massLossOver(vanished: number, afterMs: number): void
   nodeDrained(node: NodeRecord): void
   /** `waiting`: why some of those that are left are still there. */
   drainStuck(node: NodeRecord, replicaCount: number, waiting: readonly string[]): void

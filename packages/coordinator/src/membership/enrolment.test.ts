@@ -90,7 +90,7 @@ async function openMembership(t: TestContext) {
       {
         ...deps,
         liveNodes,
-        heartbeatIntervalMs: 1_000,
+        startedAtMs: 0,
         onUpdated: () => undefined,
         onRemoved: () => undefined,
       },

@@ -2,8 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import fc from 'fast-check'
-import { NodeConditionSchema, NodePhase, ResourceCapacitySchema } from '@cloudless/api'
-import { reliabilityScore, type ReliabilityInput } from './reliability.ts'
+import {
+  NodeConditionSchema,
+  NodeHistorySchema,
+  NodePhase,
+  ResourceCapacitySchema,
+} from '@cloudless/api'
+import { reliabilityParts, reliabilityScore, type ReliabilityInput } from './reliability.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -13,6 +18,8 @@ const best: ReliabilityInput = {
   enrolledForMs: 8 * day,
   silentForMs: 500,
   heartbeatIntervalMs: 1_000,
+  usualGapMs: 1_000,
+  history: create(NodeHistorySchema),
   runningReplicas: 3,
   failedReplicas: 0,
   cpuUsedRatio: 0.6,
@@ -20,6 +27,14 @@ const best: ReliabilityInput = {
   capacity: create(ResourceCapacitySchema, { cpuMillicores: 4_000, memoryBytes: 1n }),
   conditions: [],
   taintCount: 0,
+  hasPublicAddress: true,
+}
+
+function remembered(observedDays: number, availableDays: number) {
+  return create(NodeHistorySchema, {
+    observedMs: observedDays * day,
+    availableMs: availableDays * day,
+  })
 }
 
 const cases: readonly [string, Partial<ReliabilityInput>, number][] = [
@@ -45,6 +60,24 @@ const cases: readonly [string, Partial<ReliabilityInput>, number][] = [
   ['enrolling', { phase: NodePhase.ENROLLING }, 0.85 + 0.15 * 0.8],
   ['offline', { phase: NodePhase.OFFLINE }, 0.85],
   ['two taints', { taintCount: 2 }, 0.8],
+  ['no public address', { hasPublicAddress: false }, 0.9],
+  ['late as a rule', { usualGapMs: 1_500 }, 0.96],
+  ['away for half of what is remembered', { history: remembered(30, 14) }, 0.7 + 0.3 * (15 / 31)],
+  [
+    'lost twice a week',
+    { history: create(NodeHistorySchema, { losses: 2 / Math.LN2 }) },
+    0.85 + 0.15 * 0.8,
+  ],
+  [
+    'cut off twice a week',
+    { history: create(NodeHistorySchema, { losses: 2 / Math.LN2, disconnections: 2 / Math.LN2 }) },
+    0.85 + 0.15 * 0.9,
+  ],
+  [
+    'a third of its replicas failed, of those that are gone',
+    { history: create(NodeHistorySchema, { replicasOk: 5, replicasFailed: 4 }) },
+    0.8 + 0.2 * (8 / 12),
+  ],
   ['half an hour old', { enrolledForMs: hour / 2 }, 0.15 + 0.7],
   ['a minute old', { enrolledForMs: 60_000 }, 0.85 * 0.8],
 ]
@@ -75,4 +108,23 @@ test('the score is between 0 and 1, and more trouble is never better', () => {
       assert.ok(reliabilityScore(worse) <= one)
     }),
   )
+})
+
+test('the score has a word, and its parts add up to it', () => {
+  const words = [
+    [{}, 'excellent'],
+    [{ hasPublicAddress: false }, 'excellent'],
+    [{ taintCount: 2 }, 'good'],
+    [{ taintCount: 3 }, 'fair'],
+    [{ taintCount: 5 }, 'poor'],
+    [{ taintCount: 7 }, 'bad'],
+  ] as const
+  for (const [change, word] of words) {
+    const input = { ...best, ...change }
+    const parts = reliabilityParts(input)
+    assert.equal(parts.band, word)
+    const { uptime, response, success, capacity, stability, penalty, youthFactor } = parts
+    const sum = 0.3 * uptime + 0.2 * response + 0.2 * success + 0.15 * (capacity + stability)
+    assert.ok(Math.abs((sum - penalty) * youthFactor - reliabilityScore(input)) < 1e-6)
+  }
 })

@@ -3,6 +3,7 @@ import { NodePhase, ReplicaState, WorkloadPhase, type AutoscalingStatus } from '
 import type { MetadataStore } from '@cloudless/metadata'
 import type { CoordinatorMetrics } from '@cloudless/observability'
 import { viewNode, type NodeViewDeps } from '../api/node-view.ts'
+import type { MassLossController } from '../controllers/mass-loss-controller.ts'
 import { statusOf } from '../api/workload-view.ts'
 import { enumName } from '../state/enum-names.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
@@ -13,10 +14,12 @@ export interface GaugesDeps {
   readonly nodeView: NodeViewDeps
   readonly queueDepth: () => number
   readonly autoscalingOf: (workloadId: string) => AutoscalingStatus | undefined
+  readonly massLoss: Pick<MassLossController, 'heldCount'>
 }
 
 export function refreshGauges(deps: GaugesDeps): void {
-  const { metrics, state, nodeView, queueDepth } = deps
+  const { metrics, state, nodeView, queueDepth, massLoss } = deps
+  metrics.membership.heldNodes.set({}, massLoss.heldCount)
   metrics.scheduling.queueDepth.set({}, queueDepth())
   refreshNodes(metrics, state, nodeView)
   refreshWorkloads(metrics, state)

@@ -3,7 +3,9 @@ import { NodePhase, type AutoscalingStatus, type HeartbeatRequest } from '@cloud
 import type { Clock, Random } from '@cloudless/base'
 import { reliabilityOf, type NodeViewDeps } from '../api/node-view.ts'
 import { AutoscaleController } from '../controllers/autoscale-controller.ts'
+import { MassLossController } from '../controllers/mass-loss-controller.ts'
 import { NodeController } from '../controllers/node-controller.ts'
+import { NodeHistories } from '../controllers/node-histories.ts'
 import { PlacementController } from '../controllers/placement-controller.ts'
 import { PreemptionController } from '../controllers/preemption.ts'
 import { RebalanceController } from '../controllers/rebalance-controller.ts'
@@ -41,6 +43,7 @@ export interface ControlPlane {
   readonly sessions: Sessions
   /** As of the last look at an autoscaled workload. */
   readonly autoscalingOf: (workloadId: string) => AutoscalingStatus | undefined
+  readonly massLoss: MassLossController
 }
 
 /** Puts what must be closed on `opened`, which ends it in the opposite order: sessions before what they feed. */
@@ -50,8 +53,6 @@ export function startControlPlane(
   opened: AsyncDisposableStack,
 ): ControlPlane {
   const { report } = observed
-  const { heartbeatIntervalMs } = options.liveness
-
   const onChange = (nodeId: string): void => {
     view.lookAt(nodeId)
     nodeController.look(nodeId)
@@ -62,7 +63,7 @@ export function startControlPlane(
   )
   opened.defer(() => liveNodes.close())
   awaitMembers(state, liveNodes)
-  const nodeView = { state, liveNodes, clock, heartbeatIntervalMs }
+  const nodeView = { state, liveNodes, clock, startedAtMs: clock.wallMs() }
   const view = new SchedulerView({
     state,
     liveNodes,
@@ -73,8 +74,15 @@ export function startControlPlane(
 
   opened.defer(() => view.close())
 
-  const nodeController = new NodeController({ state, clock, random, liveNodes, report })
+  const massLoss = new MassLossController(
+    { state, clock, liveNodes, report, onRelease: (nodeId) => nodeController.look(nodeId) },
+    options.massLoss,
+  )
+  opened.defer(() => massLoss.close())
+  const nodeController = new NodeController({ state, clock, random, liveNodes, report, massLoss })
   opened.defer(() => nodeController.close())
+  const histories = new NodeHistories({ state, clock, report })
+  opened.defer(() => histories.close())
   const workloadController = new WorkloadController({ state, clock, random, report })
   opened.defer(() => workloadController.close())
   const placement = new PlacementController({
@@ -121,7 +129,7 @@ export function startControlPlane(
   opened.defer(() => sessions.close())
   const autoscalingOf = (workloadId: string): AutoscalingStatus | undefined =>
     autoscaling.statusOf(workloadId)
-  return { liveNodes, nodeView, view, placement, sessions, autoscalingOf }
+  return { liveNodes, nodeView, view, placement, sessions, autoscalingOf, massLoss }
 }
 
 /** Those who were there before this start have a while to return; those known to be gone stay so. */

@@ -65,7 +65,7 @@ async function openDoors(
   opened: AsyncDisposableStack,
 ): Promise<ApiServer> {
   const { clock, random, state, store, observed, authority } = foundation
-  const { sessions, nodeView, placement, autoscalingOf } = control
+  const { sessions, nodeView, placement, autoscalingOf, massLoss } = control
   const { metrics, report } = observed
   const gateway = new AgentGateway({
     clock,
@@ -82,7 +82,7 @@ async function openDoors(
   opened.defer(() => released.close())
   opened.defer(sweepNowAndThen({ clock, state, idempotency, report }))
   const queueDepth = (): number => placement.queueDepth
-  const gauges = { metrics, state, nodeView, queueDepth, autoscalingOf }
+  const gauges = { metrics, state, nodeView, queueDepth, autoscalingOf, massLoss }
   metrics.beforeExpose(() => refreshGauges(gauges))
 
   const closeConnectionsOf = (nodeId: string): void => server.closeConnectionsOf(nodeId)

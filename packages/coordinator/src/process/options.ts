@@ -20,6 +20,10 @@ export function optionsOf(settings: CoordinatorSettings) {
       resetGraceMsMax: settings['membership.reset_grace_max'],
       returnGraceMs: settings['membership.return_grace'],
     },
+    massLoss: {
+      holdMs: settings['membership.mass_loss_hold'],
+      evictionsPerMinute: settings['membership.eviction_rate'],
+    },
     enrolment: {
       certificateLifetimeMs: settings['tls.node_certificate_ttl'],
       rejoinWindowMs: settings['tls.rejoin_window'],

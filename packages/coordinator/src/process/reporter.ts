@@ -76,6 +76,26 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         description: `node "${name}" is back after ${formatDurationMs(awayMs)}: ${found}`,
       })
     },
+    massLossBegun(vanished, present) {
+      events.append({
+        type: 'node.mass_loss',
+        resourceType: 'cluster',
+        resourceId: 'membership',
+        description:
+          `${counted(vanished, 'node')} vanished together, ${present} left: what they ran is replaced slowly ` +
+          'until it is clear whether they come back; is it the network?',
+        metadata: { vanished: String(vanished), present: String(present) },
+      })
+    },
+    massLossOver(vanished, afterMs) {
+      const took = formatDurationMs(Math.round(afterMs / 1_000) * 1_000)
+      events.append({
+        type: 'node.mass_loss_over',
+        resourceType: 'cluster',
+        resourceId: 'membership',
+        description: `of ${counted(vanished, 'node')} that had vanished together none is held back any more, after ${took}`,
+      })
+    },
     nodeDrained(node) {
       const { id, name } = node.node!
       const description = `node "${name}" is empty`

@@ -121,6 +121,21 @@ export const coordinatorSettings = [
     help: 'How long nodes have to return after this coordinator started.',
   },
   {
+    key: 'membership.mass_loss_hold',
+    type: 'duration',
+    default: 300_000,
+    max: dayMs,
+    help: 'When many nodes vanish together, how long what they ran is kept from being replaced at most; 0: not at all.',
+  },
+  {
+    key: 'membership.eviction_rate',
+    type: 'number',
+    default: 1,
+    min: 0,
+    max: 60_000,
+    help: 'Of such nodes, how many a minute are replaced before that; 0: none.',
+  },
+  {
     key: 'network.cluster_cidr',
     type: 'string',
     default: '10.244.0.0/16',

@@ -101,6 +101,11 @@ function createMembershipMetrics(registry: MetricsRegistry) {
       help: 'Nodes in each phase.',
       labels: ['state'],
     }),
+    heldNodes: registry.gauge<NoLabels>({
+      name: 'membership_held_nodes',
+      help: 'Lost nodes that vanished together with many others, and whose replicas are not replaced yet.',
+      labels: [],
+    }),
     reliabilityScore: registry.gauge<{ node_id: string; region: string; zone: string }>({
       name: 'node_reliability_score',
       help: 'How far a node can be relied on, 0 to 1.',

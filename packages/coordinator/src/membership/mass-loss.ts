@@ -1,0 +1,153 @@
+/**
+ * Mass loss: when many nodes vanish together, the trouble is more likely ours (a switch, a router, our own link) than
+ * theirs, and replacing all they ran would crowd the few that are left for nothing. Nodes are given up all the same, which
+ * is the truth; what is held back is the replacing of their replicas.
+ *
+ *     calm ──a node is given up while many seem to be going──▶ held ──most are back, or each was let go──▶ calm
+ *
+ * While it is held, every node that is given up is held for `holdMs` at most, from when it was lost. Until then one after
+ * the other is let go at `evictionsPerMinute`, those that have been away longest first; and all that are still away are when
+ * most of the others are back and nothing has changed for a while.
+ *
+ * Invariants
+ *   1. A node is never held for longer than `holdMs`, whatever happens to the others or to us.
+ *   2. Nothing is held that was not given up, and nobody but us holds it: what an operator forces happens at once.
+ *   3. Fewer than `nodesMin` nodes, or less than `shareMin` of those that were there, are never a mass loss.
+ *
+ * Pure: times are unix milliseconds, handed in. What it needs after a restart is on the nodes' records.
+ */
+import type { Census } from './census.ts'
+
+export interface MassLossOptions {
+  /** Longest time for which a node's replicas are not replaced. */
+  readonly holdMs: number
+  /** Nodes let go before that, a minute; 0: none. */
+  readonly evictionsPerMinute: number
+}
+
+/** A node that was given up and whose replicas are not replaced yet. */
+export interface HeldNode {
+  readonly nodeId: string
+  readonly lostAtMs: number
+  readonly heldUntilMs: number
+}
+
+export type MassLoss =
+  | { readonly kind: 'calm' }
+  | {
+      readonly kind: 'held'
+      readonly sinceMs: number
+      /** The most that were away at once. */
+      readonly vanished: number
+      readonly heldCount: number
+      /** When a node was last added to those held, or taken from them. */
+      readonly changedAtMs: number
+      readonly nextReleaseMs: number
+    }
+
+export interface MassLossStep {
+  readonly state: MassLoss
+  /** Nodes whose replicas are to be replaced from now on. */
+  readonly release: readonly string[]
+  readonly word: 'begun' | 'over' | undefined
+  /** Look again then; Infinity: only when something changes. */
+  readonly wakeAtMs: number
+}
+
+const nodesMin = 3
+const shareMin = 1 / 3
+/** Most are back and nothing has changed for so long: the picture is clear. */
+const settledMs = 15_000
+const minuteMs = 60_000
+
+export const calm: MassLoss = { kind: 'calm' }
+
+/** Whether so many are going at once that it need not be their fault. */
+export function isMassLoss({ present, silent, lost }: Census): boolean {
+  const vanished = silent + lost
+  return vanished >= nodesMin && vanished >= shareMin * (vanished + present)
+}
+
+/** A node is about to be given up. */
+export function beginMassLoss(
+  before: MassLoss,
+  census: Census,
+  nowMs: number,
+  options: MassLossOptions,
+): Pick<MassLossStep, 'state' | 'word'> {
+  if (before.kind === 'held' || options.holdMs === 0 || !isMassLoss(census)) {
+    return { state: before, word: undefined }
+  }
+  const vanished = census.silent + census.lost
+  return { state: heldSince(nowMs, vanished, 0, nowMs, options), word: 'begun' }
+}
+
+/** Time has passed, or the nodes that are held are others. */
+export function stepMassLoss(
+  before: MassLoss,
+  held: readonly HeldNode[],
+  nowMs: number,
+  options: MassLossOptions,
+): MassLossStep {
+  const expired = held.filter((node) => node.heldUntilMs <= nowMs).map(({ nodeId }) => nodeId)
+  const state = followed(before, held, nowMs, options)
+  if (state.kind === 'calm') return { state, release: [], word: undefined, wakeAtMs: Infinity }
+  const settledAtMs = state.changedAtMs + settledMs
+  const isSettled = nowMs >= settledAtMs
+  if (held.length === 0) {
+    if (isSettled) return { state: calm, release: [], word: 'over', wakeAtMs: Infinity }
+    return { state, release: [], word: undefined, wakeAtMs: settledAtMs }
+  }
+  const areMostBack = held.length * 2 < state.vanished
+  const untilMs = Math.min(...held.map((node) => node.heldUntilMs))
+  if (areMostBack && isSettled)
+    return { state, release: idsOf(held), word: undefined, wakeAtMs: untilMs }
+  const isTurn = nowMs >= state.nextReleaseMs
+  const turn = isTurn ? [longestAway(held).nodeId] : []
+  const nextReleaseMs = isTurn ? nowMs + minuteMs / options.evictionsPerMinute : state.nextReleaseMs
+  return {
+    state: { ...state, nextReleaseMs },
+    release: [...new Set([...expired, ...turn])],
+    word: undefined,
+    wakeAtMs: Math.min(nextReleaseMs, untilMs, areMostBack ? settledAtMs : Infinity),
+  }
+}
+
+function followed(
+  before: MassLoss,
+  held: readonly HeldNode[],
+  nowMs: number,
+  options: MassLossOptions,
+): MassLoss {
+  if (before.kind === 'held') {
+    if (held.length === before.heldCount) return before
+    const vanished = Math.max(before.vanished, held.length)
+    return { ...before, vanished, heldCount: held.length, changedAtMs: nowMs }
+  }
+  // After our own restart in the middle of it.
+  if (held.length === 0) return before
+  const sinceMs = Math.min(...held.map((node) => node.lostAtMs))
+  return heldSince(sinceMs, held.length, held.length, nowMs, options)
+}
+
+function heldSince(
+  sinceMs: number,
+  vanished: number,
+  heldCount: number,
+  nowMs: number,
+  { evictionsPerMinute }: MassLossOptions,
+): MassLoss {
+  const nextReleaseMs = nowMs + minuteMs / evictionsPerMinute
+  return { kind: 'held', sinceMs, vanished, heldCount, changedAtMs: nowMs, nextReleaseMs }
+}
+
+function longestAway(held: readonly HeldNode[]): HeldNode {
+  return held.reduce((a, b) => {
+    const isLonger = b.lostAtMs - a.lostAtMs || (b.nodeId < a.nodeId ? -1 : 1)
+    return isLonger < 0 ? b : a
+  })
+}
+
+function idsOf(held: readonly HeldNode[]): string[] {
+  return held.map(({ nodeId }) => nodeId)
+}
