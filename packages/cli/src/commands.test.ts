@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { DrainStatusSchema, NodePhase, ReplicaState } from '@cloudless/api'
+import { DrainStatusSchema, MassLossStatusSchema, NodePhase, ReplicaState } from '@cloudless/api'
+import { systemClock } from '@cloudless/base'
 import { aNode, anEvent, aReplica, aToken, aWorkload } from './testing/fake-state.ts'
 import { FakeIo } from './testing/fake-io.ts'
 import { startHarness, type Harness } from './testing/harness.ts'
@@ -92,6 +93,27 @@ test('a replica that waits says how many nodes refused it and why', async (t) =>
   assert.match(status.out, /workload web: 1 of 2 replicas ready/)
   assert.match(status.out, why)
   assert.equal(status.code, 1)
+})
+
+test('node describe says what its reliability is made of, and how its silence is judged', async (t) => {
+  const { cli, state } = await cluster(t)
+  const index = state.nodes.findIndex(({ name }) => name === 'a')
+  const parts = { uptime: 0.95, response: 1, success: 1, capacity: 0.8, stability: 0.7 }
+  const history = { availability: 0.953, lossesPerWeek: 2.5, lastLostAtMs: 1n }
+  state.nodes[index] = aNode({
+    name: 'a',
+    reliabilityScore: 0.62,
+    reliability: { ...parts, ...history, penalty: 0.1, youthFactor: 0.8, band: 'fair' },
+    detection: { intervalMs: 512, deviationMs: 12, limitMs: 1_400, phi: 0 },
+  })
+  const { out } = await cli('node describe a')
+  assert.match(out, /uptime +0\.30 +0\.95 +member for [^,]+, there 95\.3% of the time\n/)
+  assert.match(out, /stability +0\.15 +0\.70 +2\.5 losses a week, last .* ago\n/)
+  assert.match(out, /penalty +-0\.10 +taints, no public address\n/)
+  assert.match(out, /youth +x 0\.80 /)
+  assert.match(out, /score 0\.62: fair\n/)
+  assert.match(out, /Heard: +every 512 ms, give or take 12 ms\n +Lost after: +1\.4s of silence\n/)
+  assert.match(out, /Suspicion now: +none\n/)
 })
 
 test('node describe shows capacity, replicas and events', async (t) => {
@@ -247,6 +269,22 @@ test('tokens are made, listed without their secret, and revoked', async (t) => {
   assert.equal(state.tokens[0]?.revoked, true)
   state.tokens.push(aToken({ id: 'jt-old', expiresAtMs: 1n }))
   assert.match((await cli('get tokens')).out, /jt-old .*expired/)
+})
+
+test('cluster status says what is held back while many nodes are away', async (t) => {
+  const { cli, state } = await cluster(t)
+  const nowMs = systemClock.wallMs()
+  state.massLoss = create(MassLossStatusSchema, {
+    vanished: 20,
+    held: 19,
+    sinceMs: BigInt(nowMs - 60_000),
+    untilMs: BigInt(nowMs + 239_900),
+  })
+  const { out } = await cli('cluster status')
+  assert.match(
+    out,
+    /Mass loss: +20 nodes vanished together .* ago: what 19 of them ran is .* in 4m at/,
+  )
 })
 
 test('cluster status shows nodes, replicas and what waits', async (t) => {

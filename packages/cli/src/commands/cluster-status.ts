@@ -43,6 +43,7 @@ function describe(status: ClusterStatus, address: string, nowMs: number): string
       ['Version', status.coordinatorVersion],
       ['Up', age(status.startedAtMs, nowMs)],
       ['Nodes', counts(status.nodesByPhase)],
+      ['Mass loss', massLoss(status, nowMs)],
       ['Workloads', counts(status.workloadsByPhase)],
       ['Replicas', `${status.replicasReady} of ${status.replicasDesired} ready`],
       ['Waiting for a place', String(status.schedulingQueueDepth)],
@@ -64,6 +65,16 @@ function describe(status: ClusterStatus, address: string, nowMs: number): string
       ]),
     ),
   ].join('')
+}
+
+/** Empty when nothing is held back. */
+function massLoss({ massLoss: loss }: ClusterStatus, nowMs: number): string {
+  if (loss === undefined) return ''
+  const leftMs = Math.max(0, Math.round((Number(loss.untilMs) - nowMs) / 1_000) * 1_000)
+  return (
+    `${loss.vanished} nodes vanished together ${age(loss.sinceMs, nowMs)} ago: what ${loss.held} of them ran is ` +
+    `replaced in ${formatDurationMs(leftMs)} at the latest, unless they come back`
+  )
 }
 
 function counts(byPhase: Readonly<Record<string, number>>): string {

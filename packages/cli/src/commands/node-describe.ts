@@ -2,6 +2,7 @@
 import type { Node, ReplicaStatus, ResourceCapacity, ResourceUsage } from '@cloudless/api'
 import type { Command, CommandContext } from '../command.ts'
 import { block, facts, type Fact } from '../output/sheet.ts'
+import { detectionSheet, reliabilitySheet } from '../output/reliability-sheet.ts'
 import { formatColumns } from '../output/table.ts'
 import { fetchAll } from '../paging.ts'
 import { drainLines } from '../resources/drain.ts'
@@ -12,8 +13,8 @@ import { recentEvents } from './recent-events.ts'
 
 export const nodeDescribe: Command = {
   description:
-    'Prints identity, capacity and use, capabilities, labels, taints, conditions, the replicas on the node\n' +
-    'and its newest events.',
+    'Prints identity, capacity and use, capabilities, labels, taints, conditions, how far it can be relied on\n' +
+    'and why, how its silence is judged, the replicas on the node and its newest events.',
   examples: [{ title: 'Why does nothing run there?', line: 'cloudlessctl describe node node-a' }],
   arguments: [{ name: 'NODE', help: 'Name or id', completes: 'node' }],
   options: [],
@@ -44,6 +45,8 @@ function describe(context: CommandContext, node: Node, replicas: readonly Replic
     block('Labels', lines(Object.entries(node.labels).map(([key, value]) => `${key}=${value}`))),
     block('Taints', lines(node.taints.map((t) => `${t.key}=${t.value}:${t.effect}`))),
     block('Conditions', conditionTable(node, nowMs)),
+    block('Reliability', reliabilitySheet(node, nowMs)),
+    block('Failure detection', detectionSheet(node)),
     block('Replicas', replicaTable(replicas)),
   ].join('')
 }

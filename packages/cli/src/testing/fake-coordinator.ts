@@ -266,6 +266,7 @@ function clusterHandlers(state: FakeState): Handlers {
       replicasReady: 2,
       schedulingQueueDepth: 1,
       commitLatencyMs: 0.25,
+      ...(state.massLoss && { massLoss: state.massLoss }),
     }),
     listEvents(request) {
       const wanted = request.filter?.types ?? []

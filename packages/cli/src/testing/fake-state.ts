@@ -24,6 +24,7 @@ import {
   type SimulateNodesResponse,
   type Workload,
   type WorkloadRevision,
+  type MassLossStatus,
 } from '@cloudless/api'
 import { systemClock } from '@cloudless/base'
 import { EventEmitter } from 'node:events'
@@ -36,6 +37,7 @@ export interface FakeState {
   readonly events: Event[]
   /** Of every workload. */
   readonly revisions: WorkloadRevision[]
+  massLoss?: MassLossStatus
   /** What the scheduler is asked gets these answers. */
   readonly scheduling: FakeScheduling
   /** Every call: its method, and the headers it came with. */

@@ -66,12 +66,12 @@ const cases: readonly [string, Partial<ReliabilityInput>, number][] = [
   [
     'lost twice a week',
     { history: create(NodeHistorySchema, { losses: 2 / Math.LN2 }) },
-    0.85 + 0.15 * 0.8,
+    0.3 / (1 + 2 / 7) + 0.55 + 0.15 * 0.8,
   ],
   [
     'cut off twice a week',
     { history: create(NodeHistorySchema, { losses: 2 / Math.LN2, disconnections: 2 / Math.LN2 }) },
-    0.85 + 0.15 * 0.9,
+    0.3 / (1 + 1 / 7) + 0.55 + 0.15 * 0.9,
   ],
   [
     'a third of its replicas failed, of those that are gone',

@@ -37,6 +37,7 @@ export interface ReliabilityInput {
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
+const daysPerWeek = 7
 
 /** What each loss a week takes off a node's stability, and all of them at most. */
 const instabilityOfLoss = 0.1
@@ -82,10 +83,10 @@ function bandOf(score: number): string {
   return bands.find(([least]) => score >= least)?.[1] ?? 'bad'
 }
 
-/** How long it has been a member and when it was last heard, times the share of time in which it was there. */
+/** How long it has been a member and when it was last heard; of that as much as it is likely to be there for a day. */
 function uptime({ enrolledForMs, silentForMs, history }: ReliabilityInput): number {
-  const availability = availabilityOf(history)
-  if (enrolledForMs < hourMs) return 0.5 * availability
+  const staying = availabilityOf(history) / (1 + lossesPerWeekOf(history) / daysPerWeek)
+  if (enrolledForMs < hourMs) return 0.5 * staying
   const bonus = (enrolledForMs > dayMs ? 0.1 : 0) + (enrolledForMs > 7 * dayMs ? 0.1 : 0)
   const base = firstBand(silentForMs, [
     [15_000, 1],
@@ -94,7 +95,7 @@ function uptime({ enrolledForMs, silentForMs, history }: ReliabilityInput): numb
     [5 * minuteMs, 0.5],
     [Infinity, 0.1],
   ])
-  return clamp(base + bonus) * availability
+  return clamp(base + bonus) * staying
 }
 
 function response(input: ReliabilityInput): number {

@@ -205,7 +205,8 @@ export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
  */
 export type Reliability = Message<"cloudless.api.v1.Reliability"> & {
   /**
-   * 0.30: how long it has been a member, and the share of that time in which it was there.
+   * 0.30: how long it has been a member, the share of that time in which it was there, and how likely it is to stay for
+   * a day.
    *
    * @generated from field: double uptime = 1;
    */
