@@ -1,6 +1,5 @@
 /** How far a node can be relied on, part by part, and how its silence is judged: a part of `node describe`. */
 import type { Node } from '@cloudless/api'
-import { formatDurationMs } from '@cloudless/base'
 import { age } from '../resources/format.ts'
 import { facts } from './sheet.ts'
 import { formatColumns } from './table.ts'
@@ -43,7 +42,7 @@ export function detectionSheet({ detection }: Node): string {
   const heard = `every ${Math.round(intervalMs)} ms, give or take ${Math.round(deviationMs)} ms`
   return facts([
     ['Heard', heard],
-    ['Lost after', `${formatDurationMs(Math.round(limitMs / 100) * 100)} of silence`],
+    ['Lost after', `${(limitMs / 1_000).toFixed(1)}s of silence`],
     ['Suspicion now', phi === 0 ? 'none' : `${phi.toFixed(1)} of 7`],
   ])
 }

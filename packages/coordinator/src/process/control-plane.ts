@@ -33,7 +33,10 @@ export interface ControlPlaneDeps {
   }
 }
 
-export type ControlPlaneOptions = Pick<CoordinatorOptions, 'liveness' | 'scheduler' | 'advertised'>
+export type ControlPlaneOptions = Pick<
+  CoordinatorOptions,
+  'liveness' | 'massLoss' | 'scheduler' | 'advertised'
+>
 
 export interface ControlPlane {
   readonly liveNodes: LiveNodes
