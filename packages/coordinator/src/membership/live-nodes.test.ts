@@ -52,7 +52,7 @@ function starved(clock: FakeClock, lateMs: () => number): Clock {
 test('a silent node is lost soon after the limit, and said to be', () => {
   const { clock, changed, kind, know } = open()
   know('node-a')
-  clock.advance(1_400)
+  clock.advance(1_300)
   assert.equal(kind(), 'connected')
   clock.advance(50)
   assert.equal(kind(), 'lost')

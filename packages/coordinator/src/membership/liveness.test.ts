@@ -40,10 +40,10 @@ function connectedWith(learnt: Habits): Extract<Liveness, { kind: 'connected' }>
 }
 
 const cases: readonly [string, Liveness, LivenessEvent, number, string][] = [
-  ['silence up to the limit is borne', connected, tick(), 1_400, 'connected'],
-  ['silence beyond the limit is a loss', connected, tick(), 1_401, 'lost silence'],
-  ['our own lateness is not the node’s', connected, tick(5_000), 6_400, 'connected'],
-  ['but the rest is', connected, tick(5_000), 6_401, 'lost silence'],
+  ['silence up to the limit is borne', connected, tick(), 1_300, 'connected'],
+  ['silence beyond the limit is a loss', connected, tick(), 1_301, 'lost silence'],
+  ['our own lateness is not the node’s', connected, tick(5_000), 6_300, 'connected'],
+  ['but the rest is', connected, tick(5_000), 6_301, 'lost silence'],
   [
     'who was not told to send heartbeats is not expected to',
     unwelcomed,

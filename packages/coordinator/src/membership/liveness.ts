@@ -35,7 +35,7 @@ export interface LivenessOptions {
 
 export const livenessDefaults: LivenessOptions = {
   heartbeatIntervalMs: 500,
-  heartbeatTimeoutMs: 1_400,
+  heartbeatTimeoutMs: 1_300,
   heartbeatTimeoutMsMax: 60_000,
   resetGraceMs: 300,
   resetGraceMsMax: 5_000,

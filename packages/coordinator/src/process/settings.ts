@@ -92,7 +92,7 @@ export const coordinatorSettings = [
   {
     key: 'membership.heartbeat_timeout',
     type: 'duration',
-    default: 1_400,
+    default: 1_300,
     min: 100,
     help: 'Silence after which a node that has long been on time is lost; more for others, as their record says.',
   },
