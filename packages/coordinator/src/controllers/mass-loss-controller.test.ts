@@ -29,8 +29,7 @@ async function openMany(t: TestContext, count: number) {
 
   /** A coordinator, from its start on. */
   function start() {
-    let controller: NodeController | undefined
-    const look = (nodeId: string): void => controller?.look(nodeId)
+    const look = (nodeId: string): void => controller.look(nodeId)
     const liveNodes = new LiveNodes({ clock, onChange: look }, livenessDefaults)
     for (const { id, record } of state.all('node')) {
       if (record.node!.status!.phase === NodePhase.OFFLINE) liveNodes.presumeLost(id)
@@ -38,11 +37,11 @@ async function openMany(t: TestContext, count: number) {
     }
     const deps = { state, clock, liveNodes, report }
     const massLoss = new MassLossController({ ...deps, onRelease: look }, options)
-    controller = new NodeController({ ...deps, massLoss, random: seededRandom(1) })
+    const controller = new NodeController({ ...deps, massLoss, random: seededRandom(1) })
     const close = async (): Promise<void> => {
       liveNodes.close()
       massLoss.close()
-      await controller!.close()
+      await controller.close()
     }
     cleanUp(t, close)
     return { liveNodes, massLoss, close }
@@ -162,6 +161,17 @@ test('a restart in the middle forgets nothing', async (t) => {
   many.beat([...left, ...back], 40)
   assert.equal(many.massLoss().status(), undefined)
   assert.deepEqual(many.words(), ['massLossBegun', 'massLossOver'])
+})
+
+test('a restart after the hold is over lets them go', async (t) => {
+  const many = await openMany(t, 6)
+  const gone = many.ids.slice(0, 4)
+  await vanish(many, gone)
+  many.clock.stall(options.holdMs)
+  await many.restart()
+  many.clock.advance(10)
+  await eventually(() => gone.every((id) => many.state.get('node', id)!.heldUntilMs === 0n))
+  for (const id of gone) assert.equal(many.replacedInMs(id), 0)
 })
 
 test('nobody comes back after a restart of ours: it is our network', async (t) => {

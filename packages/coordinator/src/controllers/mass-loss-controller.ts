@@ -49,7 +49,8 @@ export class MassLossController {
     this.#options = options
     for (const { id, record } of deps.state.all('node')) this.#follow(id, record)
     this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
-    this.#step()
+    // Whoever is told of those that are let go is made after us.
+    if (this.#held.size > 0) this.#cancelTimer = deps.clock.after(0, () => this.#step())
   }
 
   /** Until when the replicas of a node that is given up now are not to be replaced, unix milliseconds; 0: at once. */

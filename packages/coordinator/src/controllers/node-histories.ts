@@ -119,9 +119,10 @@ function outcomeOf(
   before: ReplicaRecord,
   after: ReplicaRecord | undefined,
 ): keyof Outcomes | undefined {
-  const [was, is] = [before.status!, after?.status!]
+  const was = before.status!
   if (was.nodeId === '' || was.state === ReplicaState.LOST) return undefined
-  if (is === undefined) return before.stopping && was.startedAtMs > 0n ? 'ok' : undefined
+  if (after === undefined) return before.stopping && was.startedAtMs > 0n ? 'ok' : undefined
+  const is = after.status!
   if (is.state === was.state) return undefined
   if (is.state === ReplicaState.FAILED) return 'failed'
   return is.state === ReplicaState.STOPPED ? 'ok' : undefined
