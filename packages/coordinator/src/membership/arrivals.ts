@@ -17,7 +17,7 @@
  * Pure. Durations are milliseconds.
  */
 
-/** Older heartbeats count less: what is summed is that of about the last `memoryBeats`. */
+/** Older heartbeats count less: what is summed is that of about the last `memoryMs`. */
 export interface Arrivals {
   /** Heartbeats that came. */
   readonly count: number
@@ -52,8 +52,9 @@ export const unheard: Arrivals = {
   worstMs: 0,
 }
 
-const memoryBeats = 1_000
-const fade = 1 - 1 / memoryBeats
+const memoryMs = 500_000
+/** One bad moment is forgiven sooner. */
+const worstMemoryMs = 120_000
 const meanWeight = 1 / 16
 const recoveryWeight = 1 / 8
 const strayFactor = 1.2
@@ -73,6 +74,7 @@ const worstFactor = 1.25
 export function arrived(before: Arrivals, gapMs: number, intervalMs: number): Arrivals {
   const lateMs = Math.max(0, gapMs - intervalMs)
   const isLoss = lateMs > jitterMs(before)
+  const fade = Math.exp(-intervalMs / memoryMs)
   const weight = Math.max(meanWeight, 1 / (before.count + 1))
   // What was sent again says little of the others: it counts for little more than the latest of them.
   const promptMs = Math.min(lateMs, strayFactor * jitterMs(before))
@@ -83,18 +85,18 @@ export function arrived(before: Arrivals, gapMs: number, intervalMs: number): Ar
     losses: before.losses * fade + (isLoss ? 1 : 0),
     lateMs: meanMs,
     deviationMs: before.deviationMs + weight * (strayMs - before.deviationMs),
-    recoveryMs: isLoss ? recoveryAfter(before, lateMs) : faded(before.recoveryMs),
-    worstMs: Math.max(lateMs, before.worstMs * fade),
+    recoveryMs: isLoss ? recoveryAfter(before, lateMs) : forgotten(before.recoveryMs, fade),
+    worstMs: Math.max(lateMs, before.worstMs * Math.exp(-intervalMs / worstMemoryMs)),
   }
 }
 
 /** Without losses nothing is known of it any more in the end. */
-function faded(recoveryMs: number): number {
+function forgotten(recoveryMs: number, fade: number): number {
   return recoveryMsMin + (recoveryMs - recoveryMsMin) * fade
 }
 
 function recoveryAfter({ losses, recoveryMs }: Arrivals, lateMs: number): number {
-  const weight = Math.max(recoveryWeight, 1 / (losses + 2))
+  const weight = Math.max(recoveryWeight, 1 / (losses + 4))
   const mean = Math.log(recoveryMs) + weight * (Math.log(lateMs) - Math.log(recoveryMs))
   return Math.min(Math.max(Math.exp(mean), recoveryMsMin), recoveryMsMax)
 }

@@ -152,6 +152,15 @@ test('what waited behind a lost packet and comes with it teaches nothing twice',
   assert.ok(Math.abs(count) < 1, `${count}`)
 })
 
+test('the first heartbeat of a session teaches nothing, however late it is', () => {
+  const greeted = stepLiveness(lost, { kind: 'session' }, 0, options)
+  const welcomed = stepLiveness(greeted, { kind: 'asked', intervalMs: 500 }, 100, options)
+  const first = stepLiveness(welcomed, { kind: 'heard' }, 3_000, options)
+  assert.deepEqual(first.habits, habits)
+  const second = stepLiveness(first, { kind: 'heard' }, 4_500, options)
+  assert.ok(second.habits.arrivals.worstMs >= 1_000)
+})
+
 test('what was learnt survives a loss and a reset', () => {
   const gone = stepLiveness(connected, tick(), 5_000, options)
   const back = stepLiveness(gone, { kind: 'session' }, 60_000, options)

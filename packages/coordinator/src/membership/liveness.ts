@@ -46,8 +46,8 @@ export type Liveness =
   | {
       readonly kind: 'connected'
       readonly heardAtMs: number
-      /** When the heartbeat before was counted, and the longest silence since. */
-      readonly beatAtMs: number
+      /** When the heartbeat before was counted, if there was one in this session, and the longest silence since. */
+      readonly beatAtMs: number | undefined
       readonly gapMs: number
       /** It has been told to send heartbeats; until then its silence is ours. */
       readonly isWelcomed: boolean
@@ -105,7 +105,7 @@ export function stepLiveness(
     case 'session':
       return {
         kind: 'connected',
-        ...{ heardAtMs: nowMs, beatAtMs: nowMs, gapMs: 0, isWelcomed: false },
+        ...{ heardAtMs: nowMs, beatAtMs: undefined, gapMs: 0, isWelcomed: false },
         habits: habitsAfterReturn(state, nowMs, options),
       }
     case 'asked':
@@ -162,11 +162,13 @@ function wasAsked(state: Liveness, intervalMs: number, nowMs: number): Liveness 
   const habits = asked(state.habits, intervalMs)
   if (state.kind !== 'connected') return state
   if (state.isWelcomed) return habits === state.habits ? state : { ...state, habits }
-  return { ...state, habits, isWelcomed: true, heardAtMs: nowMs, beatAtMs: nowMs }
+  return { ...state, habits, isWelcomed: true, heardAtMs: nowMs }
 }
 
 function heard(state: Liveness, nowMs: number): Liveness {
   if (state.kind !== 'connected') return state
+  // The first comes when the agent is ready, not when it is due: it teaches nothing.
+  if (state.beatAtMs === undefined) return { ...state, heardAtMs: nowMs, beatAtMs: nowMs }
   const gapMs = Math.max(state.gapMs, nowMs - state.heardAtMs)
   // Reports come between heartbeats, and what waited behind a lost packet comes at once: one silence, one lesson.
   const isBeat = nowMs - state.beatAtMs >= state.habits.intervalMs / 2
