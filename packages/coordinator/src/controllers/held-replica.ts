@@ -4,6 +4,7 @@
  */
 import type { ReplicaRecord } from '@cloudless/api'
 import { formatDurationMs } from '@cloudless/base'
+import { lostReplica } from './lost-replica.ts'
 import { withStatus } from './replica-records.ts'
 
 /** `heldUntilMs`: unix milliseconds; 0: it is not held. */
@@ -20,13 +21,5 @@ export function heldBack(lost: ReplicaRecord, heldUntilMs: bigint, nowMs: number
 /** As its workload alone would have it; the same record where nothing else held it. */
 export function letGo(lost: ReplicaRecord, heldUntilMs: bigint): ReplicaRecord {
   if (heldUntilMs === 0n || lost.replaceAtMs !== heldUntilMs) return lost
-  return withStatus(
-    lost,
-    { message: 'its node was lost; a replacement takes over' },
-    policyOf(lost),
-  )
-}
-
-function policyOf(_lost: ReplicaRecord): Pick<ReplicaRecord, 'replaceAtMs'> {
-  return { replaceAtMs: 0n }
+  return lostReplica(lost, lost.status!.nodeName, Number(lost.lostAtMs))
 }
