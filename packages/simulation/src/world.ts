@@ -145,11 +145,14 @@ export class World {
     return true
   }
 
-  /** Its record is made as an enrolment makes it, and its agent starts. The coordinator runs. */
+  /** Its record is made as an enrolment makes it, and its agent starts. Once is enough, more often is harmless. */
   async join(facts: NodeFacts): Promise<SimulatedNode> {
     const { running } = this.coordinator
     assert(running !== undefined, 'somebody must be there to join')
     const { state } = running
+    const { name } = facts
+    const member = state.findNode(name)
+    if (member) return this.#nodeOf(facts, member.record)
     const nodeId = `node-${randomId(this.random, 12)}`
     const capacity = capacityOf(facts)
     const record = memberRecord(facts, {
@@ -157,8 +160,8 @@ export class World {
       nowMs: running.clock.wallMs(),
     })
     const claim = new TextEncoder().encode(nodeId)
-    const { name, podCidr } = record.node!
-    const result = await state.write({
+    const { podCidr } = record.node!
+    await state.write({
       preconditions: [{ kind: 'absent', key: nodeNameKey(name) }],
       writes: [
         putRecord('node', nodeId, record),
@@ -166,10 +169,17 @@ export class World {
         { kind: 'put', key: nodeSubnetKey(podCidr), value: claim },
       ],
     })
-    assert(result.kind === 'committed', `${name} is free`)
-    const node = this.#makeNode(facts, nodeId, capacity)
-    this.nodes.set(nodeId, node)
-    this.trace.say(`${name}: joined as ${nodeId}`)
+    return this.#nodeOf(facts, record)
+  }
+
+  /** Its machine, made when it is not there yet: whoever made the record may not have been told. */
+  #nodeOf(facts: NodeFacts, record: NodeRecord): SimulatedNode {
+    const { id, name } = record.node!
+    const present = this.nodes.get(id)
+    if (present) return present
+    const node = this.#makeNode(facts, id, capacityOf(facts))
+    this.nodes.set(id, node)
+    this.trace.say(`${name}: joined as ${id}`)
     node.startAgent()
     return node
   }

@@ -1,0 +1,151 @@
+/** What users do while things go wrong. A seed draws which of them, and how often. */
+import { create } from '@bufbuild/protobuf'
+import {
+  ApplyWorkloadRequestSchema,
+  CordonNodeRequestSchema,
+  DeleteWorkloadRequestSchema,
+  DrainNodeRequestSchema,
+  RemoveNodeRequestSchema,
+  RestartWorkloadRequestSchema,
+  ScaleWorkloadRequestSchema,
+  UncordonNodeRequestSchema,
+  type Workload,
+} from '@cloudless/api'
+import { chance, pickOne, wholeBetween } from '../random-streams.ts'
+import type { NodeFacts } from '../world.ts'
+import type { Chaos } from './chaos.ts'
+import { manifestOf, type PlannedWorkload } from './workload-draws.ts'
+
+type Operation = (chaos: Chaos) => Promise<void> | void
+
+/** The apply of a manifest, as `cloudlessctl apply` does it. */
+export async function apply(chaos: Chaos, planned: PlannedWorkload): Promise<void> {
+  const request = create(ApplyWorkloadRequestSchema, { workload: manifestOf(planned) })
+  const { name, behaviour, version } = planned
+  const answer = await chaos.call(`applies ${name} (${behaviour}, version ${version})`, (running) =>
+    running.workloads.applyWorkload(request),
+  )
+  if (answer === undefined) return
+  chaos.workloads.set(name, planned)
+  acknowledge(chaos, answer.workload)
+}
+
+function acknowledge(chaos: Chaos, workload: Workload | undefined): void {
+  if (workload) chaos.acknowledged.workload(workload.id, Number(workload.resourceVersion))
+}
+
+function anyWorkload({ random, workloads }: Chaos): PlannedWorkload | undefined {
+  return workloads.size === 0 ? undefined : pickOne(random, [...workloads.values()])
+}
+
+export const operations = {
+  async update(chaos) {
+    const planned = anyWorkload(chaos)
+    if (planned === undefined) return
+    const behaviour = pickOne(chaos.random, chaos.plan.behaviours)
+    await apply(chaos, { ...planned, behaviour, version: planned.version + 1 })
+  },
+
+  async scale(chaos) {
+    const planned = anyWorkload(chaos)
+    if (planned === undefined) return
+    const { name } = planned
+    // Never above what was drawn: what the cluster has was reckoned with that.
+    const replicasMax = chaos.plan.workloads.find((w) => w.name === name)?.replicas ?? 1
+    const replicas = wholeBetween(chaos.random, 0, replicasMax)
+    const request = create(ScaleWorkloadRequestSchema, { workloadId: name, replicas })
+    const answer = await chaos.call(`scales ${name} to ${replicas}`, (running) =>
+      running.workloads.scaleWorkload(request),
+    )
+    if (answer === undefined) return
+    chaos.workloads.set(name, { ...planned, replicas })
+    acknowledge(chaos, answer)
+  },
+
+  async restart(chaos) {
+    const name = anyWorkload(chaos)?.name
+    if (name === undefined) return
+    const request = create(RestartWorkloadRequestSchema, { workloadId: name })
+    const answer = await chaos.call(`restarts ${name}`, (running) =>
+      running.workloads.restartWorkload(request),
+    )
+    acknowledge(chaos, answer)
+  },
+
+  /** And makes it again some time later. */
+  async delete(chaos) {
+    const planned = anyWorkload(chaos)
+    if (planned === undefined) return
+    const { name } = planned
+    const request = create(DeleteWorkloadRequestSchema, {
+      workloadId: name,
+      graceful: chance(chaos.random, 0.8),
+    })
+    chaos.acknowledged.deleting(`default-${name}`)
+    const answer = await chaos.call(`deletes ${name}`, (running) =>
+      running.workloads.deleteWorkload(request),
+    )
+    if (answer === undefined) return
+    chaos.workloads.delete(name)
+    const again = chaos.plan.workloads.find((w) => w.name === name)
+    if (again) chaos.world.clock.after(120_000, () => void apply(chaos, again))
+  },
+
+  async drain(chaos) {
+    const node = chaos.anyNode()
+    if (node === undefined) return
+    const request = create(DrainNodeRequestSchema, {
+      nodeId: node.nodeId,
+      timeoutMs: BigInt(wholeBetween(chaos.random, 10, 600) * 1_000),
+      graceful: chance(chaos.random, 0.9),
+    })
+    await chaos.call(`drains ${node.name}`, (running) => running.nodes.drainNode(request))
+    chaos.breakFor(wholeBetween(chaos.random, 60, 900) * 1_000, () => uncordon(chaos, node.nodeId))
+  },
+
+  async cordon(chaos) {
+    const node = chaos.anyNode()
+    if (node === undefined) return
+    const request = create(CordonNodeRequestSchema, { nodeId: node.nodeId })
+    await chaos.call(`cordons ${node.name}`, (running) => running.nodes.cordonNode(request))
+    chaos.breakFor(wholeBetween(chaos.random, 60, 900) * 1_000, () => uncordon(chaos, node.nodeId))
+  },
+
+  /** For good; a machine like it joins in its place, so that there is room for what runs. */
+  async 'remove-node'(chaos) {
+    const node = chaos.anyNode()
+    if (node === undefined) return
+    const request = create(RemoveNodeRequestSchema, { nodeId: node.nodeId, force: true })
+    const answer = await chaos.call(`removes ${node.name}`, (running) =>
+      running.nodes.removeNode(request),
+    )
+    if (answer === undefined) return
+    const { cpuMillicores, memoryBytes } = node.allocatable
+    const facts = { name: chaos.newName('n'), cpuMillicores, memoryBytes }
+    chaos.breakFor(wholeBetween(chaos.random, 0, 300) * 1_000, () => join(chaos, facts))
+  },
+
+  'join-node'(chaos) {
+    if (chaos.memberCount >= nodesMax) return
+    const facts = { name: chaos.newName('n'), cpuMillicores: 2_000, memoryBytes: 4n << 30n }
+    join(chaos, facts)
+  },
+} satisfies Record<string, Operation>
+
+const nodesMax = 12
+
+export type OperationKind = keyof typeof operations
+
+export const operationKinds = Object.keys(operations) as OperationKind[]
+
+/** Tried until it is done, or there is no such node any more. */
+function uncordon(chaos: Chaos, nodeId: string): void {
+  const request = create(UncordonNodeRequestSchema, { nodeId })
+  chaos.insist(`uncordons ${nodeId}`, ({ nodes, state }) =>
+    state.get('node', nodeId) ? nodes.uncordonNode(request) : Promise.resolve('gone'),
+  )
+}
+
+function join(chaos: Chaos, facts: NodeFacts): void {
+  chaos.insist(`joins ${facts.name}`, () => chaos.world.join(facts))
+}

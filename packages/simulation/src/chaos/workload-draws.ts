@@ -1,0 +1,98 @@
+/** Workloads as seeds draw them: of every type and strategy there is. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import {
+  ExecCheckSchema,
+  HealthCheckSchema,
+  RolloutStrategyKind,
+  WorkloadSchema,
+  WorkloadSpecSchema,
+  type Workload,
+} from '@cloudless/api'
+import type { Random } from '@cloudless/base'
+import { imageOf, type BehaviourName } from '../container-behaviour.ts'
+import { chance, pickOne, wholeBetween } from '../random-streams.ts'
+
+export const strategies = ['rolling', 'recreate', 'blue-green'] as const
+export type Strategy = (typeof strategies)[number]
+
+export interface PlannedWorkload {
+  readonly name: string
+  readonly replicas: number
+  readonly cpuMillicores: number
+  readonly behaviour: BehaviourName
+  readonly version: number
+  readonly strategy: Strategy
+  readonly maxSurge: number
+  readonly maxUnavailable: number
+  /** Undefined: what follows from the rest. */
+  readonly minAvailable: number | undefined
+  readonly pauseMs: number
+  readonly priority: number
+  readonly graceMs: number
+  readonly isSpread: boolean
+}
+
+/** Undefined when there is no room for another. */
+export function drawWorkload(
+  random: Random,
+  { name, millicoresMax }: { readonly name: string; readonly millicoresMax: number },
+): PlannedWorkload | undefined {
+  const cpuMillicores = pickOne(random, [50, 100, 250, 500])
+  const replicasMax = Math.min(8, Math.floor(millicoresMax / cpuMillicores))
+  if (replicasMax < 1) return undefined
+  const replicas = wholeBetween(random, 1, replicasMax)
+  const maxUnavailable = wholeBetween(random, 0, Math.min(2, replicas))
+  return {
+    ...{ name, replicas, cpuMillicores, maxUnavailable, version: 1 },
+    behaviour: pickOne(random, ['steady', 'steady', 'slow', 'flaky', 'stubborn']),
+    strategy: pickOne(random, strategies),
+    maxSurge: wholeBetween(random, 0, 3),
+    minAvailable: chance(random, 0.4) ? wholeBetween(random, 0, replicas) : undefined,
+    pauseMs: chance(random, 0.2) ? 20_000 : 0,
+    priority: pickOne(random, [0, 0, 0, 100, 2_000]),
+    graceMs: pickOne(random, [1_000, 10_000, 30_000]),
+    isSpread: chance(random, 0.3),
+  }
+}
+
+const kindByStrategy = {
+  rolling: RolloutStrategyKind.ROLLING_UPDATE,
+  recreate: RolloutStrategyKind.RECREATE,
+  'blue-green': RolloutStrategyKind.BLUE_GREEN,
+} as const satisfies Record<Strategy, RolloutStrategyKind>
+
+const probe: MessageInitShape<typeof HealthCheckSchema> = {
+  periodMs: 5_000n,
+  timeoutMs: 2_000n,
+  check: { case: 'exec', value: create(ExecCheckSchema, { command: ['ready'] }) },
+}
+
+/** What would leave an update no way to go is refused. */
+function minAvailableOf({ minAvailable, maxSurge, replicas }: PlannedWorkload) {
+  if (minAvailable === undefined || replicas === 0) return {}
+  return { minAvailable: Math.min(minAvailable, maxSurge === 0 ? replicas - 1 : replicas) }
+}
+
+/** The manifest a user would apply. */
+export function manifestOf(planned: PlannedWorkload): Workload {
+  const { name, replicas, cpuMillicores, behaviour, version } = planned
+  const spec: MessageInitShape<typeof WorkloadSpecSchema> = {
+    image: imageOf(behaviour, version),
+    replicas,
+    resources: { requests: { cpuMillicores, memoryBytes: 64n << 20n } },
+    rollout: {
+      strategy: kindByStrategy[planned.strategy],
+      maxSurge: planned.maxSurge,
+      maxUnavailable: planned.maxUnavailable,
+      pauseDurationMs: BigInt(planned.pauseMs),
+      ...minAvailableOf(planned),
+    },
+    readinessProbe: probe,
+    priority: planned.priority,
+    terminationGraceMs: BigInt(planned.graceMs),
+    ...(planned.isSpread
+      ? { placement: { topologySpread: [{ topologyKey: 'zone', maxSkew: 1 }] } }
+      : {}),
+  }
+  return create(WorkloadSchema, { name, spec })
+}

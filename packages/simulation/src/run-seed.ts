@@ -1,0 +1,143 @@
+/**
+ * The life of one seed: a cluster comes up, everything that the seed drew happens to it for a while, then all of it heals,
+ * and the cluster must come to what its users want and stay there. The checkers look at every step of it.
+ */
+import { assert } from '@cloudless/base'
+import { Chaos } from './chaos/chaos.ts'
+import type { FaultKind } from './chaos/faults.ts'
+import { apply, type OperationKind } from './chaos/operations.ts'
+import { drawPlan, type SeedPlan } from './chaos/seed-plan.ts'
+import { acknowledgedChecker } from './checkers/acknowledged.ts'
+import { capacityChecker } from './checkers/capacity.ts'
+import type { Violation } from './checkers/checker.ts'
+import { missingFrom } from './checkers/convergence.ts'
+import { minAvailableChecker } from './checkers/min-available.ts'
+import { Observer } from './checkers/observer.ts'
+import { onePlaceChecker } from './checkers/one-place.ts'
+import { unexpectedErrorsChecker } from './checkers/unexpected-errors.ts'
+import { World } from './world.ts'
+
+export interface SeedOptions {
+  readonly write?: (line: string) => void
+}
+
+export interface SeedResult {
+  readonly seed: number
+  /** Of the cluster's time. */
+  readonly simulatedMs: number
+  readonly events: number
+  readonly done: ReadonlyMap<FaultKind | OperationKind, number>
+  readonly violations: readonly Violation[]
+  readonly fingerprint: string
+}
+
+const minuteMs = 60_000
+/** From the moment everything is mended; what waits longest is an image that could not be pulled and a long crash loop. */
+const convergenceMsMax = 20 * minuteMs
+/** It stays so. */
+const calmMs = 3 * minuteMs
+
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
+  const plan = drawPlan(seed)
+  const { write } = options
+  const world = new World({ ...plan, ...(write && { write }) })
+  const observer = new Observer(world)
+  const acknowledged = addCheckers(observer)
+  const chaos = new Chaos({ world, observer, acknowledged }, plan)
+  const life = new Life(world, observer, chaos)
+  await life.live(plan)
+  return {
+    seed,
+    simulatedMs: world.nowMs,
+    events: world.eventCount,
+    done: chaos.done,
+    violations: observer.violations,
+    fingerprint: world.trace.fingerprint,
+  }
+}
+
+function addCheckers(observer: Observer): ReturnType<typeof acknowledgedChecker> {
+  observer.add(capacityChecker)
+  observer.add(onePlaceChecker)
+  observer.add(minAvailableChecker)
+  observer.add(unexpectedErrorsChecker)
+  let acknowledged: ReturnType<typeof acknowledgedChecker> | undefined
+  observer.add((deps) => (acknowledged = acknowledgedChecker(deps)))
+  return acknowledged!
+}
+
+class Life {
+  readonly #world: World
+  readonly #observer: Observer
+  readonly #chaos: Chaos
+
+  constructor(world: World, observer: Observer, chaos: Chaos) {
+    this.#world = world
+    this.#observer = observer
+    this.#chaos = chaos
+  }
+
+  async live(plan: SeedPlan): Promise<void> {
+    await this.#begin(plan)
+    this.#chaos.start()
+    await this.#pass(plan.chaosMs)
+    if (!this.#isWell) return
+    this.#world.trace.say('everything heals')
+    this.#chaos.stop()
+    await this.#pass(5 * minuteMs)
+    await this.#calmDown()
+    await this.#converge()
+  }
+
+  get #isWell(): boolean {
+    return this.#observer.violations.length === 0
+  }
+
+  /** In steps, so that a run ends soon after something was found. */
+  async #pass(durationMs: number): Promise<void> {
+    const untilMs = this.#world.nowMs + durationMs
+    while (this.#isWell && this.#world.nowMs < untilMs) {
+      await this.#world.run(Math.min(10_000, untilMs - this.#world.nowMs))
+    }
+  }
+
+  async #begin({ nodes, workloads }: SeedPlan): Promise<void> {
+    const world = this.#world
+    world.coordinator.start()
+    const isUp = await world.until(() => world.coordinator.running !== undefined, minuteMs)
+    assert(isUp, 'an undisturbed coordinator starts')
+    for (const facts of nodes) void world.join(facts)
+    await this.#pass(5_000)
+    for (const planned of workloads) void apply(this.#chaos, planned)
+    await this.#pass(minuteMs)
+  }
+
+  /** Its users want nothing any more that cannot be: images that never get ready are replaced by one that does. */
+  async #calmDown(): Promise<void> {
+    for (const planned of this.#chaos.plan.workloads) {
+      const present = this.#chaos.workloads.get(planned.name) ?? planned
+      const version = present.version + 1
+      void apply(this.#chaos, { ...present, behaviour: 'steady', version })
+    }
+    await this.#pass(1_000)
+  }
+
+  async #converge(): Promise<void> {
+    const world = this.#world
+    const untilMs = world.nowMs + convergenceMsMax
+    while (this.#isWell && missingFrom(world).length > 0 && world.nowMs < untilMs) {
+      await world.run(1_000)
+    }
+    if (!this.#isWell) return
+    this.#demand('convergence', missingFrom(world))
+    const revision = world.coordinator.disk.revision
+    await this.#pass(calmMs)
+    this.#demand('calm', missingFrom(world))
+    const changed = world.coordinator.disk.revision - revision
+    this.#demand('calm', changed > 0 ? [`${changed} writes though nothing happened`] : [])
+  }
+
+  #demand(what: string, missing: readonly string[]): void {
+    if (this.#isWell && missing.length > 0) this.#observer.violation(what, missing.join('; '))
+  }
+}
