@@ -34,6 +34,7 @@ export interface SeedResult {
 const minuteMs = 60_000
 /** From the moment everything is mended; what waits longest is an image that could not be pulled and a long crash loop. */
 const convergenceMsMax = 20 * minuteMs
+const goodLink = { delayMs: 1, jitterMs: 1, lossShare: 0 }
 /** It stays so. */
 const calmMs = 3 * minuteMs
 
@@ -84,6 +85,7 @@ class Life {
     if (!this.#isWell) return
     this.#world.trace.say('everything heals')
     this.#chaos.stop()
+    for (const { link } of this.#world.nodes.values()) link.quality = goodLink
     await this.#pass(5 * minuteMs)
     await this.#calmDown()
     await this.#converge()
