@@ -59,7 +59,7 @@ benchmark: packages ## Print the figures we publish, measured here (root)
 .PHONY: simulate
 simulate: packages ## Hours of a whole cluster with faults, checked at every step: HOURS=10, MINUTES=, FROM=1; or SEED=n with its trace
 	@node packages/simulation/src/main.ts $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) \
-	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FROM),--from $(FROM)) $(if $(QUIET),--quiet)
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FROM),--from $(FROM)) $(if $(QUIET),--quiet) $(if $(CANARY),--canary $(CANARY))
 
 .PHONY: lint
 lint: packages ## Format, lint, types, unused code, contract, and the house rules

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { availableParallelism } from 'node:os'
+import { canaryOf } from './canaries.ts'
 import { runSeed } from './run-seed.ts'
 import { describeResult, summarise } from './run-report.ts'
 import { runSeeds } from './run-seeds.ts'
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     from: { type: 'string' },
     workers: { type: 'string' },
     quiet: { type: 'boolean' },
+    canary: { type: 'string' },
   },
 })
 
@@ -30,7 +32,8 @@ else await simulate()
 
 async function replay(seed: number, isQuiet: boolean): Promise<void> {
   const write = (line: string): void => void process.stdout.write(`${line}\n`)
-  const result = await runSeed(seed, isQuiet ? {} : { write })
+  const canary = values.canary === undefined ? undefined : canaryOf(values.canary)
+  const result = await runSeed(seed, isQuiet ? { canary } : { canary, write })
   write(describeResult(result))
   process.exitCode = result.violations.length > 0 ? 1 : 0
 }
@@ -41,6 +44,7 @@ async function simulate(): Promise<void> {
     minutesMax: Number(values.minutes ?? minutesMax),
     firstSeed: Number(values.from ?? 1),
     workers: Number(values.workers ?? availableParallelism()),
+    canary: values.canary,
     onFailed: (result) => process.stdout.write(`${describeResult(result)}\n`),
   })
   process.stdout.write(`${summarise(summary)}\n`)

@@ -3,6 +3,7 @@
  * and the cluster must come to what its users want and stay there. The checkers look at every step of it.
  */
 import { assert } from '@cloudless/base'
+import type { Canary } from './canaries.ts'
 import { Chaos } from './chaos/chaos.ts'
 import type { FaultKind } from './chaos/faults.ts'
 import { apply, type OperationKind } from './chaos/operations.ts'
@@ -18,6 +19,8 @@ import { unexpectedErrorsChecker } from './checkers/unexpected-errors.ts'
 import { World } from './world.ts'
 
 export interface SeedOptions {
+  /** A bug to be found. */
+  readonly canary?: Canary | undefined
   readonly write?: (line: string) => void
 }
 
@@ -40,8 +43,8 @@ const calmMs = 3 * minuteMs
 
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const plan = drawPlan(seed)
-  const { write } = options
-  const world = new World({ ...plan, ...(write && { write }) })
+  const { write, canary } = options
+  const world = new World({ ...plan, canary, ...(write && { write }) })
   const observer = new Observer(world)
   const acknowledged = addCheckers(observer)
   const chaos = new Chaos({ world, observer, acknowledged }, plan)

@@ -1,7 +1,7 @@
 /** Runs seeds on several processes until the cluster has lived for long enough. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { systemClock } from '@cloudless/base'
-import { crashReport, workerEnvironment, type SeedReport } from './seed-worker.ts'
+import { crashReport, workerEnvironment, type SeedOrder, type SeedReport } from './seed-worker.ts'
 
 export interface RunOptions {
   /** Of the cluster's time. */
@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly minutesMax: number
   readonly firstSeed: number
   readonly workers: number
+  /** The name of a bug to be found. */
+  readonly canary?: string | undefined
   readonly onFailed: (report: SeedReport) => void
 }
 
@@ -43,7 +45,7 @@ export async function runSeeds(options: RunOptions): Promise<RunSummary> {
     let worker: ChildProcess | undefined
     while (goesOn()) {
       worker ??= fork(program, { env: { ...process.env, ...workerEnvironment } })
-      const report = await runOne(worker, nextSeed++)
+      const report = await runOne(worker, { seed: nextSeed++, canary: options.canary })
       if (worker.exitCode !== null || report.fingerprint === '') worker = undefined
       reports.push(report)
       simulatedMs += report.simulatedMs
@@ -60,16 +62,16 @@ export async function runSeeds(options: RunOptions): Promise<RunSummary> {
   }
 }
 
-function runOne(worker: ChildProcess, seed: number): Promise<SeedReport> {
+function runOne(worker: ChildProcess, order: SeedOrder): Promise<SeedReport> {
   return new Promise((resolve) => {
     const onExit = (code: number | null): void =>
-      resolve(crashReport(seed, `its process ended with exit code ${code}`))
+      resolve(crashReport(order.seed, `its process ended with exit code ${code}`))
     worker.once('exit', onExit)
     worker.once('message', (report) => {
       worker.off('exit', onExit)
       resolve(report as SeedReport)
     })
-    worker.send(seed)
+    worker.send(order)
   })
 }
 

@@ -1,5 +1,12 @@
 /** A process that runs one seed after another for its parent. */
+import { canaryOf } from './canaries.ts'
 import { runSeed, type SeedResult } from './run-seed.ts'
+
+/** What the parent asks for. */
+export interface SeedOrder {
+  readonly seed: number
+  readonly canary: string | undefined
+}
 
 /** What a seed came to, in a form that passes between processes. */
 export interface SeedReport extends Omit<SeedResult, 'done'> {
@@ -24,9 +31,10 @@ export function serveSeeds(): void {
   }
   process.on('uncaughtException', crashed)
   process.on('unhandledRejection', crashed)
-  process.on('message', (next: number) => {
-    seed = next
-    runSeed(seed).then((result) => process.send!(reportOf(result)), crashed)
+  process.on('message', (order: SeedOrder) => {
+    seed = order.seed
+    const canary = order.canary === undefined ? undefined : canaryOf(order.canary)
+    runSeed(seed, { canary }).then((result) => process.send!(reportOf(result)), crashed)
   })
 }
 

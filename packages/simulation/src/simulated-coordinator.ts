@@ -10,6 +10,7 @@ import {
   type ControlPlaneOptions,
   type Reporter,
 } from '@cloudless/coordinator/simulation'
+import { rewriting, type Canary } from './canaries.ts'
 import type { Server } from './connection.ts'
 import { ProcessClock, type WallOffset } from './process-clock.ts'
 import { forkRandom } from './random-streams.ts'
@@ -22,6 +23,8 @@ export interface SimulatedCoordinatorDeps {
   readonly random: Random
   readonly disk: SimulatedDisk
   readonly report: Reporter
+  /** A bug to be found. */
+  readonly canary?: Canary | undefined
   /** A process has read its state and begins its work. */
   readonly onStarted: (running: RunningCoordinator) => void
   /** The process has died; with its machine, when it lost its power. */
@@ -109,11 +112,13 @@ export class SimulatedCoordinator {
   }
 
   async #open(clock: ProcessClock): Promise<void> {
-    const { disk, report, onStarted } = this.#deps
+    const { disk, report, onStarted, canary } = this.#deps
     const random = forkRandom(this.#deps.random)
     const opened = new AsyncDisposableStack()
-    const store = new SimulatedStore({ clock, random, disk })
-    opened.defer(() => store.close())
+    const honest = new SimulatedStore({ clock, random, disk })
+    opened.defer(() => honest.close())
+    const { rewrite } = canary ?? {}
+    const store = rewrite ? rewriting(honest, (writes) => rewrite(writes, disk)) : honest
     const following = new AbortController()
     opened.defer(() => following.abort())
     const state = await ClusterState.open(

@@ -47,17 +47,21 @@ const survivesCrashShare = 0.5
 
 export class SimulatedDisk {
   readonly #random: Random
-  readonly #entries = new Map<string, Stored>()
+  #entries = new Map<string, Stored>()
   readonly #leases = new Map<string, number>()
   readonly #history: Committed[] = []
   #revision = 0
   #compactedRevision = 0
   #bytes = 0
+  /** As it was some commits ago; kept only for the canary. */
+  #earlier = { entries: new Map<string, Stored>(), revision: 0 }
   #stalledUntilMs = 0
   #syncing: readonly StoreOperation[] | undefined
   quality: DiskQuality
   /** Whether nothing more can be written. */
   isFull = false
+  /** A bug to be found: what the last syncs have written is not there after a crash. */
+  losesAcknowledgedWrites = false
   /** Called with every commit that changes something, also with one that a crash left unanswered. */
   onCommitted: (committed: Committed) => void = () => undefined
 
@@ -127,6 +131,14 @@ export class SimulatedDisk {
   crash(): void {
     if (this.#syncing && chance(this.#random, survivesCrashShare)) this.endSync()
     this.#syncing = undefined
+    if (this.losesAcknowledgedWrites) this.#goBack()
+  }
+
+  #goBack(): void {
+    const { entries, revision } = this.#earlier
+    this.#entries = new Map(entries)
+    this.#revision = revision
+    this.#history.splice(this.#history.findIndex((committed) => committed.revision > revision))
   }
 
   #apply(operation: StoreOperation, commits: Committed[]): StoreOutcome {
@@ -208,6 +220,9 @@ export class SimulatedDisk {
     const committed = { revision: ++this.#revision, changes }
     this.#history.push(committed)
     commits.push(committed)
+    if (this.losesAcknowledgedWrites && this.#revision % 100 === 0) {
+      this.#earlier = { entries: new Map(this.#entries), revision: this.#revision }
+    }
     if (this.#history.length > 2 * historyRevisionsMax) {
       this.#compact(this.#revision - historyRevisionsMax)
     }

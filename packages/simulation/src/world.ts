@@ -23,6 +23,7 @@ import {
   putRecord,
   type Reporter,
 } from '@cloudless/coordinator/simulation'
+import type { Canary } from './canaries.ts'
 import { Link, type LinkQuality } from './link.ts'
 import { forkRandom } from './random-streams.ts'
 import { drive, type Settling } from './settle.ts'
@@ -41,6 +42,8 @@ export interface WorldOptions {
   /** Lines of the trace; none are made without it. */
   readonly write?: (line: string) => void
   readonly settling?: Settling
+  /** A bug to be found. */
+  readonly canary?: Canary | undefined
 }
 
 /** Who is told of what happens; see checkers/. */
@@ -79,9 +82,10 @@ export class World {
   constructor(options: WorldOptions) {
     this.random = seededRandom(options.seed)
     this.#settling = options.settling ?? 'quick'
-    const { write } = options
+    const { write, canary } = options
     this.trace = new Trace(() => this.clock.monotonicMs(), write ? { write } : {})
     const disk = new SimulatedDisk(forkRandom(this.random), options.disk ?? solidDisk)
+    disk.losesAcknowledgedWrites = canary?.losesAcknowledgedWrites ?? false
     disk.onCommitted = ({ revision, changes }) => {
       for (const change of changes) {
         if (change.kind === 'delete') this.trace.note(`delete ${change.key}`, revision)
@@ -94,6 +98,7 @@ export class World {
         random: forkRandom(this.random),
         disk,
         report: this.#reporter(),
+        canary,
         onStarted: (running) => {
           this.trace.say('coordinator: runs')
           for (const listener of this.#listeners) listener.coordinatorStarted?.(running)
@@ -102,7 +107,7 @@ export class World {
           for (const node of this.nodes.values()) node.serverDied(isPowerLoss)
         },
       },
-      coordinatorOptions(options.flags ?? []),
+      coordinatorOptions([...(options.flags ?? []), ...(canary?.flags ?? [])]),
     )
   }
 

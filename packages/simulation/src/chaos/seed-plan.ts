@@ -37,7 +37,7 @@ const requestedShareMax = 0.35
 
 export function drawPlan(seed: number): SeedPlan {
   const random = forkRandom(seededRandom(seed))
-  const heartbeatMs = pickOne(random, [500, 1_000, 1_000, 2_000, 5_000, 10_000])
+  const heartbeatMs = pickOne(random, [500, 1_000, 2_000, 2_000, 5_000, 5_000, 10_000, 10_000])
   const nodes = drawNodes(random)
   return {
     seed,
