@@ -96,12 +96,14 @@ export class Connection {
     if (this.#serverGone) return
     this.#serverGone = true
     this.#down.send({ kind: 'reset' })
+    this.#closeWhenDeserted()
   }
 
   /** The agent's machine is off: what is on its way to it comes to nothing, and nobody is told. */
   clientVanished(): void {
     this.#clientGone = true
     this.#down.close()
+    this.#closeWhenDeserted()
   }
 
   /** The machine is there again and knows nothing of the connection: whoever writes on it is told. */
@@ -138,6 +140,14 @@ export class Connection {
     // In order behind what was written before, as the kernel does it.
     this.#up.send({ kind: 'reset' })
     this.#down.close()
+    this.#closeWhenDeserted()
+  }
+
+  #closeWhenDeserted(): void {
+    if (!this.#clientGone || !this.#serverGone) return
+    this.#up.close()
+    this.#down.close()
+    this.#deps.onClosed(this)
   }
 
   #atServer(frame: Frame<AgentMessage>): void {

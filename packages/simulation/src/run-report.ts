@@ -12,7 +12,8 @@ export function describeResult(result: SeedResult | SeedReport): string {
   const lived = `seed ${seed}: ${(simulatedMs / hourMs).toFixed(2)} hours, ${events} events`
   if (violations.length === 0) return `${lived}, nothing found, fingerprint ${fingerprint}`
   const found = violations.map(
-    ({ checker, message, atMs }) => `  ${checker}, after ${(atMs / 1_000).toFixed(3)} s: ${message}`,
+    ({ checker, message, atMs }) =>
+      `  ${checker}, after ${(atMs / 1_000).toFixed(3)} s: ${message}`,
   )
   return [`${lived}: FAILED`, ...found, `  replay with: make simulate SEED=${seed}`].join('\n')
 }

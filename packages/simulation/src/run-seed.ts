@@ -7,15 +7,13 @@ import type { Canary } from './canaries.ts'
 import { Chaos } from './chaos/chaos.ts'
 import type { FaultKind } from './chaos/faults.ts'
 import { apply, type OperationKind } from './chaos/operations.ts'
+import type { ProcessClock } from './process-clock.ts'
 import { drawPlan, type SeedPlan } from './chaos/seed-plan.ts'
-import { acknowledgedChecker } from './checkers/acknowledged.ts'
-import { capacityChecker } from './checkers/capacity.ts'
+import { addCheckers } from './checkers/all.ts'
+import { leftBehindBy, unboundedIn } from './checkers/bounded.ts'
 import type { Violation } from './checkers/checker.ts'
 import { missingFrom } from './checkers/convergence.ts'
-import { minAvailableChecker } from './checkers/min-available.ts'
 import { Observer } from './checkers/observer.ts'
-import { onePlaceChecker } from './checkers/one-place.ts'
-import { unexpectedErrorsChecker } from './checkers/unexpected-errors.ts'
 import { World } from './world.ts'
 
 export interface SeedOptions {
@@ -60,16 +58,6 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   }
 }
 
-function addCheckers(observer: Observer): ReturnType<typeof acknowledgedChecker> {
-  observer.add(capacityChecker)
-  observer.add(onePlaceChecker)
-  observer.add(minAvailableChecker)
-  observer.add(unexpectedErrorsChecker)
-  let acknowledged: ReturnType<typeof acknowledgedChecker> | undefined
-  observer.add((deps) => (acknowledged = acknowledgedChecker(deps)))
-  return acknowledged!
-}
-
 class Life {
   readonly #world: World
   readonly #observer: Observer
@@ -92,6 +80,7 @@ class Life {
     await this.#pass(5 * minuteMs)
     await this.#calmDown()
     await this.#converge()
+    await this.#close()
   }
 
   get #isWell(): boolean {
@@ -103,6 +92,7 @@ class Life {
     const untilMs = this.#world.nowMs + durationMs
     while (this.#isWell && this.#world.nowMs < untilMs) {
       await this.#world.run(Math.min(10_000, untilMs - this.#world.nowMs))
+      this.#demand('bounded', unboundedIn(this.#world))
     }
   }
 
@@ -140,6 +130,22 @@ class Life {
     this.#demand('calm', missingFrom(world))
     const changed = world.coordinator.disk.revision - revision
     this.#demand('calm', changed > 0 ? [`${changed} writes though nothing happened`] : [])
+  }
+
+  /** Everything ends in order and leaves nothing behind. */
+  async #close(): Promise<void> {
+    const { nodes, coordinator } = this.#world
+    const agents = [...nodes.values()].flatMap(({ agent, name }) =>
+      agent ? [{ agent, name }] : [],
+    )
+    for (const node of nodes.values()) void node.stopAgent()
+    await this.#pass(minuteMs)
+    let process: ProcessClock | undefined
+    void coordinator.stop().then((clock) => (process = clock))
+    await this.#pass(2 * minuteMs)
+    const left = agents.flatMap(({ agent, name }) => leftBehindBy(`${name}'s agent`, agent.clock))
+    this.#demand('bounded', [...left, ...leftBehindBy('the coordinator', process)])
+    this.#demand('bounded', process ? [] : ['the coordinator does not close'])
   }
 
   #demand(what: string, missing: readonly string[]): void {

@@ -81,6 +81,11 @@ export class SimulatedNode {
     return this.#removed
   }
 
+  /** Connections that one of the two sides still believes in. */
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
   startAgent(): void {
     if (this.#agent || !this.#powered || this.#removed) return
     const clock = new ProcessClock(this.#deps.world, this.wall)

@@ -103,7 +103,10 @@ export class Chaos {
   }
 
   /** A user's call; what it is answered with, undefined when it was not or was refused. */
-  async call<T>(what: string, act: (running: RunningCoordinator) => Promise<T>): Promise<T | undefined> {
+  async call<T>(
+    what: string,
+    act: (running: RunningCoordinator) => Promise<T>,
+  ): Promise<T | undefined> {
     const { running } = this.world.coordinator
     if (running === undefined) return undefined
     this.say(`user: ${what}`)

@@ -24,7 +24,12 @@ function coordinatorDown(chaos: Chaos, durationMs: number, isPowerLoss: boolean)
   chaos.breakFor(durationMs, () => coordinator.start())
 }
 
-function cut(chaos: Chaos, nodes: readonly SimulatedNode[], ways: readonly Direction[], ms: number) {
+function cut(
+  chaos: Chaos,
+  nodes: readonly SimulatedNode[],
+  ways: readonly Direction[],
+  ms: number,
+) {
   const names = nodes.map(({ name }) => name).join(', ')
   chaos.say(`fault: ${names}: cut off (${ways.join(' and ')}) for ${Math.round(ms / second)} s`)
   for (const { link } of nodes) for (const way of ways) link.cut(way)
@@ -64,7 +69,11 @@ export const faults = {
   'coordinator-crash': (chaos) => coordinatorDown(chaos, between(chaos.random, 100, 5_000), false),
   'coordinator-power-loss': (chaos) => coordinatorDown(chaos, outageMs(chaos), true),
   'coordinator-long-outage': (chaos) =>
-    coordinatorDown(chaos, between(chaos.random, 2 * minute, 15 * minute), chance(chaos.random, 0.5)),
+    coordinatorDown(
+      chaos,
+      between(chaos.random, 2 * minute, 15 * minute),
+      chance(chaos.random, 0.5),
+    ),
   'coordinator-stall': (chaos) => {
     const ms = between(chaos.random, 200, 20_000)
     chaos.say(`fault: the coordinator is held up for ${Math.round(ms)} ms`)

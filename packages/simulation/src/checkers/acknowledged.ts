@@ -23,7 +23,9 @@ export function acknowledgedChecker({ fail }: CheckerDeps): Checker & Acknowledg
         const held = picture.held('workload', workloadId)
         if (held === undefined) fail(`workload ${workloadId} was stored and is gone`)
         else if (held.modRevision < modRevision) {
-          fail(`version ${modRevision} of ${workloadId} was stored and is ${held.modRevision} again`)
+          fail(
+            `version ${modRevision} of ${workloadId} was stored and is ${held.modRevision} again`,
+          )
         }
       }
     },

@@ -41,8 +41,10 @@ function* workloadNotReady(workload: WorkloadRecord, state: Picture): Iterable<s
       const { id: replicaId, state: now, reason, revision: of } = r.status!
       return `${replicaId} of revision ${of} is ${wordOf(ReplicaState, now)} ${reason}`
     })
-    yield `workload ${name} of revision ${revision} wants ${spec!.replicas} ready, and nothing ` +
-      `else; there are: ${shown.join(', ') || 'none'}`
+    yield (
+      `workload ${name} of revision ${revision} wants ${spec!.replicas} ready, and nothing ` +
+        `else; there are: ${shown.join(', ') || 'none'}`
+    )
   }
 }
 

@@ -4,7 +4,12 @@
  * What serves is counted after every change. A count that falls because a node, a container or a probe failed is nobody's
  * doing; a count that falls because a replica was told to stop is ours, and must leave enough.
  */
-import { ReplicaState, RolloutStrategyKind, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
+import {
+  ReplicaState,
+  RolloutStrategyKind,
+  type ReplicaRecord,
+  type WorkloadRecord,
+} from '@cloudless/api'
 import type { RecordChange } from '@cloudless/coordinator/simulation'
 import type { Checker, CheckerDeps, Picture } from './checker.ts'
 

@@ -28,12 +28,13 @@ export class Observer implements WorldListener {
     world.listen(this)
   }
 
-  add(make: (deps: CheckerDeps) => Checker): void {
-    const checker: Checker = make({
+  add<C extends Checker>(make: (deps: CheckerDeps) => C): C {
+    const checker: C = make({
       nowMs: () => this.#world.nowMs,
       fail: (message) => this.violation(checker.name, message),
     })
     this.#checkers.push(checker)
+    return checker
   }
 
   /** For what is found from outside of a checker. */

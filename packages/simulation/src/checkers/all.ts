@@ -1,0 +1,16 @@
+/** Every checker there is. A new one is added here, and gets a canary of its own. */
+import { acknowledgedChecker } from './acknowledged.ts'
+import { capacityChecker } from './capacity.ts'
+import { minAvailableChecker } from './min-available.ts'
+import type { Observer } from './observer.ts'
+import { onePlaceChecker } from './one-place.ts'
+import { unexpectedErrorsChecker } from './unexpected-errors.ts'
+
+/** Returns the one that must be told what users were told. */
+export function addCheckers(observer: Observer): ReturnType<typeof acknowledgedChecker> {
+  observer.add(capacityChecker)
+  observer.add(onePlaceChecker)
+  observer.add(minAvailableChecker)
+  observer.add(unexpectedErrorsChecker)
+  return observer.add(acknowledgedChecker)
+}
