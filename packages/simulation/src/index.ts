@@ -1,1 +1,1 @@
-export { World, type NodeFacts, type WorldListener, type WorldOptions } from './world.ts'
+export { runSeeds, type RunOptions, type RunSummary } from './run-seeds.ts'
