@@ -99,6 +99,16 @@ describe('assignments', () => {
     await waitFor('record gone', () => readdirSync(join(directory, 'assignments')).length === 1)
   })
 
+  it('that are being written down when the membership ends are never begun', async () => {
+    const supervisor = await startSupervisor()
+    const applied = supervisor.apply(update({ full: true, upsert: [assign('web-1')] }))
+    await supervisor.stopAll(AbortSignal.timeout(5_000))
+    await applied
+    await supervisor.apply(update({ upsert: [assign('web-2')] }))
+    assert.deepEqual([...supervisor.replicas()], [])
+    assert.deepEqual([...runtime.containers.keys()], [])
+  })
+
   it('that are unknown and to be stopped are answered removed', async () => {
     const supervisor = await startSupervisor()
     await supervisor.apply(update({ stop: [{ replicaId: 'old-1' }] }))

@@ -72,6 +72,7 @@ export class Supervisor {
   #adopted = false
   #released = false
   #recordsDamaged = false
+  #leaving = false
 
   constructor(deps: SupervisorDeps, options: SupervisorOptions) {
     this.#deps = deps
@@ -142,6 +143,7 @@ export class Supervisor {
   }
 
   async #applyNow(update: AssignmentUpdate): Promise<{ readonly recorded: boolean }> {
+    if (this.#leaving) return { recorded: false }
     if (update.full) this.#refused.take()
     for (const { replicaId } of [...update.upsert, ...update.stop]) this.#refused.drop(replicaId)
     const known = new Map(
@@ -240,6 +242,10 @@ export class Supervisor {
 
   /** Stops and removes everything, by hand or assigned: the membership has ended. */
   async stopAll(signal: AbortSignal): Promise<void> {
+    this.#leaving = true
+    this.#refused.close()
+    // What is being written down at this moment would otherwise start behind our back.
+    await this.#updates.run('updates', () => Promise.resolve())
     const replicaIds = [...this.#actors.keys()]
     for (const replicaId of replicaIds)
       this.#stop({ replicaId, graceMs: undefined, reason: 'evicted' })

@@ -82,6 +82,19 @@ describe('churn', () => {
     await scenario.converge()
   })
 
+  it('clears a node that was removed while it wrote its newest assignments down', async () => {
+    const scenario = await Scenario.begin(nodes)
+    const { world } = scenario
+    for (const node of world.nodes.values()) node.disk.stalledUntilMs = world.nowMs + 20_000
+    await scenario.apply(web)
+    await scenario.pass(1_000)
+    const request = create(RemoveNodeRequestSchema, { nodeId: 'd', force: true })
+    const node = scenario.node('d')
+    await scenario.do(scenario.coordinator.nodes.removeNode(request))
+    await scenario.pass(5 * minuteMs)
+    assert.deepEqual([...node.containers.running()], [])
+  })
+
   it('loses nothing when the coordinator crashes in the middle of a rollout', async () => {
     const scenario = await begin()
     await scenario.apply({ ...web, spec: { ...web.spec, image: imageOf('slow', 2) } })
