@@ -42,6 +42,16 @@ export const canaries = {
     foundBy: 'capacity',
     flags: ['--scheduler-cpu-overcommit', '4', '--scheduler-memory-overcommit', '4'],
   },
+  /** Settings with which a node is given up before its next heartbeat is due. */
+  'gives-up-too-soon': {
+    foundBy: 'no false verdict',
+    flags: [
+      '--membership-heartbeat-timeout',
+      '100ms',
+      '--membership-heartbeat-timeout-max',
+      '100ms',
+    ],
+  },
   'forgets-what-it-stored': { foundBy: 'acknowledged writes', losesAcknowledgedWrites: true },
 } satisfies Record<string, Canary>
 

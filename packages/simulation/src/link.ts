@@ -6,6 +6,7 @@
  * was written meanwhile still arrives: also what belongs to a session that both sides have given up since.
  */
 import { between, type Random } from '@cloudless/base'
+import { Disturbance } from './disturbance.ts'
 import type { ProcessClock } from './process-clock.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -29,12 +30,23 @@ export class Link {
   readonly #random: Random
   readonly #pipes: Record<Direction, Set<Pipe<unknown>>> = { up: new Set(), down: new Set() }
   readonly #cutSinceMs: Record<Direction, number | undefined> = { up: undefined, down: undefined }
-  quality: LinkQuality
+  readonly disturbance: Disturbance
+  #quality: LinkQuality
 
   constructor(world: VirtualClock, random: Random, quality: LinkQuality) {
     this.#world = world
     this.#random = random
-    this.quality = quality
+    this.#quality = quality
+    this.disturbance = new Disturbance(world)
+  }
+
+  get quality(): LinkQuality {
+    return this.#quality
+  }
+
+  set quality(quality: LinkQuality) {
+    this.#quality = quality
+    this.disturbance.note()
   }
 
   isCut(direction: Direction): boolean {
@@ -44,6 +56,7 @@ export class Link {
   /** Nothing gets through that way any more, and nobody is told. */
   cut(direction: Direction): void {
     this.#cutSinceMs[direction] ??= this.#world.monotonicMs()
+    this.disturbance.note()
   }
 
   /** What each connection had on its way follows when its TCP tries again. */
@@ -51,6 +64,8 @@ export class Link {
     const sinceMs = this.#cutSinceMs[direction]
     if (sinceMs === undefined) return
     this.#cutSinceMs[direction] = undefined
+    // Until the last connection has noticed.
+    this.disturbance.note(retransmitMsMax)
     const outageMs = this.#world.monotonicMs() - sinceMs
     const waitMsMax = Math.min(retransmitMsMax, Math.max(retransmitMs, outageMs))
     for (const pipe of this.#pipes[direction]) {

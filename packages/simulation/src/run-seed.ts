@@ -44,7 +44,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const { write, canary } = options
   const world = new World({ ...plan, canary, ...(write && { write }) })
   const observer = new Observer(world)
-  const acknowledged = addCheckers(observer)
+  const acknowledged = addCheckers(world, observer)
   const chaos = new Chaos({ world, observer, acknowledged }, plan)
   const life = new Life(world, observer, chaos)
   await life.live(plan)

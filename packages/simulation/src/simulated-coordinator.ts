@@ -12,6 +12,7 @@ import {
 } from '@cloudless/coordinator/simulation'
 import { rewriting, type Canary } from './canaries.ts'
 import type { Server } from './connection.ts'
+import { Disturbance } from './disturbance.ts'
 import { ProcessClock, type WallOffset } from './process-clock.ts'
 import { forkRandom } from './random-streams.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
@@ -46,6 +47,7 @@ const rejoinWindowMs = 7 * 86_400_000
 export class SimulatedCoordinator {
   readonly wall: WallOffset = { offsetMs: 0 }
   readonly disk: SimulatedDisk
+  readonly disturbance: Disturbance
   readonly #deps: SimulatedCoordinatorDeps
   readonly #options: ControlPlaneOptions
   #machine: ProcessClock
@@ -57,6 +59,7 @@ export class SimulatedCoordinator {
     this.#deps = deps
     this.#options = options
     this.disk = deps.disk
+    this.disturbance = new Disturbance(deps.world)
     this.#machine = new ProcessClock(deps.world, this.wall)
   }
 
@@ -73,6 +76,7 @@ export class SimulatedCoordinator {
     if (this.#process) return
     const clock = new ProcessClock(this.#deps.world, this.wall)
     this.#process = clock
+    this.disturbance.note(startMs)
     clock.after(startMs, () => void this.#open(clock))
   }
 
@@ -107,6 +111,7 @@ export class SimulatedCoordinator {
   holdUp(durationMs: number): void {
     const clock = this.#process
     if (clock === undefined) return
+    this.disturbance.note(durationMs)
     clock.suspend()
     this.#deps.world.after(durationMs, () => clock.resume())
   }

@@ -4,6 +4,7 @@ import type { AgentLogger } from '@cloudless/agent/simulation'
 import type { ResourceCapacity } from '@cloudless/api'
 import { Connection, type ConnectionDeps } from './connection.ts'
 import { HollowAgent } from './hollow-agent.ts'
+import { Disturbance } from './disturbance.ts'
 import type { Link } from './link.ts'
 import { ProcessClock, type WallOffset } from './process-clock.ts'
 import { forkRandom } from './random-streams.ts'
@@ -37,6 +38,7 @@ export class SimulatedNode {
   readonly disk: RecordDisk
   readonly containers: SimulatedContainers
   readonly wall: WallOffset = { offsetMs: 0 }
+  readonly disturbance: Disturbance
   readonly #deps: SimulatedNodeDeps
   readonly #options: SimulatedNodeOptions
   readonly #connections = new Set<Connection>()
@@ -55,6 +57,7 @@ export class SimulatedNode {
     this.allocatable = options.allocatable
     this.link = deps.link
     this.disk = deps.disk
+    this.disturbance = new Disturbance(deps.world)
     this.#machine = new ProcessClock(deps.world, this.wall)
     this.#bootId = randomId(deps.random, 16)
     this.containers = new SimulatedContainers({
@@ -62,6 +65,12 @@ export class SimulatedNode {
       machine: () => this.#machine,
       onRunning: deps.onRunning,
     })
+  }
+
+  /** Its agent runs, is awake and can be reached. */
+  get isUp(): boolean {
+    const isReachable = !this.link.isCut('up') && !this.link.isCut('down')
+    return this.#agent !== undefined && !this.#asleep && isReachable
   }
 
   get isPowered(): boolean {
@@ -88,6 +97,7 @@ export class SimulatedNode {
 
   startAgent(): void {
     if (this.#agent || !this.#powered || this.#removed) return
+    this.disturbance.note()
     const clock = new ProcessClock(this.#deps.world, this.wall)
     const random = forkRandom(this.#deps.random)
     const { logger } = this.#deps
@@ -121,6 +131,7 @@ export class SimulatedNode {
   holdUpAgent(durationMs: number): void {
     const agent = this.#agent
     if (agent === undefined || this.#asleep) return
+    this.disturbance.note(durationMs)
     agent.clock.suspend()
     this.#deps.world.after(durationMs, () => {
       if (!this.#asleep) agent.clock.resume()
@@ -161,6 +172,7 @@ export class SimulatedNode {
   resume(): void {
     if (!this.#asleep) return
     this.#asleep = false
+    this.disturbance.note()
     this.#machine.resume()
     this.#agent?.clock.resume()
   }

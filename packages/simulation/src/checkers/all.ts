@@ -1,16 +1,22 @@
 /** Every checker there is. A new one is added here, and gets a canary of its own. */
+import type { World } from '../world.ts'
 import { acknowledgedChecker } from './acknowledged.ts'
 import { capacityChecker } from './capacity.ts'
 import { minAvailableChecker } from './min-available.ts'
 import type { Observer } from './observer.ts'
 import { onePlaceChecker } from './one-place.ts'
 import { unexpectedErrorsChecker } from './unexpected-errors.ts'
+import { verdictsChecker } from './verdicts.ts'
 
 /** Returns the one that must be told what users were told. */
-export function addCheckers(observer: Observer): ReturnType<typeof acknowledgedChecker> {
+export function addCheckers(
+  world: World,
+  observer: Observer,
+): ReturnType<typeof acknowledgedChecker> {
   observer.add(capacityChecker)
   observer.add(onePlaceChecker)
   observer.add(minAvailableChecker)
   observer.add(unexpectedErrorsChecker)
+  observer.add(verdictsChecker(world))
   return observer.add(acknowledgedChecker)
 }

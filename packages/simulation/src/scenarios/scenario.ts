@@ -22,7 +22,7 @@ export class Scenario {
   private constructor(options: WorldOptions) {
     this.world = new World(options)
     this.#observer = new Observer(this.world)
-    addCheckers(this.#observer)
+    addCheckers(this.world, this.#observer)
     this.world.listen({
       said: (what) => void this.said.push({ what, atMs: this.world.nowMs }),
     })
