@@ -13,15 +13,18 @@ export function onePlaceChecker({ fail }: CheckerDeps): Checker {
   const gone = new Set<string>()
   const running = new Map<string, Set<string>>()
 
-  /** It was lost and is not any more: one of the two must go. */
+  /** It was lost and is not any more: one of the two must go, unless another place is to be filled anyway. */
   function checkReturn(original: ReplicaRecord, picture: Picture): void {
     const { id, workloadId } = original.status!
-    if (original.stopping || original.replaceWanted) return
-    for (const { record: rival } of picture.replicasOfWorkload(workloadId)) {
+    if (!isKept(original)) return
+    const kept = picture.replicasOfWorkload(workloadId).filter(({ record }) => isKept(record))
+    const alike = kept.filter(({ record }) => record.status!.revision === original.status!.revision)
+    const wanted = picture.get('workload', workloadId)?.workload!.spec!.replicas ?? 0
+    if (alike.length <= wanted) return
+    for (const { record: rival } of alike) {
       const { replaces, nodeId } = rival.status!
-      if (replaces !== id || nodeId === '' || isLost(rival)) continue
-      if (rival.stopping || rival.replaceWanted) continue
-      fail(`${id} was lost and is back, and ${rival.status!.id} stays in its place as well`)
+      if (replaces === id && nodeId !== '')
+        fail(`${id} was lost and is back, and ${rival.status!.id} stays in its place as well`)
     }
   }
 
@@ -58,6 +61,11 @@ export function onePlaceChecker({ fail }: CheckerDeps): Checker {
       else running.set(replicaId, places)
     },
   }
+}
+
+/** It is to go on. */
+function isKept(replica: ReplicaRecord): boolean {
+  return !replica.stopping && !replica.replaceWanted && !isLost(replica)
 }
 
 function isLost(replica: ReplicaRecord): boolean {
