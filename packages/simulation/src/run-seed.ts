@@ -34,7 +34,7 @@ export interface SeedResult {
 
 const minuteMs = 60_000
 /** From the moment everything is mended; what waits longest is an image that could not be pulled and a long crash loop. */
-const convergenceMsMax = 20 * minuteMs
+const convergenceMsMax = 30 * minuteMs
 const goodLink = { delayMs: 1, jitterMs: 1, lossShare: 0 }
 /** It stays so. */
 const calmMs = 3 * minuteMs
@@ -125,11 +125,20 @@ class Life {
     }
     if (!this.#isWell) return
     this.#demand('convergence', missingFrom(world))
-    const revision = world.coordinator.disk.revision
-    await this.#pass(calmMs)
+    await this.#calm(untilMs)
     this.#demand('calm', missingFrom(world))
-    const changed = world.coordinator.disk.revision - revision
-    this.#demand('calm', changed > 0 ? [`${changed} writes though nothing happened`] : [])
+  }
+
+  /** Work that is moved for balance comes to an end. */
+  async #calm(untilMs: number): Promise<void> {
+    for (;;) {
+      const before = this.#observer.workChanges
+      await this.#pass(calmMs)
+      const changed = this.#observer.workChanges - before
+      if (changed === 0 || !this.#isWell) return
+      if (this.#world.nowMs < untilMs) continue
+      return this.#demand('calm', [`${changed} changes though nothing happened`])
+    }
   }
 
   /** Everything ends in order and leaves nothing behind. */

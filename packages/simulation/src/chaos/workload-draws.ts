@@ -1,8 +1,10 @@
 /** Workloads as seeds draw them: of every type and strategy there is. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
+  DisconnectPolicySchema,
   ExecCheckSchema,
   HealthCheckSchema,
+  RebalancePolicySchema,
   RolloutStrategyKind,
   WorkloadSchema,
   WorkloadSpecSchema,
@@ -14,6 +16,14 @@ import { chance, pickOne, wholeBetween } from '../random-streams.ts'
 
 export const strategies = ['rolling', 'recreate', 'blue-green'] as const
 export type Strategy = (typeof strategies)[number]
+
+/** What becomes of replicas on a node that is away, and when it returns. */
+export interface PlannedDisconnect {
+  readonly replaceAfterMs: number
+  readonly keep: boolean
+  readonly stopAfterMs: number
+  readonly onReturn: string
+}
 
 export interface PlannedWorkload {
   readonly name: string
@@ -30,6 +40,8 @@ export interface PlannedWorkload {
   readonly priority: number
   readonly graceMs: number
   readonly isSpread: boolean
+  readonly rebalances: boolean
+  readonly onDisconnect: PlannedDisconnect | undefined
 }
 
 /** Undefined when there is no room for another. */
@@ -52,6 +64,17 @@ export function drawWorkload(
     priority: pickOne(random, [0, 0, 0, 100, 2_000]),
     graceMs: pickOne(random, [1_000, 10_000, 30_000]),
     isSpread: chance(random, 0.3),
+    rebalances: chance(random, 0.3),
+    onDisconnect: chance(random, 0.5) ? drawDisconnect(random) : undefined,
+  }
+}
+
+function drawDisconnect(random: Random): PlannedDisconnect {
+  return {
+    replaceAfterMs: pickOne(random, [0, 5_000, 60_000]),
+    keep: chance(random, 0.15),
+    stopAfterMs: pickOne(random, [0, 0, 30_000]),
+    onReturn: pickOne(random, ['original', 'replacement', 'best_placed', 'longest_running']),
   }
 }
 
@@ -65,6 +88,18 @@ const probe: MessageInitShape<typeof HealthCheckSchema> = {
   periodMs: 5_000n,
   timeoutMs: 2_000n,
   check: { case: 'exec', value: create(ExecCheckSchema, { command: ['ready'] }) },
+}
+
+function policiesOf({ rebalances, onDisconnect }: PlannedWorkload) {
+  const init: MessageInitShape<typeof WorkloadSpecSchema> = {}
+  if (rebalances) init.rebalance = create(RebalancePolicySchema, { enabled: true })
+  if (onDisconnect === undefined) return init
+  const { keep, onReturn, replaceAfterMs, stopAfterMs } = onDisconnect
+  init.onDisconnect = create(DisconnectPolicySchema, {
+    ...{ keep, onReturn, stopAfterMs: BigInt(stopAfterMs) },
+    ...(keep ? {} : { replaceAfterMs: BigInt(replaceAfterMs) }),
+  })
+  return init
 }
 
 /** What would leave an update no way to go is refused. */
@@ -90,6 +125,7 @@ export function manifestOf(planned: PlannedWorkload): Workload {
     readinessProbe: probe,
     priority: planned.priority,
     terminationGraceMs: BigInt(planned.graceMs),
+    ...policiesOf(planned),
     ...(planned.isSpread
       ? { placement: { topologySpread: [{ topologyKey: 'zone', maxSkew: 1 }] } }
       : {}),

@@ -22,6 +22,7 @@ export class Observer implements WorldListener {
   readonly #world: World
   readonly #checkers: Checker[] = []
   readonly #known = new Map<string, Known>()
+  #workChanges = 0
 
   constructor(world: World) {
     this.#world = world
@@ -35,6 +36,11 @@ export class Observer implements WorldListener {
     })
     this.#checkers.push(checker)
     return checker
+  }
+
+  /** Changes so far of workloads and replicas; what is remembered of nodes changes all the time. */
+  get workChanges(): number {
+    return this.#workChanges
   }
 
   /** For what is found from outside of a checker. */
@@ -59,7 +65,10 @@ export class Observer implements WorldListener {
   }
 
   #changed(state: ClusterState, changes: readonly RecordChange[]): void {
-    for (const { kind, id } of changes) this.#know(state, kind as FollowedKind, id)
+    for (const { kind, id } of changes) {
+      this.#know(state, kind as FollowedKind, id)
+      if (kind === 'workload' || kind === 'replica') this.#workChanges++
+    }
     for (const checker of this.#checkers) checker.onChanges?.(changes, state)
   }
 
