@@ -12,12 +12,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CoordinatorService, WorkloadPhase } from '@cloudless/api'
+import { WorkloadPhase } from '@cloudless/api'
 import { formatBytes, systemClock } from '@cloudless/base'
-import { tlsClientOptions } from '@cloudless/identity'
-import { createCoordinator, waitFor } from '@cloudless/test/testkit'
-import { createClient } from '@connectrpc/connect'
-import { createConnectTransport } from '@connectrpc/connect-node'
+import {
+  createApiClient,
+  createCoordinator,
+  waitFor,
+  type ApiClient,
+} from '@cloudless/test/testkit'
 import type { FromHollow, ToHollow } from './support/hollow-agents.ts'
 import { figuresOf } from './support/process-figures.ts'
 import { percentile, printTable } from './support/table.ts'
@@ -65,7 +67,7 @@ let hollow: ChildProcess | undefined
 try {
   await coordinator.start()
   await coordinator.issueCredentials('bench', join(directory, 'operator'))
-  const client = clientOf(join(directory, 'operator'))
+  const client = createApiClient(address, join(directory, 'operator'))
   hollow = fork(join(import.meta.dirname, 'support', 'hollow-agents.ts'), {
     serialization: 'advanced',
     execArgv: ['--max-semi-space-size=32', ...process.execArgv],
@@ -78,7 +80,7 @@ try {
   else rmSync(directory, { recursive: true, force: true })
 }
 
-async function run(client: ReturnType<typeof clientOf>, agents: ChildProcess): Promise<void> {
+async function run(client: ApiClient, agents: ChildProcess): Promise<void> {
   const pid = coordinator.process()!.pid
   const joinStartMs = systemClock.monotonicMs()
   const { token } = await client.createJoinToken({ maxUses: nodeCount, ttlMs: 3_600_000n })
@@ -198,7 +200,7 @@ function workloadsOf(total: number, size: string): Map<string, number> {
 }
 
 async function applyAll(
-  client: ReturnType<typeof clientOf>,
+  client: ApiClient,
   agents: ChildProcess,
   workloads: ReadonlyMap<string, number>,
 ): Promise<void> {
@@ -224,7 +226,7 @@ async function applyAll(
   await Promise.all(Array.from({ length: Number(flags.callers) }, caller))
 }
 
-async function allReady(client: ReturnType<typeof clientOf>, count: number): Promise<boolean> {
+async function allReady(client: ApiClient, count: number): Promise<boolean> {
   let ready = 0
   for (let continueToken = ''; ;) {
     const page = await client.listWorkloads({ limit: 500, continueToken })
@@ -232,21 +234,6 @@ async function allReady(client: ReturnType<typeof clientOf>, count: number): Pro
     continueToken = page.nextToken
     if (continueToken === '') return ready === count
   }
-}
-
-function clientOf(credentials: string) {
-  const read = (name: string): string => readFileSync(join(credentials, name), 'utf8')
-  const transport = createConnectTransport({
-    httpVersion: '2',
-    baseUrl: `https://${address}`,
-    nodeOptions: tlsClientOptions({
-      caPem: read('ca.pem'),
-      trustDomain: 'cloudless',
-      serverType: 'controller',
-      credentials: { keyPem: read('key.pem'), certificatePem: read('cert.pem') },
-    }),
-  })
-  return createClient(CoordinatorService, transport)
 }
 
 function tell(agents: ChildProcess, message: ToHollow): void {

@@ -3,8 +3,8 @@
  * replica is ready on the nodes that are left.
  */
 import { systemClock } from '@cloudless/base'
-import { applyWorkload, startCluster, waitForReady } from '@cloudless/test/testkit'
-import { clientOf, whenWorkload, type ApiClient } from './support/api.ts'
+import { applyWorkload, startCluster, waitForReady, type ApiClient } from '@cloudless/test/testkit'
+import { whenWorkload } from './support/api.ts'
 import { percentile, printTable, summarizeMs } from './support/table.ts'
 
 const runs = Number(process.env['RUNS'] ?? 20)
@@ -17,7 +17,7 @@ const cluster = await startCluster({
   agents: agentNames.map((name) => ({ name, zone: `zone-${name}`, cpuCores: 2, memoryMb: 2048 })),
 })
 try {
-  const client = clientOf(cluster)
+  const client = cluster.client
   const killed: number[] = []
   const cut: number[] = []
   for (let run = 0; run < runs; run++) {

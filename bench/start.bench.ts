@@ -2,8 +2,8 @@
 import { rmSync } from 'node:fs'
 import { NodePhase, ReplicaState } from '@cloudless/api'
 import { systemClock } from '@cloudless/base'
-import { applyWorkload, startCluster } from '@cloudless/test/testkit'
-import { clientOf, whenWorkload, type ApiClient } from './support/api.ts'
+import { applyWorkload, startCluster, type ApiClient } from '@cloudless/test/testkit'
+import { whenWorkload } from './support/api.ts'
 import { percentile, printTable, summarizeMs } from './support/table.ts'
 
 const joinRuns = Number(process.env['RUNS'] ?? 10)
@@ -17,7 +17,7 @@ const cluster = await startCluster({
   agents: ['a', 'b', 'c'].map((name) => ({ name, zone: name, cpuCores: 16, memoryMb: 8192 })),
 })
 try {
-  const client = clientOf(cluster)
+  const client = cluster.client
   const three: number[] = []
   for (let run = 0; run < smallRuns; run++) three.push(await timeApply(client, 3))
   const hundred: number[] = []

@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createApiClient, type ApiClient } from './api-client.ts'
 import { createAgentOn, type AgentOnHost, type AgentOptions } from './agent-on-host.ts'
 import {
   createCoordinator,
@@ -25,8 +26,22 @@ export interface ClusterOptions {
   readonly agents: readonly AgentSpec[]
   readonly coordinatorConfig?: Readonly<Record<string, unknown>>
   readonly agentConfig?: Readonly<Record<string, unknown>>
-  /** Put the sample image into each host; true when not given. */
+  /** Put an image into each host; true when not given. */
   readonly withImage?: boolean
+  /** Which; the sample web application when not given. */
+  readonly image?: ClusterImage
+  /**
+   * Replicas are reached from this machine. The cluster then has container addresses of its own, 10.97.0.0/16, so that
+   * another cluster on this machine keeps its routes.
+   */
+  readonly reachReplicas?: boolean
+}
+
+/** An image of the testkit. */
+export interface ClusterImage {
+  readonly name: string
+  /** Writes it below the directory, an OCI layout as tar; its path. */
+  readonly build: (directory: string) => Promise<string>
 }
 
 /** A node as the CLI prints it; only what tests look at. */
@@ -50,8 +65,12 @@ export interface Cluster {
   /** Where agents and the CLI reach it. */
   readonly address: string
   readonly ctl: Ctl
+  /** Of the API, with the operator's certificate. */
+  readonly client: ApiClient
   /** The CLI's configuration file. */
   readonly configFile: string
+  /** Of all that were added, in that order. */
+  readonly agentNames: readonly string[]
   agent(name: string): AgentOnHost
   nodes(): Promise<readonly NodeView[]>
   waitForPhase(name: string, phase: string, deadlineMs?: number): Promise<NodeView>
@@ -64,6 +83,8 @@ export interface Cluster {
 
 const coordinatorPort = 8080
 const healthPort = 8081
+const ownContainerNetwork = { network: { cluster_cidr: '10.97.0.0/16' } }
+const simpleWeb: ClusterImage = { name: simpleWebImage, build: buildSimpleWeb }
 
 /** Starts it all; resolves when every agent is READY. Sweeps first what an earlier run of the prefix left. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
@@ -75,12 +96,18 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     dataDirectory: join(directory, 'coordinator'),
     bindAddresses: [address],
     healthAddress: `${network.legAddress}:${healthPort}`,
-    ...(options.coordinatorConfig === undefined ? {} : { config: options.coordinatorConfig }),
+    config: {
+      ...(options.reachReplicas === true ? ownContainerNetwork : {}),
+      ...options.coordinatorConfig,
+    },
   })
   const configFile = join(directory, 'config.yaml')
+  const credentialsDirectory = join(directory, 'operator')
   const ctl = createCtl(configFile)
   const agents = new Map<string, AgentOnHost>()
+  const { name: imageName, build } = options.image ?? simpleWeb
   let image: Promise<string> | undefined
+  let client: ApiClient | undefined
 
   async function nodes(): Promise<readonly NodeView[]> {
     return ctl.items<NodeView>(['node', 'list'])
@@ -127,13 +154,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     agents.set(spec.name, agent)
     await host.boot()
     if (options.withImage !== false) {
-      image ??= buildSimpleWeb(directory)
-      await agent.importImage(simpleWebImage, await image)
+      image ??= build(directory)
+      await agent.importImage(imageName, await image)
     }
     if (how.start === false) return agent
     await agent.start(await createToken())
     const node = await waitForPhase(spec.name, 'READY')
     if (node.podCidr) await network.route(node.podCidr, host.address)
+    if (node.podCidr && options.reachReplicas === true) await network.routeFromHere(node.podCidr)
     return agent
   }
 
@@ -149,7 +177,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     coordinator,
     address,
     ctl,
+    get client() {
+      client ??= createApiClient(address, credentialsDirectory)
+      return client
+    },
     configFile,
+    get agentNames() {
+      return [...agents.keys()]
+    },
     agent(name) {
       const agent = agents.get(name)
       if (agent === undefined) throw new Error(`the cluster has no agent ${name}`)
@@ -163,7 +198,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
   try {
     await coordinator.start()
-    const credentialsDirectory = join(directory, 'operator')
     await coordinator.issueCredentials('test', credentialsDirectory)
     writeCliConfig(configFile, { name: 'test', coordinator: address, credentialsDirectory })
     await Promise.all(options.agents.map((spec) => addAgent(spec)))

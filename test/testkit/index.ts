@@ -1,9 +1,11 @@
 export { callApi, type ApiAnswer } from './api-call.ts'
+export { createApiClient, type ApiClient } from './api-client.ts'
 export { createAgentOn, type AgentOnHost, type AgentOptions } from './agent-on-host.ts'
 export {
   startCluster,
   type AgentSpec,
   type Cluster,
+  type ClusterImage,
   type ClusterOptions,
   type NodeView,
 } from './cluster.ts'
@@ -38,10 +40,27 @@ export {
   signalProcess,
   type ProcessIdentity,
 } from './processes.ts'
+export {
+  startProber,
+  type FailedRequest,
+  type ProbeReport,
+  type Prober,
+  type ProberOptions,
+} from './prober.ts'
+export {
+  applyProbed,
+  isWhole,
+  proberSteps,
+  waitUntilWhole,
+  type ProbedService,
+  type ProberStep,
+} from './prober-steps.ts'
 export { checkout, cleanEnvironment, ctlProgram } from './programs.ts'
 export { pushImage, startRegistry, type LocalRegistry } from './registry.ts'
 export { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
+export { isServing, watchServing, type ServingSample, type ServingWatch } from './serving-watch.ts'
 export { createSmallDisk, type SmallDisk } from './small-disk.ts'
+export { steadyWeb, steadyWebImage, steadyWebPort } from './steady-web.ts'
 export { findLeftovers, sweep } from './sweep.ts'
 export { waitFor, type WaitOptions } from './wait-for.ts'
 export {
