@@ -7,7 +7,7 @@
  *
  * Without flags it is small enough to try.
  */
-import { fork, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ import {
   waitFor,
   type ApiClient,
 } from '@cloudless/test/testkit'
-import type { FromHollow, ToHollow } from './support/hollow-agents.ts'
+import { forkHollowAgents, hear, tell } from './support/hollow-process.ts'
 import { figuresOf } from './support/process-figures.ts'
 import { percentile, printTable } from './support/table.ts'
 
@@ -68,10 +68,7 @@ try {
   await coordinator.start()
   await coordinator.issueCredentials('bench', join(directory, 'operator'))
   const client = createApiClient(address, join(directory, 'operator'))
-  hollow = fork(join(import.meta.dirname, 'support', 'hollow-agents.ts'), {
-    serialization: 'advanced',
-    execArgv: ['--max-semi-space-size=32', ...process.execArgv],
-  })
+  hollow = forkHollowAgents()
   await run(client, hollow)
 } finally {
   hollow?.kill('SIGKILL')
@@ -234,26 +231,4 @@ async function allReady(client: ApiClient, count: number): Promise<boolean> {
     continueToken = page.nextToken
     if (continueToken === '') return ready === count
   }
-}
-
-function tell(agents: ChildProcess, message: ToHollow): void {
-  agents.send(message)
-}
-
-function hear<Kind extends FromHollow['kind']>(
-  agents: ChildProcess,
-  kind: Kind,
-): Promise<FromHollow & { readonly kind: Kind }> {
-  return new Promise((resolve, reject) => {
-    const onExit = (): void => reject(new Error('the hollow agents ended'))
-    const onMessage = (message: FromHollow): void => {
-      if (message.kind !== kind && message.kind !== 'ended') return
-      agents.off('message', onMessage)
-      agents.off('exit', onExit)
-      if (message.kind === 'ended') reject(new Error(message.reason))
-      else resolve(message as FromHollow & { readonly kind: Kind })
-    }
-    agents.on('message', onMessage)
-    agents.once('exit', onExit)
-  })
 }

@@ -10,7 +10,7 @@ import {
   type AssignmentUpdate,
   type ReplicaObservationSchema,
 } from '@cloudless/api'
-import { systemClock } from '@cloudless/base'
+import { sleep, systemClock } from '@cloudless/base'
 import { createCsr, createKey, tlsClientOptions, type Credentials } from '@cloudless/identity'
 import { createClient } from '@connectrpc/connect'
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node'
@@ -26,7 +26,8 @@ export interface HollowAgentDeps {
   /** Told of each replica when it is assigned, at that moment. */
   readonly onAssigned: (assignment: Assignment) => void
   readonly onReported: (count: number) => void
-  readonly onEnd: (reason: unknown) => void
+  /** Its session was ended; true: it dials again. */
+  readonly onEnd: (reason: unknown) => boolean
 }
 
 /** A server with 64 cores: 200 replicas of the bench take a third of it. */
@@ -38,45 +39,89 @@ const room = {
 }
 /** What is given within so much time is reported together, as containers that start take their time. */
 const reportDelayMs = 200
+const redialDelayMs = 500
 /** As the real agent. */
 const pingIntervalMs = 10_000
 
 type Outgoing = MessageInitShape<typeof AgentMessageSchema>['message']
 type Observation = MessageInitShape<typeof ReplicaObservationSchema>
 
-/** Enrols under this name and opens its session. Resolves when it has its first assignments, be they none. */
+/** What a device makes on its own before it calls: its key, and the request for a certificate. */
+export interface Identity {
+  readonly keyPem: string
+  readonly csrPem: string
+}
+
+export async function createIdentity(): Promise<Identity> {
+  const keyPem = await createKey()
+  return { keyPem, csrPem: await createCsr(keyPem) }
+}
+
+/**
+ * Enrols under this name and opens its session. Resolves when it has its first assignments, be they none. A session that
+ * ends later is begun anew when `deps.onEnd` says so.
+ */
 export async function startHollowAgent(
   deps: HollowAgentDeps,
   meeting: Meeting,
   name: string,
+  identity?: Identity,
 ): Promise<void> {
-  const { nodeId, credentials } = await enrol(meeting, name)
+  const member = await enrol(meeting, name, identity ?? (await createIdentity()))
+  const first = Promise.withResolvers<void>()
+  const live = async (): Promise<void> => {
+    for (;;) {
+      try {
+        await talk(deps, meeting, { ...member, name }, first.resolve)
+      } catch (reason) {
+        first.reject(reason)
+        if (!deps.onEnd(reason)) return
+        await sleep(systemClock, redialDelayMs)
+      }
+    }
+  }
+  void live()
+  await first.promise
+}
+
+interface Member {
+  readonly nodeId: string
+  readonly name: string
+  readonly credentials: Credentials
+}
+
+/** One session, to its end, which it throws. */
+async function talk(
+  deps: HollowAgentDeps,
+  meeting: Meeting,
+  { nodeId, name, credentials }: Member,
+  onAssigned: () => void,
+): Promise<never> {
   const queue = new MessageQueue()
   const send = (message: Outgoing): void =>
     queue.push(create(AgentMessageSchema, { message: message! }))
   const reports = new Reports(send, deps.onReported)
-  const first = Promise.withResolvers<void>()
+  const { client, connection } = dial(meeting, credentials)
+  let ended = false
   send({ case: 'hello', value: helloOf(nodeId, name) })
-  const talk = async (): Promise<void> => {
-    const { client } = dial(meeting, credentials)
+  try {
     for await (const { message } of client.session(queue.messages())) {
       if (message.case === 'welcome') beat(Number(message.value.heartbeatIntervalMs))
       if (message.case !== 'assignments') continue
       take(message.value)
-      first.resolve()
+      onAssigned()
     }
     throw new Error(`the session of ${name} was ended`)
+  } finally {
+    ended = true
+    connection.abort()
   }
-  talk().catch((reason: unknown) => {
-    first.reject(reason)
-    deps.onEnd(reason)
-  })
-  await first.promise
 
   function beat(intervalMs: number): void {
     let sequence = 0n
     const value = { nodeId, roundTripMs: 1.5, usage: { cpuMillicores: 10, memoryBytes: 1n << 30n } }
     const next = (): void => {
+      if (ended) return
       sequence++
       send({ case: 'heartbeat', value: { ...value, sequence, wallTimeMs: wallMs() } })
       systemClock.after(intervalMs, next)
@@ -98,13 +143,13 @@ export async function startHollowAgent(
 async function enrol(
   meeting: Meeting,
   nodeName: string,
+  { keyPem, csrPem }: Identity,
 ): Promise<{ readonly nodeId: string; readonly credentials: Credentials }> {
-  const keyPem = await createKey()
   const { client, connection } = dial(meeting)
   const answer = await client.enrollNode({
     token: meeting.token,
     nodeName,
-    csrPem: await createCsr(keyPem),
+    csrPem,
     capacity: room,
     allocatable: room,
     capabilities: { architecture: 'amd64', os: 'linux' },

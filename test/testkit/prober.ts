@@ -4,8 +4,9 @@
  * It behaves as a load balancer does that follows the service through the API, no better: it sends to the replicas that
  * were serving when it last heard, in turn, over connections it keeps; when one stops serving it sends it nothing more,
  * lets it finish what it was asked, and closes. Nothing is tried twice: whatever is not answered with 200 within the
- * deadline has failed, whoever is to blame, and so has a request that nobody was there to be asked. Its own connections
- * are made beforehand by nobody: the time of connecting counts.
+ * deadline has failed, whoever is to blame, and so has a request that nobody was there to be asked. Connecting counts. Only
+ * time in which this process itself was held up is not held against the service: what was answered meanwhile waits in
+ * the sockets.
  */
 import { Agent, get } from 'node:http'
 import type { ReplicaStatus } from '@cloudless/api'
@@ -18,7 +19,7 @@ import { waitFor } from './wait-for.ts'
 export interface ProberOptions {
   readonly workload: string
   readonly requestsPerSecond: number
-  /** 2,000 when not given. */
+  /** 5,000 when not given. */
   readonly deadlineMs?: number
 }
 
@@ -55,12 +56,15 @@ export interface Prober {
 const tickMs = 5
 /** More is not made up for when this process was held up: a wave is not what was asked for. */
 const perTickMax = 50
+/** A tick that is later than this shows that the process was held up. */
+const lateMsMax = 50
 /** Under way at one replica; one that is asked for more has failed, as at a load balancer. */
-const inFlightMax = 400
+const inFlightMax = 1_000
+const endingOptions = { what: 'the last requests to end', deadlineMs: 60_000, pollMs: 10 }
 
 /** Begins at once; fails requests until the first replica serves, so wait for that before counting. */
 export function startProber(client: ApiClient, options: ProberOptions): Prober {
-  const { requestsPerSecond, deadlineMs = 2_000 } = options
+  const { requestsPerSecond, deadlineMs = 5_000 } = options
   const targets = new Map<string, Target>()
   const reports = new Set<OpenReport>()
   const watch = watchServing(client, options.workload, () => retarget(targets, watch.serving))
@@ -68,9 +72,12 @@ export function startProber(client: ApiClient, options: ProberOptions): Prober {
   let turn = 0
   let owed = 0
   let lastMs = systemClock.monotonicMs()
+  let heldUpMs = 0
+  const deadline = { deadlineMs, heldUpMs: () => heldUpMs }
 
   function tick(): void {
     const nowMs = systemClock.monotonicMs()
+    if (nowMs - lastMs > tickMs + lateMsMax) heldUpMs += nowMs - lastMs - tickMs
     owed = Math.min(perTickMax, owed + ((nowMs - lastMs) * requestsPerSecond) / 1_000)
     lastMs = nowMs
     for (; owed >= 1; owed--) void send(nowMs)
@@ -81,7 +88,7 @@ export function startProber(client: ApiClient, options: ProberOptions): Prober {
     const open = [...reports]
     for (const report of open) report.begin()
     inFlight++
-    const cause = await (target?.ask(deadlineMs) ?? 'no replica serves')
+    const cause = await (target?.ask(deadline) ?? 'no replica serves')
     inFlight--
     const tookMs = systemClock.monotonicMs() - sentAtMs
     const { id: replicaId = '', nodeName = '' } = target?.replica ?? {}
@@ -103,12 +110,12 @@ export function startProber(client: ApiClient, options: ProberOptions): Prober {
       }
       const tookMs = systemClock.monotonicMs() - report.startedAtMs
       const servingMin = watch.fewestSince(report.startedAtMs)
-      await report.ended(deadlineMs)
+      await report.ended()
       return report.close(tookMs, servingMin)
     },
     async stop() {
       stopTicking()
-      await waitFor(() => inFlight === 0, { what: 'the last requests to end' })
+      await waitFor(() => inFlight === 0, endingOptions)
       watch.close()
       retarget(targets, [])
     },
@@ -140,11 +147,11 @@ class Target {
   }
 
   /** Resolves with why it failed; empty when it was answered. */
-  async ask(deadlineMs: number): Promise<string> {
+  async ask(deadline: Deadline): Promise<string> {
     if (this.#inFlight >= inFlightMax) return `${inFlightMax} requests wait for it already`
     this.#inFlight++
     try {
-      return await request(this.#connections, this.replica.address, deadlineMs)
+      return await request(this.#connections, this.replica.address, deadline)
     } finally {
       this.#inFlight--
       this.#closeWhenDone()
@@ -161,7 +168,13 @@ class Target {
   }
 }
 
-function request(agent: Agent, host: string, deadlineMs: number): Promise<string> {
+interface Deadline {
+  readonly deadlineMs: number
+  /** Time in which this process did not come to read its sockets, so far. */
+  readonly heldUpMs: () => number
+}
+
+function request(agent: Agent, host: string, deadline: Deadline): Promise<string> {
   return new Promise((resolve) => {
     const call = get({ agent, host, port: steadyWebPort, path: '/' }, (response) => {
       response.resume()
@@ -176,10 +189,23 @@ function request(agent: Agent, host: string, deadlineMs: number): Promise<string
       resolve(messageOf(reason))
     }
     call.on('error', fail)
-    const cancel = systemClock.after(deadlineMs, () =>
-      call.destroy(new Error(`no answer within ${deadlineMs} ms`)),
+    const cancel = whenOver(deadline, () =>
+      call.destroy(new Error(`no answer within ${deadline.deadlineMs} ms`)),
     )
   })
+}
+
+/** Calls `act` when the deadline has passed and this process had all of it to listen. */
+function whenOver({ deadlineMs, heldUpMs }: Deadline, act: () => void): () => void {
+  let counted = heldUpMs()
+  let cancel = systemClock.after(deadlineMs, look)
+  function look(): void {
+    const missed = heldUpMs() - counted
+    counted += missed
+    if (missed > 0) cancel = systemClock.after(missed, look)
+    else act()
+  }
+  return () => cancel()
 }
 
 class OpenReport {
@@ -200,9 +226,8 @@ class OpenReport {
     else this.#latenciesMs.push(tookMs)
   }
 
-  async ended(deadlineMs: number): Promise<void> {
-    const what = 'the requests of this step to end'
-    await waitFor(() => this.#underWay === 0, { what, deadlineMs: deadlineMs + 1_000, pollMs: 10 })
+  async ended(): Promise<void> {
+    await waitFor(() => this.#underWay === 0, endingOptions)
   }
 
   close(tookMs: number, servingMin: number): ProbeReport {
