@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { NodePhase } from '@cloudless/api'
 import { formatBytes, sleep, systemClock } from '@cloudless/base'
-import { createApiClient, createCoordinator, waitFor } from '@cloudless/test/testkit'
+import { createApiClient, createCoordinator, mustRun } from '@cloudless/test/testkit'
 import { forkHollowAgents, hear, tell } from './support/hollow-process.ts'
 import { NodePhases } from './support/node-phases.ts'
 import { figuresOf } from './support/process-figures.ts'
@@ -28,7 +28,7 @@ const { values: flags } = parseArgs({
     joining: { type: 'string' },
     /** How long the coordinator's CPU is looked at. */
     seconds: { type: 'string', default: '60' },
-    /** A directory for CPU profiles of the coordinator's threads. */
+    /** A file for a CPU profile of the coordinator's main thread while its CPU is looked at. */
     profile: { type: 'string' },
   },
 })
@@ -43,13 +43,11 @@ const coordinator = createCoordinator({
   dataDirectory: join(directory, 'coordinator'),
   bindAddresses: [address],
   healthAddress: '127.0.0.1:18483',
-  ...(flags.profile === undefined
-    ? {}
-    : { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${flags.profile}` } }),
   config: {
     // The default network has 255 subnets. All agents here have one address, and its strangers one rate.
     network: { cluster_cidr: '10.0.0.0/8' },
     api: { rate_limit: 100_000, rate_burst: 100_000 },
+    profiling: { enabled: flags.profile !== undefined },
   },
 })
 const processes: ChildProcess[] = []
@@ -158,7 +156,8 @@ async function countRedials(groups: readonly Group[]): Promise<number> {
 async function measureIdle(pid: number): Promise<Row[]> {
   const before = figuresOf(pid)
   const startMs = systemClock.monotonicMs()
-  await sleep(systemClock, measuredSeconds * 1_000)
+  if (flags.profile === undefined) await sleep(systemClock, measuredSeconds * 1_000)
+  else await saveProfile(flags.profile)
   const after = figuresOf(pid)
   const tookMs = systemClock.monotonicMs() - startMs
   const percent = ((after.cpuSeconds - before.cpuSeconds) / (tookMs / 1_000)) * 100
@@ -174,6 +173,15 @@ async function measureIdle(pid: number): Promise<Row[]> {
       `${formatBytes(after.residentBytes)}, ${formatBytes(after.residentBytesMax)} at most`,
     ),
   ]
+}
+
+async function saveProfile(path: string): Promise<void> {
+  const operator = join(directory, 'operator')
+  const url = `https://${address}/debug/profile/cpu?seconds=${measuredSeconds}`
+  const credentials = ['--cert', join(operator, 'cert.pem'), '--key', join(operator, 'key.pem')]
+  await mustRun(['curl', '-sf', '--insecure', ...credentials, '-o', path, url], {
+    deadlineMs: (measuredSeconds + 30) * 1_000,
+  })
 }
 
 /** Milliseconds from the signal to the verdict of each. */

@@ -16,7 +16,7 @@ import { createCsr, createKey, openCertificateAuthority, signJoinToken } from '@
 import { cleanUp, openCluster } from '../testing/cluster.ts'
 import { readyReplica } from '../testing/records.ts'
 import { nodeHandlers } from '../api/node-handlers.ts'
-import { enrollNode, type EnrolmentOptions } from './enrolment.ts'
+import { Enrolments, type EnrolmentOptions } from './enrolment.ts'
 import { LiveNodes } from './live-nodes.ts'
 import { livenessDefaults } from './liveness.ts'
 import { renewCertificate } from './renewal.ts'
@@ -69,16 +69,12 @@ async function openMembership(t: TestContext) {
     })
   }
 
+  const enrolments = new Enrolments(deps, options)
   const enrol = (
     nodeName: string,
     token: string,
     facts: MessageInitShape<typeof EnrollNodeRequestSchema> = {},
-  ) =>
-    enrollNode(
-      deps,
-      options,
-      create(EnrollNodeRequestSchema, { nodeName, token, csrPem, ...facts }),
-    )
+  ) => enrolments.enroll(create(EnrollNodeRequestSchema, { nodeName, token, csrPem, ...facts }))
 
   const handlers = () => {
     const liveNodes = new LiveNodes(
@@ -130,6 +126,18 @@ test('a token is used exactly as often as it says, however many come at once', a
   }
   assert.equal(usesOf(cluster, 'jt-0'), 12)
   assert.equal(cluster.state.count('node'), 12)
+})
+
+test('devices that come together share a few transactions, and each gets a subnet of its own', async (t) => {
+  const cluster = await openMembership(t)
+  const token = await cluster.makeToken({ maxUses: 100 })
+  const before = cluster.state.revision
+  const names = Array.from({ length: 60 }, (_, n) => `pi-${n}`)
+  const enrolled = await Promise.all(names.map((name) => cluster.enrol(name, token)))
+  assert.equal(new Set(enrolled.map(({ node }) => node.node!.podCidr)).size, 60)
+  assert.equal(usesOf(cluster, 'jt-0'), 60)
+  const transactions = cluster.state.revision - before
+  assert.ok(transactions <= 20, `${transactions} transactions`)
 })
 
 test('no two nodes get the same subnet, however they come', async (t) => {

@@ -1,6 +1,9 @@
 /**
  * How a device becomes a member: a join token's use is counted, its name is claimed, its subnet is given and its
  * certificate recorded, all in one transaction, so that a crash between any two lines leaves a member or nothing.
+ *
+ * Devices that come together are decided together, one after another, and share that transaction: each on its own would
+ * be refused for the token that the one before it has used.
  */
 import { create } from '@bufbuild/protobuf'
 import {
@@ -41,7 +44,8 @@ import { rememberNothing, type Remember } from '../state/remember.ts'
 import { nodeNameKey, nodeSubnetKey } from '../state/records.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { problemsOfLabels, problemsOfTaints } from './node-validation.ts'
-import { allocateSubnet, type SubnetPlan } from './subnets.ts'
+import { CommittedTogether, type Draft } from '../state/committed-together.ts'
+import { freeSubnets, type SubnetPlan } from './subnets.ts'
 
 export interface EnrolmentDeps {
   readonly state: ClusterState
@@ -68,31 +72,38 @@ export interface Enrolled {
   readonly replacedNodeId: string | undefined
 }
 
-export async function enrollNode(
-  deps: EnrolmentDeps,
-  options: EnrolmentOptions,
-  request: EnrollNodeRequest,
-  remember: Remember<EnrollNodeResponse> = rememberNothing,
-): Promise<Enrolled> {
-  const problem = problemOf(request)
-  if (problem) throw new CloudlessError('invalid_argument', problem)
-  const verdict = await verifyJoinToken(deps.authority.tokenKey, request.token, deps.clock.wallMs())
-  if (verdict.kind === 'invalid') throw new CloudlessError('unauthenticated', verdict.message)
-  const { tokenId } = verdict.claims
+export class Enrolments {
+  readonly #deps: EnrolmentDeps
+  readonly #options: EnrolmentOptions
+  readonly #together: CommittedTogether<Attempt, Enrolled>
 
-  const nodeId = `node-${randomId(deps.random, 12)}`
-  const certificate = await deps.authority.issue({
-    csrPem: request.csrPem,
-    spiffeId: { trustDomain: deps.authority.trustDomain, type: 'node', id: nodeId },
-    dnsNames: [request.nodeName],
-    lifetimeMs: options.certificateLifetimeMs,
-  })
-  const enrolled = await deps.state.update(() => {
-    const token = usableToken(deps.state.held('token', tokenId), deps.clock.wallMs(), tokenId)
-    checkScope(token.record, request)
-    return decide(deps, options, { request, nodeId, certificate, token, remember })
-  })
-  return enrolled!
+  constructor(deps: EnrolmentDeps, options: EnrolmentOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#together = new CommittedTogether(deps.state, () => new EnrolmentDraft(deps, options))
+  }
+
+  /** Makes a member of the device, or throws why it cannot be one. */
+  async enroll(
+    request: EnrollNodeRequest,
+    remember: Remember<EnrollNodeResponse> = rememberNothing,
+  ): Promise<Enrolled> {
+    const { authority, clock, random } = this.#deps
+    const problem = problemOf(request)
+    if (problem) throw new CloudlessError('invalid_argument', problem)
+    const verdict = await verifyJoinToken(authority.tokenKey, request.token, clock.wallMs())
+    if (verdict.kind === 'invalid') throw new CloudlessError('unauthenticated', verdict.message)
+    const { tokenId } = verdict.claims
+
+    const nodeId = `node-${randomId(random, 12)}`
+    const certificate = await authority.issue({
+      csrPem: request.csrPem,
+      spiffeId: { trustDomain: authority.trustDomain, type: 'node', id: nodeId },
+      dnsNames: [request.nodeName],
+      lifetimeMs: this.#options.certificateLifetimeMs,
+    })
+    return this.#together.commit({ request, nodeId, certificate, tokenId, remember })
+  }
 }
 
 /** What is wrong with what the device says of itself; undefined when it will do. */
@@ -106,61 +117,117 @@ interface Attempt {
   readonly request: EnrollNodeRequest
   readonly nodeId: string
   readonly certificate: IssuedCertificate
-  readonly token: Held<JoinTokenRecord>
+  readonly tokenId: string
   readonly remember: Remember<EnrollNodeResponse>
 }
 
-function decide(
-  deps: EnrolmentDeps,
-  options: EnrolmentOptions,
-  { request, nodeId, certificate, token, remember }: Attempt,
-): Decision<Enrolled> {
-  const nowMs = deps.clock.wallMs()
-  const namesake = deps.state.findNode(request.nodeName)
-  if (namesake && !deps.isGone(namesake.record)) {
-    throw new CloudlessError(
-      'already_exists',
-      `a node named "${request.nodeName}" is a member and alive (${namesake.id}): ` +
-        'give this one another name, or remove that one with `cloudlessctl node remove`',
-    )
+/** Enrolments decided for one transaction, each on top of those before it. */
+class EnrolmentDraft implements Draft<Attempt, Enrolled> {
+  readonly #deps: EnrolmentDeps
+  readonly #options: EnrolmentOptions
+  readonly #nowMs: number
+  readonly #nextSubnet: () => string
+  /** As they will be, by id. */
+  readonly #tokens = new Map<
+    string,
+    { readonly held: Held<JoinTokenRecord>; used: JoinTokenRecord }
+  >()
+  readonly #nodeIdByName = new Map<string, string>()
+  readonly #preconditions: Precondition[] = []
+  readonly #writes: Write[] = []
+
+  constructor(deps: EnrolmentDeps, options: EnrolmentOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#nowMs = deps.clock.wallMs()
+    this.#nextSubnet = freeSubnets(options.subnets, (subnet) => deps.state.isSubnetTaken(subnet))
   }
-  if (namesake && namesake.record.node!.name !== request.nodeName) {
-    throw new CloudlessError(
-      'already_exists',
-      `"${request.nodeName}" is the id of another node: give this one another name`,
-    )
+
+  get bytes(): number {
+    let bytes = 0
+    for (const write of this.#writes) if (write.kind === 'put') bytes += write.value.byteLength
+    return bytes
   }
-  const nodes = [...deps.state.all('node')]
-  const podCidr = allocateSubnet(
-    options.subnets,
-    new Set(nodes.map((node) => node.record.node!.podCidr)),
-  )
-  const record = newNode(request, token.record, { nodeId, certificate, nowMs, podCidr })
-  const response = create(EnrollNodeResponseSchema, {
-    nodeId,
-    certificate: certificate.certificatePem,
-    caCertificate: deps.authority.certificatePem,
-    heartbeatIntervalMs: BigInt(options.heartbeatIntervalMs),
-    node: record.node!,
-  })
-  const used = usedOnce(token.record, request.nodeName)
-  const preconditions: Precondition[] = [
-    ...remember.preconditions,
-    unchanged('token', token),
-    absent('node', nodeId),
-    namesake ? unchanged('node', namesake) : { kind: 'absent', key: nodeNameKey(request.nodeName) },
-    { kind: 'absent', key: nodeSubnetKey(podCidr) },
-  ]
-  const writes: Write[] = [
-    putRecord('token', token.id, used),
-    putRecord('node', nodeId, record),
-    { kind: 'put', key: nodeNameKey(request.nodeName), value: new TextEncoder().encode(nodeId) },
-    { kind: 'put', key: nodeSubnetKey(podCidr), value: new TextEncoder().encode(nodeId) },
-    ...(namesake ? removalWrites(deps.state, namesake, nowMs, options.rejoinWindowMs) : []),
-    ...remember.writes(response),
-  ]
-  const result = { response, node: record, token: used, replacedNodeId: namesake?.id }
-  return { preconditions, writes, result }
+
+  get decision(): Omit<Decision<never>, 'result'> {
+    const tokens = [...this.#tokens.values()]
+    return {
+      preconditions: [
+        ...tokens.map(({ held }) => unchanged('token', held)),
+        ...this.#preconditions,
+      ],
+      writes: [
+        ...tokens.map(({ held, used }) => putRecord('token', held.id, used)),
+        ...this.#writes,
+      ],
+    }
+  }
+
+  /** Who takes over a name takes replicas out as well, perhaps as many as a transaction holds. */
+  mustBeAlone({ request }: Attempt): boolean {
+    return this.#deps.state.findNode(request.nodeName) !== undefined
+  }
+
+  add({ request, nodeId, certificate, tokenId, remember }: Attempt): Enrolled {
+    const { state, authority } = this.#deps
+    const nowMs = this.#nowMs
+    const held = this.#tokens.get(tokenId)?.held ?? state.held('token', tokenId)
+    const known = this.#tokens.get(tokenId)?.used ?? held?.record
+    const token = usableToken(known, nowMs, tokenId)
+    checkScope(token, request)
+    const namesake = this.#namesakeOf(request.nodeName)
+    const podCidr = this.#nextSubnet()
+    const node = newNode(request, token, { nodeId, certificate, nowMs, podCidr })
+    const response = create(EnrollNodeResponseSchema, {
+      nodeId,
+      certificate: certificate.certificatePem,
+      caCertificate: authority.certificatePem,
+      heartbeatIntervalMs: BigInt(this.#options.heartbeatIntervalMs),
+      node: node.node!,
+    })
+    const used = usedOnce(token, request.nodeName)
+    const nameKey = nodeNameKey(request.nodeName)
+    const subnetKey = nodeSubnetKey(podCidr)
+    const ownId = new TextEncoder().encode(nodeId)
+    this.#tokens.set(tokenId, { held: held!, used })
+    this.#nodeIdByName.set(request.nodeName, nodeId)
+    this.#preconditions.push(
+      ...remember.preconditions,
+      absent('node', nodeId),
+      namesake ? unchanged('node', namesake) : { kind: 'absent', key: nameKey },
+      { kind: 'absent', key: subnetKey },
+    )
+    this.#writes.push(
+      putRecord('node', nodeId, node),
+      { kind: 'put', key: nameKey, value: ownId },
+      { kind: 'put', key: subnetKey, value: ownId },
+      ...(namesake ? removalWrites(state, namesake, nowMs, this.#options.rejoinWindowMs) : []),
+      ...remember.writes(response),
+    )
+    return { response, node, token: used, replacedNodeId: namesake?.id }
+  }
+
+  /** The node that is gone and whose name is taken over, if any; throws when the name is not to be had. */
+  #namesakeOf(name: string): Held<NodeRecord> | undefined {
+    const namesake = this.#deps.state.findNode(name)
+    const aliveId =
+      this.#nodeIdByName.get(name) ??
+      (namesake && !this.#deps.isGone(namesake.record) ? namesake.id : undefined)
+    if (aliveId !== undefined) {
+      throw new CloudlessError(
+        'already_exists',
+        `a node named "${name}" is a member and alive (${aliveId}): ` +
+          'give this one another name, or remove that one with `cloudlessctl node remove`',
+      )
+    }
+    if (namesake && namesake.record.node!.name !== name) {
+      throw new CloudlessError(
+        'already_exists',
+        `"${name}" is the id of another node: give this one another name`,
+      )
+    }
+    return namesake
+  }
 }
 
 /**
@@ -196,15 +263,15 @@ export function removalWrites(
 }
 
 function usableToken(
-  token: Held<JoinTokenRecord> | undefined,
+  token: JoinTokenRecord | undefined,
   nowMs: number,
   tokenId: string,
-): Held<JoinTokenRecord> {
+): JoinTokenRecord {
   const make = 'make another with `cloudlessctl token create`'
   if (!token) {
     throw new CloudlessError('unauthenticated', `the join token ${tokenId} is not known: ${make}`)
   }
-  const { revoked, uses, maxUses, expiresAtMs, usedBy } = token.record.joinToken!
+  const { revoked, uses, maxUses, expiresAtMs, usedBy } = token.joinToken!
   if (revoked) {
     throw new CloudlessError('unauthenticated', `the join token ${tokenId} was revoked: ${make}`)
   }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { allocateSubnet, subnetPlanDefault } from './subnets.ts'
+import { freeSubnets, subnetPlanDefault, type SubnetPlan } from './subnets.ts'
 
 const none = new Set<string>()
+
+const allocateSubnet = (plan: SubnetPlan, taken: ReadonlySet<string>): string =>
+  freeSubnets(plan, (subnet) => taken.has(subnet))()
 
 test('subnets are given in order, never the first, never one twice', () => {
   const taken = new Set<string>()
@@ -17,6 +20,13 @@ test('subnets are given in order, never the first, never one twice', () => {
   })
   taken.delete('10.244.7.0/24')
   assert.equal(allocateSubnet(subnetPlanDefault, taken), '10.244.7.0/24')
+})
+
+test('several are given at once, each another one', () => {
+  const taken = new Set(['10.244.2.0/24'])
+  const free = freeSubnets(subnetPlanDefault, (subnet) => taken.has(subnet))
+  const given = Array.from({ length: 3 }, free)
+  assert.deepEqual(given, ['10.244.1.0/24', '10.244.3.0/24', '10.244.4.0/24'])
 })
 
 const plans: readonly [string, number, string][] = [

@@ -11,27 +11,43 @@ export interface SubnetPlan {
 export const subnetPlanDefault: SubnetPlan = { clusterCidr: '10.244.0.0/16', nodePrefixLength: 24 }
 
 /**
- * The first subnet nobody has. The very first is never given: its addresses are too easily mistaken for the network's.
- * Throws `resource_exhausted` when all are taken, `invalid_argument` when the plan is not one.
+ * Gives the subnets nobody has, in order, one at each call. The very first of all is never given: its addresses are too
+ * easily mistaken for the network's. A call throws `resource_exhausted` when there is none left, `invalid_argument` when
+ * the plan is not one.
  */
-export function allocateSubnet(plan: SubnetPlan, taken: ReadonlySet<string>): string {
-  const { base, prefixLength } = parseCidr(plan.clusterCidr)
-  const count = 2 ** (plan.nodePrefixLength - prefixLength)
-  const size = 2 ** (32 - plan.nodePrefixLength)
-  if (!(plan.nodePrefixLength > prefixLength && plan.nodePrefixLength <= 30)) {
+export function freeSubnets(plan: SubnetPlan, isTaken: (subnet: string) => boolean): () => string {
+  let n = 0
+  return () => {
+    const { base, size, count } = measuresOf(plan)
+    while (++n < count) {
+      const subnet = `${formatAddress(base + n * size)}/${plan.nodePrefixLength}`
+      if (!isTaken(subnet)) return subnet
+    }
     throw new CloudlessError(
-      'invalid_argument',
-      `a node's prefix length must be above ${prefixLength} and at most 30, not ${plan.nodePrefixLength}`,
+      'resource_exhausted',
+      `all ${count - 1} node subnets of ${plan.clusterCidr} are taken; remove nodes that are gone`,
     )
   }
-  for (let n = 1; n < count; n++) {
-    const subnet = `${formatAddress(base + n * size)}/${plan.nodePrefixLength}`
-    if (!taken.has(subnet)) return subnet
+}
+
+interface Measures {
+  readonly base: number
+  /** Addresses of one node's subnet. */
+  readonly size: number
+  /** Subnets there are, the first included. */
+  readonly count: number
+}
+
+function measuresOf({ clusterCidr, nodePrefixLength }: SubnetPlan): Measures {
+  const { base, prefixLength } = parseCidr(clusterCidr)
+  if (!(nodePrefixLength > prefixLength && nodePrefixLength <= 30)) {
+    throw new CloudlessError(
+      'invalid_argument',
+      `a node's prefix length must be above ${prefixLength} and at most 30, not ${nodePrefixLength}`,
+    )
   }
-  throw new CloudlessError(
-    'resource_exhausted',
-    `all ${count - 1} node subnets of ${plan.clusterCidr} are taken; remove nodes that are gone`,
-  )
+  const count = 2 ** (nodePrefixLength - prefixLength)
+  return { base, size: 2 ** (32 - nodePrefixLength), count }
 }
 
 function parseCidr(cidr: string): { base: number; prefixLength: number } {
@@ -50,5 +66,5 @@ function parseCidr(cidr: string): { base: number; prefixLength: number } {
 }
 
 function formatAddress(address: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.')
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`
 }

@@ -17,7 +17,7 @@ import { assert } from '@cloudless/base'
 import type { MemberIdentity } from '@cloudless/identity'
 import type { HandlerContext } from '@connectrpc/connect'
 import type { Call } from '../api/call.ts'
-import { enrollNode, type EnrolmentDeps, type EnrolmentOptions } from '../membership/enrolment.ts'
+import { Enrolments, type EnrolmentDeps, type EnrolmentOptions } from '../membership/enrolment.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import { renewCertificate } from '../membership/renewal.ts'
 import { assignmentOf, shouldRun } from '../membership/session-outbox.ts'
@@ -44,6 +44,7 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
   const { nodes, workloads, tokens, schedule, cluster, events } = deps.handlers
   const { explain, simulate, pool, scheduler } = deps.handlers
   const methods = CoordinatorService.method
+  const enrolments = new Enrolments(deps.enrolment, deps.enrolmentOptions)
 
   /** Runs a create under its idempotency key; its answer is stored in the create's own transaction. */
   function once<Method extends DescMethod>(
@@ -64,7 +65,7 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
         const client = 'join-token'
         const key = idempotencyKeyOf(request, context)
         const call = { method: methods.enrollNode, request, key, client }
-        return deps.idempotency.run(call, (claim) => enroll(deps, request, claim))
+        return deps.idempotency.run(call, (claim) => enroll(deps, enrolments, request, claim))
       },
       async renewCertificate(request, context) {
         const call = callOf(context)
@@ -145,16 +146,15 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
 }
 
 async function enroll(
-  { enrolment, enrolmentOptions, observed }: ServicesDeps,
+  { observed }: ServicesDeps,
+  enrolments: Enrolments,
   request: EnrollNodeRequest,
   claim: IdempotencyClaim<typeof CoordinatorService.method.enrollNode>,
 ): Promise<EnrollNodeResponse> {
-  const enrolled = await enrollNode(enrolment, enrolmentOptions, request, claim).catch(
-    (reason: unknown) => {
-      observed.enrolmentRefused(request.nodeName, reason)
-      throw reason
-    },
-  )
+  const enrolled = await enrolments.enroll(request, claim).catch((reason: unknown) => {
+    observed.enrolmentRefused(request.nodeName, reason)
+    throw reason
+  })
   observed.enrolled(enrolled)
   return enrolled.response
 }

@@ -135,6 +135,11 @@ export class ClusterState {
     return this.held('node', idOrName) ?? this.held('node', this.#indexes.nodeIdOf(idOrName) ?? '')
   }
 
+  /** Whether a member has this subnet, such as "10.244.3.0/24". */
+  isSubnetTaken(subnet: string): boolean {
+    return this.#indexes.nodeIdOfSubnet(subnet) !== undefined
+  }
+
   /** Runs after every batch of changes, until the returned function is called. */
   listen(listener: ChangeListener): () => void {
     this.#listeners.add(listener)

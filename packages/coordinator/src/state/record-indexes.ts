@@ -1,4 +1,7 @@
-/** Where records are found otherwise than by their ids: replicas and revisions by workload, replicas by node, nodes by name. */
+/**
+ * Where records are found otherwise than by their ids: replicas and revisions by workload, replicas by node, nodes by name
+ * and by subnet.
+ */
 import type { RecordByKind, RecordKind } from './records.ts'
 import { GroupedIndex } from './grouped-index.ts'
 
@@ -11,6 +14,7 @@ export class RecordIndexes {
   readonly #replicasByNode = new GroupedIndex()
   readonly #revisionsByWorkload = new GroupedIndex()
   readonly #nodeIdByName = new Map<string, string>()
+  readonly #nodeIdBySubnet = new Map<string, string>()
 
   replicasOfWorkload(workloadId: string): ReadonlySet<string> {
     return this.#replicasByWorkload.of(workloadId)
@@ -26,6 +30,11 @@ export class RecordIndexes {
 
   nodeIdOf(name: string): string | undefined {
     return this.#nodeIdByName.get(name)
+  }
+
+  /** The member whose containers have the addresses of this subnet, such as "10.244.3.0/24". */
+  nodeIdOfSubnet(subnet: string): string | undefined {
+    return this.#nodeIdBySubnet.get(subnet)
   }
 
   /** The record with this id became `after`, or is gone. */
@@ -50,10 +59,19 @@ export class RecordIndexes {
   }
 
   #moveNode(id: string, before: Node, after: Node): void {
-    const oldName = before?.node?.name
-    if (oldName !== undefined && this.#nodeIdByName.get(oldName) === id) {
-      this.#nodeIdByName.delete(oldName)
-    }
-    if (after?.node) this.#nodeIdByName.set(after.node.name, id)
+    const [old, now] = [before?.node, after?.node]
+    move(this.#nodeIdByName, id, old?.name, now?.name)
+    move(this.#nodeIdBySubnet, id, old?.podCidr, now?.podCidr)
   }
+}
+
+/** A key that another record has taken meanwhile stays with that one. */
+function move(
+  idByKey: Map<string, string>,
+  id: string,
+  before: string | undefined,
+  after: string | undefined,
+): void {
+  if (before !== undefined && before !== after && idByKey.get(before) === id) idByKey.delete(before)
+  if (after !== undefined) idByKey.set(after, id)
 }
