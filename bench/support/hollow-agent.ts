@@ -5,7 +5,6 @@ import {
   AgentMessageSchema,
   CoordinatorService,
   ReplicaState,
-  type AgentMessage,
   type Assignment,
   type AssignmentUpdate,
   type ReplicaObservationSchema,
@@ -14,6 +13,7 @@ import { sleep, systemClock } from '@cloudless/base'
 import { createCsr, createKey, tlsClientOptions, type Credentials } from '@cloudless/identity'
 import { createClient } from '@connectrpc/connect'
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node'
+import { openSession } from './hollow-session.ts'
 
 export interface Meeting {
   /** "host:port" of the coordinator. */
@@ -93,31 +93,33 @@ interface Member {
 /** One session, to its end, which it throws. */
 async function talk(
   deps: HollowAgentDeps,
-  meeting: Meeting,
+  { address }: Meeting,
   { nodeId, name, credentials }: Member,
   onAssigned: () => void,
 ): Promise<never> {
-  const queue = new MessageQueue()
-  const send = (message: Outgoing): void =>
-    queue.push(create(AgentMessageSchema, { message: message! }))
+  const session = openSession(address, credentials, ({ message }) => {
+    if (message.case === 'welcome') beat(Number(message.value.heartbeatIntervalMs))
+    if (message.case === 'heartbeatAck') intervalMs = Number(message.value.heartbeatIntervalMs)
+    if (message.case !== 'assignments') return
+    take(message.value)
+    onAssigned()
+  })
+  const send = (message: Outgoing): void => {
+    if (!ended) session.send(create(AgentMessageSchema, { message: message! }).message)
+  }
   const reports = new Reports(send, deps.onReported)
-  const { client, connection } = dial(meeting, credentials)
+  let intervalMs = 0
   let ended = false
   send({ case: 'hello', value: helloOf(nodeId, name) })
   try {
-    for await (const { message } of client.session(queue.messages())) {
-      if (message.case === 'welcome') beat(Number(message.value.heartbeatIntervalMs))
-      if (message.case !== 'assignments') continue
-      take(message.value)
-      onAssigned()
-    }
-    throw new Error(`the session of ${name} was ended`)
+    return await session.ended
   } finally {
     ended = true
-    connection.abort()
+    session.close()
   }
 
-  function beat(intervalMs: number): void {
+  function beat(welcomeIntervalMs: number): void {
+    intervalMs = welcomeIntervalMs
     let sequence = 0n
     const value = { nodeId, roundTripMs: 1.5, usage: { cpuMillicores: 10, memoryBytes: 1n << 30n } }
     const next = (): void => {
@@ -159,13 +161,13 @@ async function enrol(
   return { nodeId, credentials: { keyPem, certificatePem: certificate, caPem: caCertificate } }
 }
 
-function dial({ address, caPem }: Meeting, credentials?: Credentials) {
+/** For enrolling: without a certificate. */
+function dial({ address, caPem }: Meeting) {
   const baseUrl = `https://${address}`
   const tls = tlsClientOptions({
     caPem,
     trustDomain: 'cloudless',
     serverType: 'controller',
-    ...(credentials === undefined ? {} : { credentials }),
   })
   const connection = new Http2SessionManager(baseUrl, { pingIntervalMs }, { ...tls })
   const transport = createConnectTransport({
@@ -229,24 +231,5 @@ class Reports {
     this.#waiting = []
     this.#send({ case: 'replicas', value: { replicas } })
     this.#onReported(replicas.length)
-  }
-}
-
-/** What it has to say, in order, for as long as the stream is open. */
-class MessageQueue {
-  readonly #waiting: AgentMessage[] = []
-  #wake: (() => void) | undefined
-
-  push(message: AgentMessage): void {
-    this.#waiting.push(message)
-    this.#wake?.()
-  }
-
-  async *messages(): AsyncGenerator<AgentMessage> {
-    for (;;) {
-      const message = this.#waiting.shift()
-      if (message !== undefined) yield message
-      else await new Promise<void>((resolve) => (this.#wake = resolve))
-    }
   }
 }

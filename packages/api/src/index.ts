@@ -1,4 +1,11 @@
 export { correlationIdHeader, idempotencyKeyHeader, requestIdHeader } from './call-headers.ts'
+export {
+  compressedFlag,
+  encodeEnvelope,
+  endStreamFlag,
+  EnvelopeReader,
+  type Envelope,
+} from './envelopes.ts'
 export { fromConnectError, toConnectError } from './error-codes.ts'
 export * from './gen/cloudless/v1/agent_pb.ts'
 export * from './gen/cloudless/v1/coordinator_pb.ts'

@@ -4,10 +4,9 @@
  */
 import { assert, CloudlessError, type Clock } from '@cloudless/base'
 import { fromConnectError } from '@cloudless/api'
-import { authorizeMessage } from '@cloudless/identity'
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect'
-import { contextIn, type CallContext } from './call-context.ts'
-import { refusalFor } from './request-gate.ts'
+import { contextIn } from './call-context.ts'
+import { requireOwnVoice } from './request-gate.ts'
 import { explainParseError } from './parse-errors.ts'
 import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
 
@@ -18,7 +17,8 @@ export function createServerInterceptor(deps: {
   return (next) => async (request) => {
     const call = contextIn(request.contextValues)
     const report = createOutcomeReporter(deps, request.method, call)
-    const checked = (message: unknown): void => requireOwnVoice(deps.clock, call, request, message)
+    const checked = (message: unknown): void =>
+      requireOwnVoice(call.connection.peerAt(deps.clock.wallMs()), request.method, message)
     const received = (message: unknown): void => {
       deps.observer.streamMessage?.(request.method, 'received')
       checked(message)
@@ -44,18 +44,6 @@ export function createServerInterceptor(deps: {
       throw report(reason)
     }
   }
-}
-
-/** Throws when a message says what its sender may not say. */
-function requireOwnVoice(
-  clock: Clock,
-  call: CallContext,
-  request: { readonly method: Parameters<typeof authorizeMessage>[1] },
-  message: unknown,
-): void {
-  const peer = call.connection.peerAt(clock.wallMs())
-  const refusal = refusalFor(authorizeMessage(peer, request.method, message))
-  if (refusal !== undefined) throw refusal
 }
 
 async function* eachChecked<Message>(

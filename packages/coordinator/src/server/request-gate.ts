@@ -2,6 +2,7 @@
 import { CloudlessError } from '@cloudless/base'
 import {
   authorizeCall,
+  authorizeMessage,
   type AccessVerdict,
   type CalledMethod,
   type PeerIdentity,
@@ -11,6 +12,16 @@ import type { RateLimiter } from './rate-limiter.ts'
 /** Throws `unauthenticated` (details.reason: what is wrong with the certificate) or `permission_denied`. */
 export function requireRight(peer: PeerIdentity, method: CalledMethod): void {
   const refusal = refusalFor(authorizeCall(peer, method))
+  if (refusal !== undefined) throw refusal
+}
+
+/** Throws when a message says what its sender, who is `peer` now, may not say. */
+export function requireOwnVoice(
+  peer: PeerIdentity,
+  method: Parameters<typeof authorizeMessage>[1],
+  message: unknown,
+): void {
+  const refusal = refusalFor(authorizeMessage(peer, method, message))
   if (refusal !== undefined) throw refusal
 }
 

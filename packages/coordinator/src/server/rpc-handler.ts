@@ -25,6 +25,7 @@ import {
 import { callContextKey, clientNameOf, contextIn, type CallContext } from './call-context.ts'
 import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
 import type { ClientConnection } from './client-connection.ts'
+import { isDirect, serveDirect, type DirectMethod } from './direct-stream.ts'
 import { createServerInterceptor } from './interceptors.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { requireRate, requireRight } from './request-gate.ts'
@@ -77,13 +78,22 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
   const handlers = new Map(
     createRouter(deps, options).handlers.map((handler) => [handler.requestPath, handler]),
   )
+  const direct = directMethods(deps, options)
   return (request, response, connection) => {
-    const handler = handlers.get((request.url ?? '').split('?', 1)[0]!)
+    const path = (request.url ?? '').split('?', 1)[0]!
+    const handler = handlers.get(path)
     if (handler === undefined) return false
     const call = startCall(deps, request, connection)
     const controller = new AbortController()
     // Not when the promise below settles: the library's waits for an event that HTTP/2 responses do not have.
     response.once('close', connection.addCall(controller, handler.method))
+    const served = direct.get(path)
+    if (served !== undefined && 'stream' in response && isDirect(request.headers)) {
+      const { stream } = response
+      const whole = { ...call, ended: controller.signal }
+      serveDirect(deps, served, { stream, header: request.headers, call: whole })
+      return true
+    }
     for (const [name, id] of Object.entries(requestIdHeaders(call))) response.setHeader(name, id)
     const values = createContextValues().set(callContextKey, { ...call, ended: controller.signal })
     const universal = universalRequestFromNodeRequest(request, response, undefined, values)
@@ -100,6 +110,28 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
       })
     return true
   }
+}
+
+/** By path: streams both ways, unless there are interceptors that must surround them. */
+function directMethods(
+  deps: RpcHandlerDeps,
+  options: RpcHandlerOptions,
+): Map<string, DirectMethod> {
+  const direct = new Map<string, DirectMethod>()
+  if (deps.interceptors !== undefined && deps.interceptors.length > 0) return direct
+  for (const { service, implementation } of options.services) {
+    for (const method of service.methods) {
+      const handler = (implementation as Record<string, DirectMethod['handler']>)[method.localName]
+      if (method.methodKind !== 'bidi_streaming' || handler === undefined) continue
+      direct.set(`/${service.typeName}/${method.name}`, {
+        method,
+        handler,
+        messageBytesMax: options.messageBytesMax ?? messageBytesMaxDefault,
+        compressMinBytes,
+      })
+    }
+  }
+  return direct
 }
 
 function createRouter(deps: RpcHandlerDeps, options: RpcHandlerOptions) {
