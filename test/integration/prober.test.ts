@@ -45,10 +45,11 @@ after(async () => {
 
 test('every request is answered through all that we do, and only the dead miss any', async (t) => {
   for (const step of proberSteps(cluster, service, prober)) {
-    const report = await prober.during(step.act)
+    let died = 0
+    const report = await prober.during(async () => void (died = await step.act()))
     t.diagnostic(`${step.name}: ${say(report)}`)
     if (step.dies === undefined) checkOwnStep(step, report)
-    else checkDeath(step.dies, report)
+    else checkDeath(step.dies, died, report)
   }
 })
 
@@ -58,12 +59,14 @@ function checkOwnStep(step: ProberStep, report: ProbeReport): void {
   assert.ok(servingMin >= service.minAvailable, `${step.name} left ${servingMin} serving`)
 }
 
-function checkDeath(node: string, { failures }: ProbeReport): void {
+function checkDeath(node: string, died: number, { failures, servingMin }: ProbeReport): void {
   const others = failures.filter((failure) => failure.nodeName !== node)
   assert.deepEqual(others.slice(0, 5), [], `requests failed that ${node} was not asked`)
   const sentMs = failures.map((failure) => failure.sentAtMs)
   const lastedMs = Math.max(...sentMs) - Math.min(...sentMs)
   assert.ok(failures.length === 0 || lastedMs <= verdictMsMax, `they failed for ${lastedMs} ms`)
+  const floor = service.minAvailable - died
+  assert.ok(servingMin >= floor, `${servingMin} served when ${died} had died`)
 }
 
 function say({ sent, failures, servingMin, tookMs }: ProbeReport): string {

@@ -9,6 +9,8 @@ export {
   type ClusterOptions,
   type NodeView,
 } from './cluster.ts'
+export { createChurn, type Churn, type ChurnOptions, type Fault } from './churn.ts'
+export { applyChurned, churnedServices, sayDips } from './churned-services.ts'
 export { findProblems, waitUntilSettled, type Expectations } from './cluster-checker.ts'
 export { mustRun, runCommand, type CommandOptions, type CommandResult } from './command.ts'
 export {
@@ -19,6 +21,13 @@ export {
 } from './coordinator-process.ts'
 export { createCtl, type Ctl } from './ctl.ts'
 export { containerdSocket } from './host-containerd.ts'
+export {
+  watchFloor,
+  type Dip,
+  type DropCause,
+  type FloorOptions,
+  type FloorWatch,
+} from './floor-watch.ts'
 export {
   createHost,
   disksInUse,

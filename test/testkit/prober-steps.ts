@@ -16,7 +16,8 @@ export interface ProberStep {
   readonly name: string
   /** The node that dies in it: requests to it may fail until its verdict, and what served there is missed. */
   readonly dies?: string
-  readonly act: () => Promise<void>
+  /** Resolves with how many of the serving died with their node. */
+  readonly act: () => Promise<number>
 }
 
 /** Replacing one replica takes a second or two. */
@@ -76,9 +77,10 @@ export function proberSteps(
     await watch.when('the update to be seen', stepMsMax, ({ revision }) => revision > before)
   }
 
-  async function replaceAll(rollout: Readonly<Record<string, unknown>>): Promise<void> {
+  async function replaceAll(rollout: Readonly<Record<string, unknown>>): Promise<number> {
     await update(rollout)
     await waitUntilWhole(watch, service)
+    return 0
   }
 
   /** The node with most of the replicas. */
@@ -88,7 +90,7 @@ export function proberSteps(
     return names.toSorted((a, b) => count(b) - count(a))[0]!
   }
 
-  async function drain(): Promise<void> {
+  async function drain(): Promise<number> {
     const node = busiest()
     await cluster.ctl.text(['node', 'drain', node])
     await watch.when(`${node} to be empty and the service whole`, stepMsMax, (workload) => {
@@ -96,18 +98,21 @@ export function proberSteps(
       return left.length === 0 && isWhole(workload, service.replicas)
     })
     await cluster.ctl.text(['node', 'uncordon', node])
+    return 0
   }
 
-  async function die(node: string): Promise<void> {
+  async function die(node: string): Promise<number> {
     await update({ strategy: 'ROLLING_UPDATE' })
     const isNew = (workload: Workload): boolean =>
       workload.status!.replicas.some((r) => r.revision === workload.revision && isServing(r))
     await watch.when('the first of the new to serve', stepMsMax, isNew)
+    const died = watch.serving.filter((replica) => replica.nodeName === node).length
     await cluster.agent(node).host.powerOff({ silently: true })
     await watch.when(`the service whole without ${node}`, stepMsMax, (workload) => {
       const left = workload.status!.replicas.filter((replica) => replica.nodeName !== node)
       return left.filter(isServing).length === service.replicas && left.length === service.replicas
     })
+    return died
   }
 
   const dying = cluster.agentNames.at(-1)!
