@@ -87,7 +87,9 @@ async function measure(): Promise<Row[]> {
   for (const nodes of [tenth, tenth, Math.ceil(rest / 2), Math.floor(rest / 2)]) {
     groups.push(await prepare(nodes))
   }
+  const { pid } = coordinator.process()!
   const startMs = systemClock.monotonicMs()
+  const cpuSecondsBefore = figuresOf(pid).cpuSeconds
   await Promise.all(groups.map((group) => group.join(8)))
   await phases.when(
     'every agent to be ready',
@@ -95,22 +97,28 @@ async function measure(): Promise<Row[]> {
     () => phases.count(NodePhase.READY) >= nodeCount,
   )
   const allMs = systemClock.monotonicMs() - startMs
+  const allCpuSeconds = figuresOf(pid).cpuSeconds - cpuSecondsBefore
 
-  const idle = await measureIdle(coordinator.process()!.pid)
+  const idle = await measureIdle(pid)
   const silent = await vanish(phases, groups[0]!, 'SIGSTOP')
   const cut = await vanish(phases, groups[1]!, 'SIGKILL')
   const lostFalsely = await countRedials(groups.slice(2))
 
   const newcomers = await prepare(joiningCount)
+  const joinCpuSecondsBefore = figuresOf(pid).cpuSeconds
   const joinStartMs = systemClock.monotonicMs()
   const joined = newcomers.join(joiningCount)
   const areReady = (): boolean => newcomers.names.every((name) => phases.isReady(name))
   await phases.when('the newcomers to be ready', 600_000, areReady)
   const joinMs = systemClock.monotonicMs() - joinStartMs
+  const joinCpuSeconds = figuresOf(pid).cpuSeconds - joinCpuSecondsBefore
   await joined
   phases.close()
   return [
-    shown('all enrolled, their sessions open and schedulable', `${(allMs / 1_000).toFixed(1)} s`),
+    shown(
+      'all enrolled, their sessions open and schedulable',
+      `${(allMs / 1_000).toFixed(1)} s, of which the coordinator computed ${allCpuSeconds.toFixed(1)} s`,
+    ),
     ...idle,
     verdicts(`${tenth} vanish at once, silently`, silent),
     verdicts(`${tenth} vanish at once, their connections reset`, cut),
@@ -122,7 +130,7 @@ async function measure(): Promise<Row[]> {
     },
     {
       figure: `${joiningCount} join at once: enrolled, connected, schedulable`,
-      measured: `${(joinMs / 1_000).toFixed(1)} s`,
+      measured: `${(joinMs / 1_000).toFixed(1)} s, of which the coordinator computed ${joinCpuSeconds.toFixed(1)} s`,
       wanted: '<= 10 s (1,000 beside 5,000)',
       isMet: joinMs <= 10_000 || !isFull,
     },

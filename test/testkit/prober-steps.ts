@@ -28,7 +28,7 @@ export async function applyProbed(
   cluster: Cluster,
   { name, replicas, minAvailable }: ProbedService,
   version: number,
-  rollout: Readonly<Record<string, unknown>> = {},
+  { rebalance, ...rollout }: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   await applyWorkload(cluster, {
     name,
@@ -43,6 +43,7 @@ export async function applyProbed(
         period: '1s',
       },
       rollout: { max_surge: 1, min_available: minAvailable, ...rollout },
+      ...(rebalance === undefined ? {} : { rebalance }),
     },
   })
 }
@@ -101,6 +102,20 @@ export function proberSteps(
     return 0
   }
 
+  /** The node that was drained last is empty: some of its work comes back to it. */
+  async function rebalance(): Promise<number> {
+    const here = new Set(watch.serving.map((replica) => replica.nodeName))
+    const empty = cluster.agentNames.find((name) => !here.has(name))!
+    await applyProbed(cluster, service, version, { rebalance: { enabled: true, interval: '1s' } })
+    await watch.when(`work on ${empty} again`, stepMsMax, (workload, serving) => {
+      const isBack = serving.some((replica) => replica.nodeName === empty)
+      return isBack && isWhole(workload, service.replicas)
+    })
+    await applyProbed(cluster, service, version)
+    await waitUntilWhole(watch, service)
+    return 0
+  }
+
   async function die(node: string): Promise<number> {
     await update({ strategy: 'ROLLING_UPDATE' })
     const isNew = (workload: Workload): boolean =>
@@ -118,7 +133,13 @@ export function proberSteps(
   const dying = cluster.agentNames.at(-1)!
   return [
     { name: 'rolling update', act: () => replaceAll({ strategy: 'ROLLING_UPDATE' }) },
+    {
+      name: 'canary',
+      act: () => replaceAll({ strategy: 'CANARY', canary: { replicas: 1, bake: '1s' } }),
+    },
+    { name: 'blue-green', act: () => replaceAll({ strategy: 'BLUE_GREEN' }) },
     { name: 'drain', act: drain },
+    { name: 'rebalance', act: rebalance },
     { name: 'node death in a rollout', dies: dying, act: () => die(dying) },
   ]
 }
