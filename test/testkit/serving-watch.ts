@@ -33,7 +33,7 @@ const againMs = 100
 
 /** Whether clients may be sent to it. */
 export function isServing(replica: ReplicaStatus): boolean {
-  return replica.ready && replica.state === ReplicaState.RUNNING && replica.address !== ''
+  return replica.serving && replica.address !== ''
 }
 
 /** `onChange` is called whenever the workload or a replica of it changed. */

@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   AgentMessageSchema,
-  CoordinatorMessageSchema,
+  type CoordinatorMessageSchema,
   CoordinatorService,
   type AgentMessage,
 } from '@cloudless/api'
