@@ -11,11 +11,18 @@ import {
   RolloutStrategyKind,
   UndoRolloutRequestSchema,
   UpdateWorkloadRequestSchema,
+  type ReplicaRecord,
   type WorkloadRecord,
 } from '@cloudless/api'
-import { CloudlessError, seededRandom, systemClock } from '@cloudless/base'
+import { CloudlessError, seededRandom, sleep, systemClock } from '@cloudless/base'
 import { WorkloadController } from '../controllers/workload-controller.ts'
-import { putRecord } from '../state/cluster-state.ts'
+import {
+  deleteRecord,
+  putRecord,
+  unchanged,
+  type ClusterState,
+  type Held,
+} from '../state/cluster-state.ts'
 import { cleanUp, eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
 import { readyReplica, workloadRecord } from '../testing/records.ts'
 import { workloadHandlers } from './workload-handlers.ts'
@@ -68,25 +75,30 @@ async function open(t: TestContext) {
     },
     /** Whatever waits becomes ready, and whatever stops is gone, until nothing does. */
     async settle(): Promise<void> {
-      await eventually(
-        () => {
-          for (const { id, record } of state.replicasOfWorkload('default-web')) {
-            const { ready, revision, replaces } = record.status!
-            if (ready && !record.stopping) continue
-            const status = { revision, replaces }
-            const { spec } = record
-            const after = { ...readyReplica(id, 'node-a', { status }), ...(spec && { spec }) }
-            const write = record.stopping
-              ? ({ kind: 'delete', key: `replicas/${id}` } as const)
-              : putRecord('replica', id, after)
-            void state.write({ writes: [write] })
-          }
-          return state.get('workload', 'default-web')?.rollout?.phase === RolloutPhase.COMPLETED
-        },
-        () => state.get('workload', 'default-web'),
-      )
+      const isOver = (): boolean => phaseOf(state) === RolloutPhase.COMPLETED
+      for (let round = 0; round < 1_000 && !isOver(); round++) {
+        await Promise.all(state.replicasOfWorkload('default-web').map((held) => act(state, held)))
+        await sleep(systemClock, 2)
+      }
+      assert.equal(phaseOf(state), RolloutPhase.COMPLETED)
     },
   }
+}
+
+function phaseOf(state: ClusterState): RolloutPhase | undefined {
+  return state.get('workload', 'default-web')?.rollout?.phase
+}
+
+/** What its agent would do next with a replica, if nobody has changed it since. */
+async function act(state: ClusterState, held: Held<ReplicaRecord>): Promise<void> {
+  const { id, record } = held
+  const { ready, revision, replaces } = record.status!
+  if (ready && !record.stopping) return
+  const { status } = readyReplica(id, 'node-a', { status: { revision, replaces } })
+  const write = record.stopping
+    ? deleteRecord('replica', id)
+    : putRecord('replica', id, { ...record, status: status! })
+  await state.write({ preconditions: [unchanged('replica', held)], writes: [write] })
 }
 
 test('each version of a workload is remembered with its cause and how its rollout ended', async (t) => {
