@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { create } from '@bufbuild/protobuf'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   ReplicaState,
   RolloutPhase,
   RolloutStatusSchema,
+  RolloutStrategyKind,
+  RolloutStrategySchema,
   WorkloadType,
   type ReplicaRecord,
   type WorkloadRecord,
@@ -22,6 +24,9 @@ const web = (changes: object = {}, rest: Partial<WorkloadRecord> = {}): Workload
 })
 const rolling = (phase: RolloutPhase) =>
   web({}, { rollout: create(RolloutStatusSchema, { phase }) })
+const recreate = RolloutStrategyKind.RECREATE
+const withRollout = (rollout: MessageInitShape<typeof RolloutStrategySchema>) =>
+  web({ rollout: create(RolloutStrategySchema, rollout) })
 const two = web({ rebalance: { ...spec.rebalance, maxMoving: 2 } })
 
 const a = readyReplica('a', 'node-a')
@@ -50,6 +55,9 @@ const cases: readonly [string, WorkloadRecord | undefined, ReplicaRecord[], numb
   ['not so soon after the last move', web(), [a, b], 29_000, 'rest until 30000'],
   ['not without being asked', web({ rebalance: undefined }), [a, b], later, 'rest'],
   ['nor when it was asked to stop', web({ rebalance: { enabled: false } }), [a, b], later, 'rest'],
+  ['not what is recreated', withRollout({ strategy: recreate }), [a, b], later, 'rest'],
+  ['not what stops first', withRollout({ maxUnavailable: 1 }), [a, b], later, 'rest'],
+  ['but with a surge', withRollout({ maxSurge: 1 }), [a, b], later, 'move 1 of a,b'],
   ['not a job', web({ type: WorkloadType.JOB }), [a, b], later, 'rest'],
   ['not what is deleted', web({}, { deletedAtMs: 1n }), [a, b], later, 'rest'],
   ['not during a rollout', rolling(RolloutPhase.PROGRESSING), [a, b], later, 'rest'],

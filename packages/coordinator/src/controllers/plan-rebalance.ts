@@ -7,10 +7,12 @@
  */
 import {
   RolloutPhase,
+  RolloutStrategyKind,
   WorkloadType,
   rebalanceIntervalMsDefault,
   rebalanceMovingDefault,
   type ReplicaRecord,
+  type RolloutStrategy,
   type WorkloadRecord,
 } from '@cloudless/api'
 import { isLost } from './plan-workload.ts'
@@ -61,11 +63,21 @@ export function planRebalance(
   return { kind: 'move', count, candidates: replicas.filter(isStaying) }
 }
 
-/** It opted in, and its replicas count as equal. */
+/** It opted in, its replicas count as equal, and another can be ready before one stops. */
 export function allowsMoves({ workload, deletedAtMs }: WorkloadRecord): boolean {
-  const { type, rebalance } = workload!.spec!
+  const { type, rebalance, rollout } = workload!.spec!
   const isService = type === WorkloadType.UNSPECIFIED || type === WorkloadType.SERVICE
-  return deletedAtMs === 0n && isService && rebalance?.enabled === true
+  if (deletedAtMs > 0n || !isService || rebalance?.enabled !== true) return false
+  return !stopsFirst(rollout)
+}
+
+/**
+ * What stops first is down meanwhile, which no balance is worth; and where the next one goes is then looked for without
+ * the one it follows, so that it might go to and fro for ever.
+ */
+function stopsFirst(rollout: RolloutStrategy | undefined): boolean {
+  if (rollout?.strategy === RolloutStrategyKind.RECREATE) return true
+  return rollout?.maxSurge === 0 && rollout.maxUnavailable > 0
 }
 
 export function isMoving({ replaceWanted, replaceReason, stopping }: ReplicaRecord): boolean {
