@@ -55,7 +55,7 @@ export const canaries = {
   'forgets-what-it-stored': { foundBy: 'acknowledged writes', losesAcknowledgedWrites: true },
 } satisfies Record<string, Canary>
 
-export type CanaryName = keyof typeof canaries
+type CanaryName = keyof typeof canaries
 
 export function canaryOf(name: string): Canary {
   const canary: Canary | undefined = (canaries as Record<string, Canary>)[name]

@@ -1,13 +1,12 @@
 /** Workloads as seeds draw them: of every type and strategy there is. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { HealthCheckSchema, WorkloadSpecSchema } from '@cloudless/api'
 import {
   DisconnectPolicySchema,
   ExecCheckSchema,
-  HealthCheckSchema,
   RebalancePolicySchema,
   RolloutStrategyKind,
   WorkloadSchema,
-  WorkloadSpecSchema,
   type Workload,
 } from '@cloudless/api'
 import type { Random } from '@cloudless/base'
