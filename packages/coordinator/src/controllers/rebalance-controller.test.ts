@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { ReplicaState, type ReplicaRecord } from '@cloudless/api'
+import { NodePhase, ReplicaState, type ReplicaRecord } from '@cloudless/api'
 import { seededRandom, sleep, systemClock } from '@cloudless/base'
 import type { Write } from '@cloudless/metadata'
 import { deleteRecord, putRecord } from '../state/cluster-state.ts'
@@ -89,6 +89,17 @@ test('nothing moves to a node it may not run on, or while another is drained', a
   await sleep(systemClock, 5 * quick.sweepMs)
   assert.equal(cluster.moves(), 0)
   await cluster.put('node', { 'node-c': nodeRecord('node-c') })
+  await eventually(() => cluster.on('node-b') === 2)
+})
+
+test('nothing moves while nodes that vanished together are held back', async (t) => {
+  const cluster = await openRebalance(t, 4)
+  const gone = { node: { status: { phase: NodePhase.OFFLINE } }, heldUntilMs: 1n }
+  await cluster.put('node', { 'node-c': nodeRecord('node-c', gone) })
+  await cluster.put('node', { 'node-b': nodeRecord('node-b') })
+  await sleep(systemClock, 5 * quick.sweepMs)
+  assert.equal(cluster.moves(), 0)
+  await cluster.put('node', { 'node-c': nodeRecord('node-c', { ...gone, heldUntilMs: 0n }) })
   await eventually(() => cluster.on('node-b') === 2)
 })
 

@@ -181,14 +181,15 @@ export class RebalanceController {
     }
   }
 
-  /** No node is being emptied, and none was lost lately: others have more urgent moves to make. */
+  /** No node is being emptied, and none was lost lately or with many others: there are more urgent moves to make. */
   #isCalm(): boolean {
     const { state, clock } = this.#deps
     const nowMs = clock.wallMs()
     for (const { id, record } of state.all('node')) {
       const { phase, lastTransitionMs } = record.node!.status!
       if (phase === NodePhase.OFFLINE) {
-        if (nowMs < Number(lastTransitionMs) + this.#options.quietMs) return false
+        const isRecent = nowMs < Number(lastTransitionMs) + this.#options.quietMs
+        if (isRecent || record.heldUntilMs > 0n) return false
       } else if (record.drainStartedAtMs > 0n) {
         const replicas = state.replicasOnNode(id).map((held) => held.record)
         if (drainProgress(replicas).left > 0) return false
