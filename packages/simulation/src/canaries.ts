@@ -55,8 +55,6 @@ export const canaries = {
   'forgets-what-it-stored': { foundBy: 'acknowledged writes', losesAcknowledgedWrites: true },
 } satisfies Record<string, Canary>
 
-type CanaryName = keyof typeof canaries
-
 export function canaryOf(name: string): Canary {
   const canary: Canary | undefined = (canaries as Record<string, Canary>)[name]
   if (canary) return canary

@@ -1,12 +1,13 @@
 /** Workloads as seeds draw them: of every type and strategy there is. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import type { HealthCheckSchema, WorkloadSpecSchema } from '@cloudless/api'
 import {
   DisconnectPolicySchema,
   ExecCheckSchema,
+  type HealthCheckSchema,
   RebalancePolicySchema,
   RolloutStrategyKind,
   WorkloadSchema,
+  type WorkloadSpecSchema,
   type Workload,
 } from '@cloudless/api'
 import type { Random } from '@cloudless/base'

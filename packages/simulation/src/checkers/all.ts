@@ -14,7 +14,7 @@ export function addCheckers(
   observer: Observer,
 ): ReturnType<typeof acknowledgedChecker> {
   observer.add(capacityChecker)
-  observer.add(onePlaceChecker)
+  observer.add(onePlaceChecker(world))
   observer.add(minAvailableChecker)
   observer.add(unexpectedErrorsChecker)
   observer.add(verdictsChecker(world))
