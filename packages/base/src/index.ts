@@ -11,6 +11,13 @@ export {
 export type { Setting, SettingType, Values } from './configuration/setting.ts'
 export { counted } from './counted.ts'
 export {
+  cronScheduleOf,
+  latestRunMs,
+  nextRunMs,
+  problemWithSchedule,
+  type CronSchedule,
+} from './cron-schedule.ts'
+export {
   makePrivateDirectory,
   removeDurably,
   writeDurably,
@@ -43,4 +50,5 @@ export { isPublicAddress } from './public-address.ts'
 export { between, pick, randomId, seededRandom, systemRandom, type Random } from './random.ts'
 export { KeyedSerialQueue, Semaphore } from './serial-queue.ts'
 export { nearestName, suggestion } from './suggest.ts'
+export { problemWithTimeZone } from './time-zone.ts'
 export { version } from './version.ts'
