@@ -59,6 +59,7 @@ export function benchKind(workloadId: string, changes: Partial<ReplicaKind>): Re
     platforms: [],
     networkFeatures: [],
     wantsPublicAddress: false,
+    isDaemon: false,
     ...changes,
   }
 }

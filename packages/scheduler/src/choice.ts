@@ -6,7 +6,7 @@
  * one it fills most, so that large holes stay for large replicas; `best_fit` does so whatever the scores; `spread` takes
  * the emptiest. Where there are GPUs they come first: fewest are to be left that nobody can use.
  */
-import { excludedRejection, placeFilters } from './filters/all-filters.ts'
+import { boundRejection, excludedRejection, placeFilters } from './filters/all-filters.ts'
 import type { PlaceCheck } from './filters/filter.ts'
 import type { PendingReplica, ReplicaKind, ScoreWeights } from './model.ts'
 import { Fit } from './fit.ts'
@@ -93,6 +93,16 @@ export class Choice {
     return row
   }
 
+  /** The row of the only node it may go to; -1 when that will not do: then can be asked why, of this row alone. */
+  chooseBound(replica: PendingReplica, row: number): number {
+    const code = this.judgeRow(row, replica)
+    this.#verdicts[row] = code
+    if (code !== accepted) return -1
+    const wishes = this.#preferences?.(row) ?? 0
+    this.#scores[row] = clamp(this.#survey.scores[row]! + wishes)
+    return row
+  }
+
   /** Only works out what is thought of each row. */
   judge(replica: PendingReplica): void {
     this.#refresh()
@@ -100,12 +110,14 @@ export class Choice {
   }
 
   /** What is thought of one row, without looking at the others. */
-  judgeRow(row: number, { excludedNodeIds }: PendingReplica): number {
+  judgeRow(row: number, { excludedNodeIds, boundNodeId }: PendingReplica): number {
     this.#refresh()
     const { codes } = this.#table
+    const { id } = this.#table.nodeAt(row)!
+    if (boundNodeId !== undefined && boundNodeId !== id) return this.#boundCode()
     const surveyed = this.#survey.verdicts[row]!
     if (surveyed !== accepted) return surveyed
-    if (excludedNodeIds.includes(this.#table.nodeAt(row)!.id)) return this.#excludedCode()
+    if (excludedNodeIds.includes(id)) return this.#excludedCode()
     for (const { filter, reject } of this.#checks) {
       const reason = reject(row)
       if (reason !== undefined) return codes.codeOf(filter, reason)
@@ -187,7 +199,8 @@ export class Choice {
    * Fills in the verdicts and scores, and notes the best of each measure. Rows in places with more replicas than another
    * has may be left out: then their verdicts and scores mean nothing, unless no row will do.
    */
-  #judge({ excludedNodeIds }: PendingReplica, { butWhatCannotWin = false } = {}): undefined {
+  #judge(replica: PendingReplica, { butWhatCannotWin = false } = {}): undefined {
+    const { excludedNodeIds, boundNodeId } = replica
     const { rowCount } = this.#table
     const { verdicts: surveyed, scores: base } = this.#survey
     const verdicts = this.#verdicts
@@ -197,6 +210,7 @@ export class Choice {
     const isChecked = this.#checks.length > 0
     verdicts.set(surveyed.subarray(0, rowCount))
     this.#exclude(excludedNodeIds)
+    if (boundNodeId !== undefined) this.#excludeAllBut(boundNodeId)
     let fewestInPlace = none
     let fewestOnNode = none
     let scoreMax = 0
@@ -230,6 +244,18 @@ export class Choice {
       if (row === undefined || this.#verdicts[row] !== accepted) continue
       this.#verdicts[row] = this.#excludedCode()
     }
+  }
+
+  #excludeAllBut(nodeId: string): void {
+    const only = this.#table.rowOf(nodeId)
+    for (let row = 0; row < this.#table.rowCount; row++) {
+      if (row === only || this.#table.nodeAt(row) === undefined) continue
+      this.#verdicts[row] = this.#boundCode()
+    }
+  }
+
+  #boundCode(): number {
+    return this.#table.codes.codeOf(boundRejection.filter, boundRejection.reason)
   }
 
   #excludedCode(): number {

@@ -2,6 +2,7 @@
 import { choicesOf } from './choices.ts'
 import type { Choice } from './choice.ts'
 import type {
+  NodeView,
   PendingReplica,
   ReplicaKind,
   ScoreTerm,
@@ -9,7 +10,7 @@ import type {
   TermName,
   Verdict,
 } from './model.ts'
-import { factFilters, roomFilters } from './filters/all-filters.ts'
+import { factFilters, passingFilters, roomFilters } from './filters/all-filters.ts'
 import { accepted } from './rejections.ts'
 import { Attempt, type ScheduleOptions } from './schedule.ts'
 import { costScore } from './scores/cost.ts'
@@ -80,6 +81,27 @@ export function couldTake(table: ClusterTable, kind: ReplicaKind, nodeId: string
   return roomFilters.every(({ check }) =>
     check(kind, table).every((lacks) => lacks(row) === undefined),
   )
+}
+
+/**
+ * Why the node is none for the kind, by what it is and not by how it fares just now; undefined when it is one. For daemons,
+ * which want every such node. `staying`: for a replica that is there, which only has to bear what drives replicas away.
+ */
+export function unsuitedTo(
+  kind: ReplicaKind,
+  node: NodeView,
+  { staying }: { readonly staying: boolean },
+): string | undefined {
+  const taints = staying ? node.taints.filter(({ effect }) => effect === 'NoExecute') : node.taints
+  const seen = { ...node, taints }
+  for (const filter of factFilters) {
+    if (passingFilters.includes(filter)) continue
+    for (const { reject } of filter.checks(kind)) {
+      const reason = reject(seen)
+      if (reason !== undefined) return reason
+    }
+  }
+  return undefined
 }
 
 function orderedRows(table: ClusterTable, choice: Choice, chosen: number): number[] {

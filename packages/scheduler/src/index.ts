@@ -1,7 +1,7 @@
 export type * from './model.ts'
 export { noResources } from './model.ts'
 export type { Around, SchedulePhase } from './choice.ts'
-export { admit, couldTake, explain } from './explain.ts'
+export { admit, couldTake, explain, unsuitedTo } from './explain.ts'
 export { planPreemption, planPreemptions } from './preempt.ts'
 export type { PlannedPreemption, PreemptionOptions } from './preempt.ts'
 export { describeRejections } from './rejections.ts'

@@ -73,7 +73,10 @@ export interface TopologySpread {
   readonly matchLabels: Labels
 }
 
-/** Only `ready` takes new replicas; the others are there to be counted and named in reasons. */
+/**
+ * Only `ready` takes new replicas, and for daemons `cordoned` and `draining` as well; the others are there to be counted and
+ * named in reasons.
+ */
 export type NodePhase =
   | 'unknown'
   | 'enrolling'
@@ -158,6 +161,8 @@ export interface ReplicaKind {
   /** Wished for, of the node's network: each one missing costs. */
   readonly networkFeatures: readonly string[]
   readonly wantsPublicAddress: boolean
+  /** One for every node that will do: it also goes to nodes that are cordoned or drained, and stays on them. */
+  readonly isDaemon: boolean
 }
 
 export interface PendingReplica {
@@ -165,6 +170,10 @@ export interface PendingReplica {
   readonly kind: ReplicaKind
   /** Nodes it must not go to: the one being drained, or lost. */
   readonly excludedNodeIds: readonly string[]
+  /** The only node it may go to. Undefined: any. */
+  readonly boundNodeId?: string | undefined
+  /** Nodes it goes to only when no other will do: one on which an earlier attempt has failed. */
+  readonly avoidedNodeIds?: readonly string[]
 }
 
 export type Holding = 'holding' | 'leaving' | 'nominated'
@@ -227,6 +236,7 @@ export interface Placed {
 export interface Unplaceable {
   readonly kind: 'unplaceable'
   readonly replicaId: string
+  /** All there are; of a bound replica 1. */
   readonly nodeCount: number
   /** Most common first; the numbers sum to `nodeCount`. */
   readonly rejections: readonly RejectionCount[]

@@ -22,7 +22,7 @@ import { Occupants } from './preemption/occupants.ts'
 import { reservedAfter } from './preemption/room.ts'
 import { Tolls, type Deal } from './preemption/tolls.ts'
 import { victimsOf } from './preemption/victims.ts'
-import { Attempt, inOrderOfPlacement } from './schedule.ts'
+import { areForTheSameNodes, Attempt, inOrderOfPlacement } from './schedule.ts'
 import { defaultWeights, normaliseWeights } from './scores/weights.ts'
 import type { ClusterTable } from './table/cluster-table.ts'
 import { resourceNames } from './table/resource-columns.ts'
@@ -86,7 +86,7 @@ export function* planPreemptions(
 }
 
 function areAlike(one: PendingReplica, other: PendingReplica): boolean {
-  return one.kind === other.kind && one.excludedNodeIds.join() === other.excludedNodeIds.join()
+  return one.kind === other.kind && areForTheSameNodes(one, other)
 }
 
 function carryOut(
@@ -115,7 +115,8 @@ function planOne(
     attempt.take(pending.id)
     const tolls = knownOf(table).tollsOf(pending, weights)
     const spare = (workloadId: string): number => spareOf(workloadId, pending)
-    const deal = tolls.plan(pending.excludedNodeIds, spare, onlyNodeId)
+    const onlyNode = pending.boundNodeId ?? onlyNodeId
+    const deal = tolls.plan(pending.excludedNodeIds, spare, onlyNode)
     if (deal === undefined) return undefined
     const { row, way, sacrifice } = deal
     return {

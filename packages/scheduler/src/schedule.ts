@@ -6,7 +6,7 @@
  * Invariants
  *   1. A placement fits beside everything reserved and everything placed before it in the same batch.
  *   2. Replicas are placed by priority, the larger of equals first (first fit, decreasing), then in the order given.
- *   3. An unplaced replica's rejections count every node exactly once.
+ *   3. An unplaced replica's rejections count every node exactly once; those of a bound replica its node.
  */
 import { choicesOf, type Choices } from './choices.ts'
 import type { Around, Choice } from './choice.ts'
@@ -71,7 +71,15 @@ function isRefusedAgain(
     next.kind === replica.kind &&
     table.journal.position === position &&
     table.replica(next.id) === undefined &&
-    next.excludedNodeIds.join() === replica.excludedNodeIds.join()
+    areForTheSameNodes(next, replica)
+  )
+}
+
+/** Whether they may go to the same nodes, as far as they say so themselves. */
+export function areForTheSameNodes(one: PendingReplica, other: PendingReplica): boolean {
+  return (
+    one.boundNodeId === other.boundNodeId &&
+    one.excludedNodeIds.join() === other.excludedNodeIds.join()
   )
 }
 
@@ -96,14 +104,12 @@ function place(
   const { id, kind } = replica
   const before = attempt.take(id)
   const choice = choices.of(kind, weights)
-  const row = choice.choose(replica, around)
+  const row = choose(table, choice, replica, around)
   if (row < 0) {
-    const { nodeCount } = table
     const placement: Placement = {
       kind: 'unplaceable',
       replicaId: id,
-      nodeCount,
-      ...refusalOf(table, choice),
+      ...refusalOf(table, choice, replica),
     }
     if (before !== undefined) attempt.put(before)
     return placement
@@ -114,10 +120,39 @@ function place(
   return placement
 }
 
-function refusalOf(
+/** The row of the node to take; -1 when none will do. */
+function choose(
   table: ClusterTable,
   choice: Choice,
-): Pick<Unplaceable, 'rejections' | 'filters'> {
+  replica: PendingReplica,
+  around: Around | undefined,
+): number {
+  const { boundNodeId, avoidedNodeIds = [], excludedNodeIds } = replica
+  if (boundNodeId !== undefined) {
+    const only = table.rowOf(boundNodeId)
+    return only === undefined ? -1 : choice.chooseBound(replica, only)
+  }
+  if (avoidedNodeIds.length > 0) {
+    const elsewhere = [...excludedNodeIds, ...avoidedNodeIds]
+    const row = choice.choose({ ...replica, excludedNodeIds: elsewhere }, around)
+    if (row >= 0) return row
+  }
+  return choice.choose(replica, around)
+}
+
+type Refusal = Pick<Unplaceable, 'nodeCount' | 'rejections' | 'filters'>
+
+function refusalOf(table: ClusterTable, choice: Choice, { boundNodeId }: PendingReplica): Refusal {
+  if (boundNodeId === undefined) return refusalByAll(table, choice)
+  const only = table.rowOf(boundNodeId)
+  const { filter, reason } =
+    only === undefined ? nodeIsGone : table.codes.rejectionOf(choice.verdictAt(only))
+  return { nodeCount: 1, rejections: [{ reason, nodeCount: 1 }], filters: [filter] }
+}
+
+const nodeIsGone = { filter: 'bound', reason: 'its node is not in the cluster' }
+
+function refusalByAll(table: ClusterTable, choice: Choice): Refusal {
   const counts = new Map<number, number>()
   for (let row = 0; row < table.rowCount; row++) {
     const code = choice.verdictAt(row)
@@ -130,7 +165,8 @@ function refusalOf(
     byReason.set(reason, (byReason.get(reason) ?? 0) + count)
     filters.add(filter)
   }
-  return { rejections: countRejections(byReason), filters: [...filters].sort() }
+  const { nodeCount } = table
+  return { nodeCount, rejections: countRejections(byReason), filters: [...filters].sort() }
 }
 
 /** Changes to a table that are taken back. */

@@ -6,7 +6,7 @@ import type { ClusterTable } from './table/cluster-table.ts'
 export type SimulationKind = 'drain' | 'loss'
 
 /**
- * One move for each replica that holds room on the nodes; unplaceable ones first. With `loss` what they hold is gone
+ * One move for each replica that holds room on the nodes, but for daemons, which belong to them; unplaceable ones first. With `loss` what they hold is gone
  * before the others are placed; with `drain` they keep it, and what they shun is shunned, until each is replaced.
  */
 export function simulate(
@@ -20,7 +20,7 @@ export function simulate(
     .filter((node) => node !== undefined)
   const moving = nodes
     .flatMap(({ id }) => table.replicasOn(id))
-    .filter(({ holding }) => holding === 'holding')
+    .filter(({ holding, kind }) => holding === 'holding' && !kind.isDaemon)
     // Equals are placed in the order given, and that in which they came to the nodes is chance.
     .sort((a, b) => (a.id < b.id ? -1 : 1))
   const attempt = new Attempt(table)

@@ -71,6 +71,7 @@ export function aKind(changes: Partial<ReplicaKind> = {}): ReplicaKind {
     platforms: [],
     networkFeatures: [],
     wantsPublicAddress: false,
+    isDaemon: false,
     ...changes,
   }
 }

@@ -5,6 +5,7 @@ import {
   networkFeaturePrefix,
   normaliseImage,
   publicAddressAnnotation,
+  WorkloadType,
   type Affinity as AffinityMessage,
   type PlacementPolicy,
   type Port,
@@ -105,6 +106,7 @@ export class ReplicaKinds {
       image,
       platforms: this.#deps.platformsOf(image),
       wantsPublicAddress: wantsPublicAddress(annotations),
+      isDaemon: spec.type === WorkloadType.DAEMON,
       ...placementOf(spec.placement, settings),
     }
   }

@@ -36,6 +36,15 @@ export const placeFilters: readonly PlaceFilter[] = [
   topologySpreadFilter,
 ]
 
+/** Filters of facts that come and go by themselves: what runs is not to be stopped for them. */
+export const passingFilters: readonly FactFilter[] = [phaseFilter, storageFilter]
+
+/** The only node for a bound replica is another. */
+export const boundRejection = {
+  filter: 'bound',
+  reason: 'it is meant for another node',
+} as const
+
 /** A replica does not return to the node it is being moved off. */
 export const excludedRejection = {
   filter: 'excluded',
