@@ -37,6 +37,7 @@ export {
   type OnReturn,
 } from './workload/disconnect-policy.ts'
 export { hostDemandsOf } from './workload/host-demands.ts'
+export { insteadOfReplicas, isService, workloadTypeOf } from './workload/kinds.ts'
 export {
   problemWithLabelKey,
   problemWithLabelValue,

@@ -164,8 +164,14 @@ function workloadFrom({ metadata, spec }: Manifest): Workload {
     namespace: metadata.namespace ?? '',
     labels: metadata.labels ?? {},
     annotations: metadata.annotations ?? {},
-    spec: messageFrom(WorkloadSpecSchema, { replicas: 1, ...spec }) as WorkloadSpec,
+    spec: messageFrom(WorkloadSpecSchema, { ...replicasDefaultOf(spec), ...spec }) as WorkloadSpec,
   })
+}
+
+/** Of other kinds than services the number follows from something else. */
+function replicasDefaultOf({ type }: Manifest['spec']): { readonly replicas?: number } {
+  const isService = type === undefined || type.toUpperCase() === 'SERVICE'
+  return isService ? { replicas: 1 } : {}
 }
 
 /** `spec.restartPolicy.backoffMs` is written `spec.restart_policy.backoff`, and `name` under metadata. */

@@ -26,6 +26,7 @@ import {
 import { parseImageReference } from '../image-reference.ts'
 import { fillAutoscaling } from './autoscaling.ts'
 import { fillPolicies } from './disconnect-policy.ts'
+import { fillKind, hasRollout } from './kinds.ts'
 
 export const namespaceDefault = 'default'
 
@@ -40,6 +41,7 @@ export function defaultWorkload(workload: Workload): Workload {
 
 export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
   const filled = clone(WorkloadSpecSchema, spec)
+  fillKind(filled)
   filled.resources = defaultResources(filled.resources)
   filled.imagePullPolicy ||= pullPolicyOf(filled.image)
   filled.terminationGraceMs ??= 30_000n
@@ -52,6 +54,11 @@ export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
 
   filled.rollout ??= create(RolloutStrategySchema)
   fillRollout(filled.rollout)
+  if (hasRollout(filled)) {
+    filled.rollout ??= create(RolloutStrategySchema)
+    filled.rollout.strategy ||= RolloutStrategyKind.ROLLING_UPDATE
+    if (filled.rollout.maxUnavailable === 0) filled.rollout.maxSurge ||= 1
+  }
 
   fillPolicies(filled)
   for (const port of filled.ports) port.protocol ||= 'TCP'

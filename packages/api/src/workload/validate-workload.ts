@@ -14,6 +14,7 @@ import {
 import { parseImageReference } from '../image-reference.ts'
 import { fewestReplicasOf, validateAutoscaling } from './autoscaling.ts'
 import { validateDisconnectPolicy, validateRebalancePolicy } from './disconnect-policy.ts'
+import { validateKind } from './kinds.ts'
 import { validateAnnotations, validateLabels } from './labels.ts'
 import { problemWithVariable, validateMounts, validatePorts } from './mounts.ts'
 import { validatePlacement, validateRestartPolicy } from './placement.ts'
@@ -55,6 +56,7 @@ export function validateWorkloadSpec(spec: WorkloadSpec): readonly FieldProblem[
 function validateSpec(spec: WorkloadSpec, problems: ProblemList): void {
   const image = parseImageReference(spec.image)
   if (image.kind === 'invalid') problems.at('image').add(image.problem)
+  validateKind(spec, problems)
   validateProcess(spec, problems)
   if (spec.resources !== undefined) validateResources(spec.resources, problems.at('resources'))
   problems.at('replicas').integer(spec.replicas, { min: 0, max: replicasMax })
