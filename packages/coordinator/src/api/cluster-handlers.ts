@@ -14,6 +14,7 @@ import { enumName } from '../state/enum-names.ts'
 import type { ClusterState } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import type { MassLossController } from '../controllers/mass-loss-controller.ts'
+import { isOver } from '../controllers/job-attempts.ts'
 import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 import { capacityOf } from './node-view.ts'
 import { statusOf } from './workload-view.ts'
@@ -61,7 +62,7 @@ export function clusterHandlers(deps: ClusterHandlersDeps) {
         reserved: capacityOf(
           sumOf(
             replicas
-              .filter((replica) => replica.status!.nodeId !== '')
+              .filter((replica) => replica.status!.nodeId !== '' && !isOver(replica))
               .map((replica) => resourcesOf(replica.status!.resources)),
           ),
         ),

@@ -37,7 +37,7 @@ export function explainHandlers({ state, view }: ExplainHandlersDeps) {
     if (said !== undefined || !budget.takeReplica()) {
       return create(ReplicaExplanationSchema, { replica, summary: said ?? '' })
     }
-    const pending = view.pendingOf(record, excludedNodeIds(state, record))
+    const pending = view.pendingOf(record, { excludedNodeIds: excludedNodeIds(state, record) })
     const { weights } = view.configuration()
     const verdicts = explain(table, pending, { weights })
     const { nodeId } = replica

@@ -13,6 +13,7 @@ import {
   type ReplicaRecord,
 } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
+import { isOver } from '../controllers/job-attempts.ts'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 
 export interface HoldingNode {
@@ -44,7 +45,9 @@ export function fragmentOf(
 }
 
 /** The node that holds something for it; empty: none. */
-export function holderOf({ status, stopping }: ReplicaRecord): string {
+export function holderOf(record: ReplicaRecord): string {
+  if (isOver(record)) return ''
+  const { status, stopping } = record
   const { nodeId, nominatedNodeId } = status!
   return nodeId !== '' || stopping ? nodeId : nominatedNodeId
 }

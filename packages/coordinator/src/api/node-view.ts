@@ -26,6 +26,7 @@ import {
   type ReliabilityInput,
 } from '../membership/reliability.ts'
 import { drainProgress, whatDrainWaitsFor } from '../controllers/drain-progress.ts'
+import { isOver } from '../controllers/job-attempts.ts'
 import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 
 export interface NodeViewDeps {
@@ -41,7 +42,10 @@ const clockSkewMsMax = 30_000
 
 export function viewNode(deps: NodeViewDeps, { id, record, modRevision }: Held<NodeRecord>): Node {
   const live = deps.liveNodes.get(id)
-  const replicas = deps.state.replicasOnNode(id).map((held) => held.record)
+  const replicas = deps.state
+    .replicasOnNode(id)
+    .map((held) => held.record)
+    .filter((replica) => !isOver(replica))
   const reserved = sumOf(replicas.map((replica) => resourcesOf(replica.status!.resources)))
   return {
     ...record.node!,

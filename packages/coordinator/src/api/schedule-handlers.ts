@@ -18,6 +18,7 @@ import {
 } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
 import type { PlacementController } from '../controllers/placement-controller.ts'
+import { isOver } from '../controllers/job-attempts.ts'
 import { newReplica } from '../controllers/replica-records.ts'
 import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import { putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
@@ -81,7 +82,7 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
       const placed = decisions
         .map(({ replicaId }) => state.held('replica', replicaId))
         .filter((held) => held !== undefined)
-        .filter(({ record }) => !record.stopping && record.status!.nodeId !== '')
+        .filter(({ record }) => !record.stopping && record.status!.nodeId !== '' && !isOver(record))
       return {
         preconditions: placed.map((held) => unchanged('replica', held)),
         writes: placed.map(({ id, record }) =>

@@ -19,6 +19,7 @@ import {
   type Decision,
   type Held,
 } from '../state/cluster-state.ts'
+import { isOver } from './job-attempts.ts'
 import { nodesNotWorthMovingTo } from './rebalance-moves.ts'
 import { withStatus } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
@@ -61,10 +62,10 @@ export function decidePlacements(
     if (held && needsPlace(held.record)) heldById.set(id, held)
   }
   const pending = [...heldById.values()].map(({ record }) =>
-    view.pendingOf(record, [
-      ...excludedNodeIds(state, record),
-      ...nodesNotWorthMovingTo(deps, record),
-    ]),
+    view.pendingOf(record, {
+      excludedNodeIds: [...excludedNodeIds(state, record), ...nodesNotWorthMovingTo(deps, record)],
+      avoidedNodeIds: avoidedNodeIds(state, record),
+    }),
   )
   const placements = schedule(view.table, pending, {
     weights: view.configuration().weights,
@@ -146,6 +147,12 @@ export function excludedNodeIds(state: ClusterState, record: ReplicaRecord): str
   if (!predecessor) return []
   const sameRevision = predecessor.status!.revision === record.status!.revision
   return predecessor.replaceWanted && sameRevision ? [predecessor.status!.nodeId] : []
+}
+
+/** Where the attempt that this one repeats has failed: the node may be why. */
+export function avoidedNodeIds(state: ClusterState, record: ReplicaRecord): string[] {
+  const predecessor = state.get('replica', record.status!.replaces)
+  return predecessor && isOver(predecessor) ? [predecessor.status!.nodeId] : []
 }
 
 function placedOn(

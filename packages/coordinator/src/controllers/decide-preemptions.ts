@@ -63,7 +63,7 @@ export function decidePreemptions(
   for (const id of ids) {
     const record = state.get('replica', id)
     if (record === undefined || !needsPlace(record)) continue
-    const replica = view.pendingOf(record, excludedNodeIds(state, record))
+    const replica = view.pendingOf(record, { excludedNodeIds: excludedNodeIds(state, record) })
     const standing = standingOf(view, replica, record.status!.nominatedNodeId)
     if (standing === 'placeable') retry.push(id)
     if (standing === 'lapsed') lapsed.add(id)

@@ -3,7 +3,8 @@ import { ReplicaState, type ReplicaRecord, type WorkloadRecord } from '@cloudles
 import { counted } from '@cloudless/base'
 import { describeRejections } from '@cloudless/scheduler'
 import type { ClusterState } from '../state/cluster-state.ts'
-import { isDaemon } from './plan-evictions.ts'
+import { isDaemon } from './job-attempts.ts'
+import { leavesWithDrain } from './plan-evictions.ts'
 import { isLost } from './plan-workload.ts'
 import { rolloutOf } from './rollout-quota.ts'
 import { isServing } from './serving.ts'
@@ -89,5 +90,5 @@ function whyNoSurge(successor: ReplicaRecord | undefined, { workload }: Workload
 }
 
 function leaving(replicas: readonly ReplicaRecord[]): ReplicaRecord[] {
-  return replicas.filter((replica) => !isDaemon(replica) && !isLost(replica))
+  return replicas.filter((replica) => leavesWithDrain(replica) && !isLost(replica))
 }

@@ -1,6 +1,7 @@
 /** A replica whose node was given up as lost: its record until the node returns, or is removed. Pure. */
 import { ReplicaState, replaceAtMs, type ReplicaRecord } from '@cloudless/api'
 import { formatDurationMs } from '@cloudless/base'
+import { isDaemon } from './job-attempts.ts'
 import { withStatus } from './replica-records.ts'
 
 export function lostReplica(
@@ -8,14 +9,18 @@ export function lostReplica(
   nodeName: string,
   nowMs: number,
 ): ReplicaRecord {
-  const replaceAt = replaceAtMs(replica.spec, nowMs)
+  // Nothing takes a daemon's place.
+  const replaceAt = isDaemon(replica) ? -1n : replaceAtMs(replica.spec, nowMs)
+  const follows = isDaemon(replica)
+    ? 'it goes on there when that is back'
+    : whatFollows(replaceAt, nowMs)
   return withStatus(
     replica,
     {
       state: ReplicaState.LOST,
       ready: false,
       reason: 'NodeLost',
-      message: `node ${nodeName} was lost; ${whatFollows(replaceAt, nowMs)}`,
+      message: `node ${nodeName} was lost; ${follows}`,
     },
     { lostAtMs: BigInt(nowMs), replaceAtMs: replaceAt },
   )

@@ -36,6 +36,7 @@ import { firstThatFit } from '../state/transaction-limits.ts'
 import { drainProgress, whatDrainWaitsFor } from './drain-progress.ts'
 import { evictReplicas, type Step } from './evict-replicas.ts'
 import { heldBack, letGo } from './held-replica.ts'
+import { isOver } from './job-attempts.ts'
 import { lostReplica } from './lost-replica.ts'
 import type { MassLossController } from './mass-loss-controller.ts'
 import type { Reporter } from './reporter.ts'
@@ -249,7 +250,11 @@ export class NodeController {
   ): void {
     const { clock, report } = this.#deps
     const nowMs = clock.wallMs()
-    const given = replicas.filter((r) => r.record.status!.state !== ReplicaState.LOST)
+    // What is over is history, wherever it ran.
+    const given = replicas.filter(
+      ({ record }) =>
+        record.status!.state !== ReplicaState.LOST && (record.stopping || !isOver(record)),
+    )
     // The changes themselves make us look again, for those that are left.
     for (const replica of firstThatFit(given)) {
       step.preconditions.push(unchanged('replica', replica))

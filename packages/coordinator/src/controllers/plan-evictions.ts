@@ -5,8 +5,9 @@
  * forced waits for that only until its deadline; one that is not graceful does not wait. Daemons belong to their node: a
  * drain leaves them.
  */
-import { ReplicaState, WorkloadType, type NodeRecord, type ReplicaRecord } from '@cloudless/api'
+import { ReplicaState, type NodeRecord, type ReplicaRecord } from '@cloudless/api'
 import { tolerates } from '@cloudless/scheduler'
+import { isDaemon, isOver } from './job-attempts.ts'
 import { taintOf, tolerationOf } from './taints.ts'
 
 export interface Eviction {
@@ -26,6 +27,7 @@ export function planEvictions(
   const evictions: Eviction[] = []
   for (const replica of replicas) {
     if (replica.stopping || replica.status!.state === ReplicaState.LOST) continue
+    if (isOver(replica)) continue
     const reason = reasonToLeave(node, replica)
     if (reason !== undefined) {
       const graceful = reason === 'tainted' || waitsForReplacements(node, nowMs)
@@ -38,9 +40,9 @@ export function planEvictions(
   return evictions
 }
 
-/** It belongs to its node, and stays while that is drained. */
-export function isDaemon({ spec }: ReplicaRecord): boolean {
-  return spec?.type === WorkloadType.DAEMON
+/** Daemons belong to their node, and what is over is only history. */
+export function leavesWithDrain(replica: ReplicaRecord): boolean {
+  return !isDaemon(replica) && !isOver(replica)
 }
 
 function waitsForReplacements(node: NodeRecord, nowMs: number): boolean {
@@ -48,7 +50,7 @@ function waitsForReplacements(node: NodeRecord, nowMs: number): boolean {
 }
 
 function reasonToLeave(node: NodeRecord, replica: ReplicaRecord): EvictionReason | undefined {
-  if (node.drainStartedAtMs > 0n && !isDaemon(replica)) return 'drained'
+  if (node.drainStartedAtMs > 0n && leavesWithDrain(replica)) return 'drained'
   const evicting = node.node!.taints.filter((taint) => taint.effect === 'NoExecute')
   const tolerations = (replica.spec?.placement?.tolerations ?? []).map(tolerationOf)
   return evicting.every((taint) => tolerates(tolerations, taintOf(taint))) ? undefined : 'tainted'

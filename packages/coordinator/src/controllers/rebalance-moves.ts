@@ -25,7 +25,7 @@ export function chooseMove(
   const crowd = crowdOf(view, placed)
   const sources = [...newestByNode.values()].sort(byCrowdOf(view, crowd)).slice(0, sourcesMax)
   for (const replica of sources) {
-    const pending = view.pendingOf(replica, worseNodes(view, replica, crowd))
+    const pending = view.pendingOf(replica, { excludedNodeIds: worseNodes(view, replica, crowd) })
     if (pending.excludedNodeIds.length >= view.table.nodeCount) continue
     const successor = { ...pending, id: `successor of ${replica.status!.id}` }
     const [placement] = schedule(view.table, [successor], { weights: view.configuration().weights })

@@ -10,6 +10,7 @@ import {
 } from '@cloudless/api'
 import { randomId, type Random } from '@cloudless/base'
 import { compactStatus } from '../state/replica-coding.ts'
+import { isOver } from './job-attempts.ts'
 
 const nameLengthMax = 40
 const suffixLength = 8
@@ -23,11 +24,17 @@ export function newReplicaId(workloadName: string, random: Random): string {
   return `${head}-${randomId(random, suffixLength)}`
 }
 
+export interface NewReplicaOptions {
+  readonly id: string
+  /** The replica it stands in for; empty: none. */
+  readonly replaces: string
+  /** The only node it may be placed on; any when not given. */
+  readonly boundNodeId?: string
+  readonly nowMs: number
+}
+
 /** A replica that waits for a place. */
-export function newReplica(
-  owner: WorkloadRecord,
-  options: { readonly id: string; readonly replaces: string; readonly nowMs: number },
-): ReplicaRecord {
+export function newReplica(owner: WorkloadRecord, options: NewReplicaOptions): ReplicaRecord {
   const workload = owner.workload!
   const spec = workload.spec!
   const requests = spec.resources?.requests
@@ -41,6 +48,7 @@ export function newReplica(
     reason: 'WaitingForPlace',
     lastExitCode: -1,
     replaces: options.replaces,
+    boundNodeId: options.boundNodeId ?? '',
     createdAtMs: BigInt(options.nowMs),
     ports: spec.ports,
     ...(requests && { resources: requests }),
@@ -85,7 +93,7 @@ export type ObservationVerdict =
  * What an agent's observation makes of the record.
  *
  * A report from any node but the replica's own, or of a replica that was given up as lost, changes nothing: a fenced
- * replica is never counted, whatever it says.
+ * replica is never counted, whatever it says. What is over stays so.
  */
 export function applyObservation(
   record: ReplicaRecord,
@@ -99,7 +107,7 @@ export function applyObservation(
     // Removed without our asking: the agent lost it; its workload's controller makes another.
     return { kind: 'forget' }
   }
-  if (isLost) return { kind: 'unchanged' }
+  if (isLost || isOver(record)) return { kind: 'unchanged' }
   const next = withStatus(record, {
     state: record.stopping ? ReplicaState.STOPPING : observation.state,
     ready: !record.stopping && observation.ready,
@@ -111,6 +119,7 @@ export function applyObservation(
     message: observation.message.slice(0, messageLengthKept),
     startedAtMs: observation.startedAtMs,
     readyAtMs: readyAt(record, observation, reporter.nowMs),
+    finishedAtMs: finishedAt(record, observation, reporter.nowMs),
   })
   return sameStatus(status, next.status!)
     ? { kind: 'unchanged' }
@@ -121,6 +130,14 @@ function readyAt(record: ReplicaRecord, observed: ReplicaObservation, nowMs: num
   if (!observed.ready) return 0n
   return record.status!.ready ? record.status!.readyAtMs : BigInt(nowMs)
 }
+
+/** What is being stopped has not ended by itself. */
+function finishedAt(record: ReplicaRecord, observed: ReplicaObservation, nowMs: number): bigint {
+  if (record.stopping || !endStates.includes(observed.state)) return 0n
+  return record.status!.finishedAtMs || BigInt(nowMs)
+}
+
+const endStates: readonly ReplicaState[] = [ReplicaState.STOPPED, ReplicaState.FAILED]
 
 const comparedFields = [
   'state',

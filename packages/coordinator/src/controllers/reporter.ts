@@ -49,6 +49,12 @@ export interface Reporter {
     target: NodeRecord | undefined,
   ): void
   workloadDeleted(workload: WorkloadRecord): void
+  /** Its record says how. */
+  jobEnded(job: WorkloadRecord): void
+  /** A run of the cron began: the job it made. */
+  cronStarted(cron: WorkloadRecord, job: WorkloadRecord): void
+  /** A run that was due did not take place. */
+  cronSkipped(cron: WorkloadRecord, why: string): void
   /** A batch of decisions was made: seconds spent finding nodes that will do, choosing among them, and committing. */
   scheduled(batch: {
     readonly placed: number

@@ -27,6 +27,7 @@ import { clusterRecordId } from '../state/cluster-record.ts'
 import { enumName } from '../state/enum-names.ts'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
+import { isOver } from './job-attempts.ts'
 import { ReplicaKinds, resourcesOf } from './replica-kinds.ts'
 import { settingsInForce, type SchedulerSettings } from './scheduler-configuration.ts'
 import { taintOf } from './taints.ts'
@@ -122,9 +123,19 @@ export class SchedulerView {
     return this.#kinds.ofWorkload(workload)
   }
 
-  /** `excludedNodeIds`: where it must not go, such as the node it is being moved from. */
-  pendingOf(record: ReplicaRecord, excludedNodeIds: readonly string[] = []): PendingReplica {
-    return { id: record.status!.id, kind: this.kindOf(record), excludedNodeIds }
+  /** `limits`: where it must not go, such as the node it is being moved from, and where it had better not. */
+  pendingOf(
+    record: ReplicaRecord,
+    limits: Partial<Pick<PendingReplica, 'excludedNodeIds' | 'avoidedNodeIds'>> = {},
+  ): PendingReplica {
+    const { id, boundNodeId } = record.status!
+    return {
+      id,
+      kind: this.kindOf(record),
+      excludedNodeIds: [],
+      ...limits,
+      ...(boundNodeId === '' ? {} : { boundNodeId }),
+    }
   }
 
   /** What is not on record of the node has changed: its pressure, its images. */
@@ -286,6 +297,7 @@ function holdingOf(
   record: ReplicaRecord,
 ): { readonly nodeId: string; readonly holding: Holding } | undefined {
   const { nodeId, nominatedNodeId, state } = record.status!
+  if (isOver(record)) return undefined
   if (nodeId !== '') {
     // What is lost keeps its room until its node says what became of it, and is nobody's neighbour any more.
     const isLeaving = record.stopping || state === ReplicaState.LOST

@@ -18,6 +18,7 @@ import { deleteRecord, putRecord, unchanged } from '../state/cluster-state.ts'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax, TransactionRoom } from '../state/transaction-limits.ts'
 import { decideReturn, type ReturnVerdict } from './decide-return.ts'
+import { isOver, JobCounts, recordsTouched } from './job-attempts.ts'
 import { isLost } from './plan-workload.ts'
 import { planEvictions } from './plan-evictions.ts'
 import { applyObservation, stopping, withStatus } from './replica-records.ts'
@@ -41,7 +42,7 @@ interface Known {
   readonly nowMs: number
 }
 
-/** One replica takes two writes at most, its own and its rival's, and a precondition more for its workload. */
+/** One replica takes two writes at most, its own and its rival's, and a precondition more for its workload; a job's is written. */
 const conditionsOfOne = 3
 
 export function settleReplicas(known: Known, nodeId: string, hello: Hello): Settlement {
@@ -52,6 +53,7 @@ export function settleReplicas(known: Known, nodeId: string, hello: Hello): Sett
     known,
     nodeId,
     workloads: new ReturningWorkloads(known.state),
+    jobs: new JobCounts(known.state),
   }
   // The one that no longer fits is still taken.
   const room = new TransactionRoom(Math.floor(recordsPerTransactionMax / conditionsOfOne) - 1)
@@ -61,23 +63,32 @@ export function settleReplicas(known: Known, nodeId: string, hello: Hello): Sett
     if (observation === undefined) settleAbsent(held, settling)
     else if (isLost(held.record)) settleReturned(held, observation, settling)
     else settleObserved(held, observation, settling)
-    if (settling.writes.length > writesBefore && !room.takes(held.bytes)) {
-      return { ...settling, complete: false }
+    if (settling.writes.length === writesBefore) continue
+    if (!recordsTouched(known.state, held).every(({ bytes }) => room.takes(bytes))) {
+      return withCounts({ ...settling, complete: false })
     }
   }
-  return settling
+  return withCounts(settling)
 }
 
 interface Settling extends Settlement {
   readonly known: Known
   readonly nodeId: string
   readonly workloads: ReturningWorkloads
+  readonly jobs: JobCounts
 }
 
-/** The agent has nothing of it: what was to be stopped is; what should run will be assigned anew. */
+/** With how attempts of jobs have ended. */
+function withCounts(settling: Settling): Settling {
+  settling.preconditions.push(...settling.jobs.preconditions())
+  settling.writes.push(...settling.jobs.writes())
+  return settling
+}
+
+/** The agent has nothing of it: what was to be stopped is; what should run is assigned anew, what is over must not be. */
 function settleAbsent(held: Held<ReplicaRecord>, settling: Settling): void {
   const { record } = held
-  if (isLost(record) || record.stopping) forget(held, settling)
+  if (isLost(record) || record.stopping || isOver(record)) forget(held, settling)
 }
 
 function settleObserved(
@@ -91,6 +102,7 @@ function settleObserved(
   if (verdict.kind !== 'changed') return
   replace(held, verdict.record, settling)
   settling.changed.push([held.record, verdict.record])
+  settling.jobs.note(held.record, verdict.record)
 }
 
 function settleReturned(
@@ -117,6 +129,7 @@ function settleReturned(
   replace(held, back, settling)
   settling.reclaimed.push(back)
   settling.changed.push([record, back])
+  settling.jobs.note(record, back)
   if (verdict.kind === 'keep' && rival) giveUpRival(rival, settling)
 }
 

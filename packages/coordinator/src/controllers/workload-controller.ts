@@ -14,6 +14,7 @@ import {
 } from '../state/cluster-state.ts'
 import { firstThatFit } from '../state/transaction-limits.ts'
 import { isService } from './begin-rollout.ts'
+import type { Done } from './carry-out.ts'
 import { planFromTally, planWorkload, type WorkloadPlan } from './plan-workload.ts'
 import { QuietTimes } from './quiet-times.ts'
 import { stopping } from './replica-records.ts'
@@ -25,7 +26,7 @@ import { earlierOf, stepRollout, type RolloutStep } from './step-rollout.ts'
 import { WorkQueue } from './work-queue.ts'
 import { stepWorkloadProgress, type WorkloadProgress } from './workload-progress.ts'
 import { WorkloadTallies } from './workload-tally.ts'
-import { workloadTransaction, type Done } from './workload-transaction.ts'
+import { workloadTransaction } from './workload-transaction.ts'
 
 export interface WorkloadControllerDeps {
   readonly state: ClusterState

@@ -23,9 +23,19 @@ export interface NewReplica {
   readonly replaces: string
   /** Which version of the workload it is made from. */
   readonly revision: bigint
+  /** The only node it may go to; any when not given. */
+  readonly boundNodeId?: string
 }
 
-export type StopReason = 'deleted' | 'scaled' | 'updated' | 'replaced'
+/** 'finished': its job has ended; 'unwanted': its node is none for a daemon any more; 'outlived': newer history is kept. */
+export type StopReason =
+  | 'deleted'
+  | 'scaled'
+  | 'updated'
+  | 'replaced'
+  | 'finished'
+  | 'unwanted'
+  | 'outlived'
 
 export const nothing: WorkloadPlan = {
   create: [],

@@ -1,9 +1,8 @@
 /** One transaction of a workload's controller: its rollout's step and as much of its plan as fits, with what must hold. */
-import { RolloutStrategyKind, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
+import { RolloutStrategyKind, type WorkloadRecord } from '@cloudless/api'
 import type { Random } from '@cloudless/base'
 import type { Precondition, Write } from '@cloudless/metadata'
 import {
-  absent,
   deleteRecord,
   putRecord,
   unchanged,
@@ -11,9 +10,9 @@ import {
   type Decision,
   type Held,
 } from '../state/cluster-state.ts'
-import { recordsPerTransactionMax, TransactionRoom } from '../state/transaction-limits.ts'
+import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
+import { addReplicas, firstPart, type Done } from './carry-out.ts'
 import { minAvailableOf } from './min-available.ts'
-import { newReplica, newReplicaId, stopping } from './replica-records.ts'
 import type { Reporter } from './reporter.ts'
 import { endRevision, findRevision, forgotten } from './revision-records.ts'
 import { rolloutOf, strategyOf } from './rollout-quota.ts'
@@ -28,9 +27,6 @@ export interface WorkloadTransactionDeps {
   readonly report: Reporter
   readonly nowMs: number
 }
-
-/** To be called once it is committed: says what was done. */
-export type Done = () => void
 
 export function workloadTransaction(
   deps: WorkloadTransactionDeps,
@@ -59,7 +55,8 @@ export function workloadTransaction(
     preconditions.push(...end.preconditions)
     writes.push(...end.writes)
   }
-  carryOut(deps, record, part, { preconditions, writes, reports })
+  const making = { ...deps, ownerOf: owners(state, record) }
+  addReplicas(making, record, part, { preconditions, writes, reports })
   if (part.finished) {
     writes.push(deleteRecord('workload', held.id))
     writes.push(...forgotten(state.revisionsOfWorkload(held.id).slice(0, revisionsMax)))
@@ -70,34 +67,6 @@ export function workloadTransaction(
 
 /** Of a deleted workload; what is left of them goes when it is gone. */
 const revisionsMax = 128
-
-function carryOut(
-  { state, random, report, nowMs }: WorkloadTransactionDeps,
-  record: WorkloadRecord,
-  { create, stop, forget }: WorkloadPlan,
-  step: { preconditions: Precondition[]; writes: Write[]; reports: Done[] },
-): void {
-  const { preconditions, writes, reports } = step
-  const ownerOf = owners(state, record)
-  for (const { replaces, revision } of create) {
-    const id = newReplicaId(record.workload!.name, random)
-    const replica = newReplica(ownerOf(revision), { id, replaces, nowMs })
-    preconditions.push(absent('replica', id))
-    writes.push(putRecord('replica', id, replica))
-    reports.push(() => report.replicaCreated(replica))
-  }
-  for (const { replica, reason } of stop) {
-    const { id } = replica.status!
-    preconditions.push(unchanged('replica', state.held('replica', id)!))
-    writes.push(putRecord('replica', id, stopping(replica, reason, record.deleteGraceMs)))
-    if (!replica.stopping) reports.push(() => report.replicaStopping(replica, reason))
-  }
-  for (const replica of forget) {
-    const { id } = replica.status!
-    preconditions.push(unchanged('replica', state.held('replica', id)!))
-    writes.push(deleteRecord('replica', id))
-  }
-}
 
 /** The workload as it is to be for replicas of a revision: they are made from what was asked for then. */
 function owners(state: ClusterState, record: WorkloadRecord): (revision: bigint) => WorkloadRecord {
@@ -148,33 +117,4 @@ function witnessesOf(
     .filter((held) => isServing(held.record, rollout) && !going.has(held.id))
     .slice(0, floor)
     .map((held) => unchanged('replica', held))
-}
-
-/**
- * As much of a plan as one transaction takes; what it changes makes the controller look again for the rest. What frees
- * room comes first.
- */
-function firstPart(
-  plan: WorkloadPlan,
-  sizes: {
-    readonly recordsMax: number
-    readonly madeBytes: number
-    readonly bytesOf: (replica: ReplicaRecord) => number
-  },
-): WorkloadPlan {
-  const room = new TransactionRoom(sizes.recordsMax)
-  const some = <T>(items: readonly T[], bytesOf: (item: T) => number): readonly T[] => {
-    const end = items.findIndex((item) => !room.takes(bytesOf(item)))
-    return end === -1 ? items : items.slice(0, end)
-  }
-  const forget = some(plan.forget, () => 0)
-  const stop = some(plan.stop, ({ replica }) => sizes.bytesOf(replica))
-  const create = some(plan.create, () => sizes.madeBytes)
-  return {
-    ...plan,
-    forget,
-    stop,
-    create,
-    finished: plan.finished && forget.length === plan.forget.length,
-  }
 }

@@ -2,7 +2,7 @@
  * Writes what agents report of their replicas into the store, many reports in one transaction.
  *
  * Only the newest observation of a replica matters, so what waits while a slow disk syncs is bounded by the number of
- * replicas, and a report storm costs one write a replica.
+ * replicas, and a report storm costs one write a replica. How an attempt of a job ended is counted in the same transaction.
  */
 import { sleep, type Clock } from '@cloudless/base'
 import type { ReplicaObservation, ReplicaRecord } from '@cloudless/api'
@@ -15,6 +15,7 @@ import {
   type Decision,
 } from '../state/cluster-state.ts'
 import { TransactionRoom } from '../state/transaction-limits.ts'
+import { JobCounts, recordsTouched } from '../controllers/job-attempts.ts'
 import { applyObservation } from '../controllers/replica-records.ts'
 
 export interface ObservationWriterDeps {
@@ -79,7 +80,9 @@ export class ObservationWriter {
     const batch = new Map<string, Reported>()
     const room = new TransactionRoom()
     for (const [id, reported] of this.#waiting) {
-      if (!room.takes(this.#deps.state.held('replica', id)?.bytes ?? 0)) break
+      const held = this.#deps.state.held('replica', id)
+      const touched = held ? recordsTouched(this.#deps.state, held) : []
+      if (!touched.every(({ bytes }) => room.takes(bytes)) && batch.size > 0) break
       batch.set(id, reported)
       this.#waiting.delete(id)
     }
@@ -89,6 +92,7 @@ export class ObservationWriter {
   #decide(batch: ReadonlyMap<string, Reported>): Decision<Stored> {
     const preconditions: Precondition[] = []
     const writes: Write[] = []
+    const jobs = new JobCounts(this.#deps.state)
     const stored: [ReplicaRecord, ReplicaRecord | undefined][] = []
     const nowMs = this.#deps.clock.wallMs()
     for (const [id, { nodeId, observation }] of batch) {
@@ -98,9 +102,16 @@ export class ObservationWriter {
       if (verdict.kind === 'unchanged') continue
       preconditions.push(unchanged('replica', held))
       if (verdict.kind === 'forget') writes.push(deleteRecord('replica', id))
-      else writes.push(putRecord('replica', id, verdict.record))
+      else {
+        jobs.note(held.record, verdict.record)
+        writes.push(putRecord('replica', id, verdict.record))
+      }
       stored.push([held.record, verdict.kind === 'changed' ? verdict.record : undefined])
     }
-    return { preconditions, writes, result: stored }
+    return {
+      preconditions: [...preconditions, ...jobs.preconditions()],
+      writes: [...writes, ...jobs.writes()],
+      result: stored,
+    }
   }
 }

@@ -1,8 +1,8 @@
 /** Turns what controllers did into events, figures and log lines. */
 import { counted, formatDurationMs } from '@cloudless/base'
-import { NodePhase, type ReplicaRecord } from '@cloudless/api'
+import { NodePhase, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
-import type { CoordinatorMetrics, EventLog, Logger } from '@cloudless/observability'
+import type { CoordinatorMetrics, EventLog, EventType, Logger } from '@cloudless/observability'
 import type { Reporter } from '../controllers/reporter.ts'
 import type { WorkloadWord } from '../controllers/workload-progress.ts'
 import { rolloutEvent } from './rollout-reports.ts'
@@ -31,8 +31,17 @@ const workloadSentences: Readonly<Record<WorkloadWord, string>> = {
 /** Of what a drain waits for; `node describe` says more. */
 const saidOfDrainMax = 3
 
+const jobSentences: Readonly<Record<string, string>> = {
+  failed: 'has failed, its retries are used up',
+  deadline_exceeded: 'has failed, its time is up',
+}
+
 export function createReporter({ clock, logger, metrics, events }: ReporterDeps): Reporter {
   const say = sayOfReplicas(events)
+  const sayOf = ({ workload }: WorkloadRecord, type: EventType, description: string): void => {
+    const { id, namespace } = workload!
+    events.append({ type, resourceType: 'workload', resourceId: id, namespace, description })
+  }
   return {
     nodePhaseChanged(node, change) {
       const { id, name, createdAtMs } = node.node!
@@ -207,14 +216,23 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
       metrics.forgetWorkload(workload.workload!.id)
     },
     workloadProgressed(workload, word) {
-      const { id, name, namespace } = workload.workload!
-      events.append({
-        type: `workload.${word}`,
-        resourceType: 'workload',
-        resourceId: id,
-        namespace,
-        description: `${workloadSentences[word]} workload "${name}"`,
-      })
+      const { name } = workload.workload!
+      sayOf(workload, `workload.${word}`, `${workloadSentences[word]} workload "${name}"`)
+    },
+    jobEnded(job) {
+      const { name } = job.workload!
+      const { outcome, succeeded, failed } = job.job!
+      const counts = `${succeeded} ended well, ${failed} failed`
+      if (outcome === 'complete')
+        sayOf(job, 'job.completed', `job "${name}" is complete: ${counts}`)
+      else sayOf(job, 'job.failed', `job "${name}" ${jobSentences[outcome]}: ${counts}`)
+    },
+    cronStarted(cron, job) {
+      const what = `cron "${cron.workload!.name}" runs: job "${job.workload!.name}"`
+      sayOf(cron, 'cron.started', what)
+    },
+    cronSkipped(cron, why) {
+      sayOf(cron, 'cron.skipped', `a run of cron "${cron.workload!.name}" is left out: ${why}`)
     },
     rolloutProgressed(workload, word) {
       const event = rolloutEvent(workload, word)

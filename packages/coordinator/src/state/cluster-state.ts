@@ -126,6 +126,11 @@ export class ClusterState {
     return this.#resolve('revision', this.#indexes.revisionsOfWorkload(workloadId))
   }
 
+  /** Jobs of a cron. */
+  workloadsOwnedBy(workloadId: string): Held<RecordByKind['workload']>[] {
+    return this.#resolve('workload', this.#indexes.workloadsOwnedBy(workloadId))
+  }
+
   replicaCountOnNode(nodeId: string): number {
     return this.#indexes.replicasOnNode(nodeId).size
   }

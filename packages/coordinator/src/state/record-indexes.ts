@@ -1,6 +1,6 @@
 /**
- * Where records are found otherwise than by their ids: replicas and revisions by workload, replicas by node, nodes by name
- * and by subnet.
+ * Where records are found otherwise than by their ids: replicas and revisions by workload, replicas by node, workloads by
+ * owner, nodes by name and by subnet.
  */
 import type { RecordByKind, RecordKind } from './records.ts'
 import { GroupedIndex } from './grouped-index.ts'
@@ -8,11 +8,13 @@ import { GroupedIndex } from './grouped-index.ts'
 type Replica = RecordByKind['replica'] | undefined
 type Revision = RecordByKind['revision'] | undefined
 type Node = RecordByKind['node'] | undefined
+type Workload = RecordByKind['workload'] | undefined
 
 export class RecordIndexes {
   readonly #replicasByWorkload = new GroupedIndex()
   readonly #replicasByNode = new GroupedIndex()
   readonly #revisionsByWorkload = new GroupedIndex()
+  readonly #workloadsByOwner = new GroupedIndex()
   readonly #nodeIdByName = new Map<string, string>()
   readonly #nodeIdBySubnet = new Map<string, string>()
 
@@ -26,6 +28,10 @@ export class RecordIndexes {
 
   revisionsOfWorkload(workloadId: string): ReadonlySet<string> {
     return this.#revisionsByWorkload.of(workloadId)
+  }
+
+  workloadsOwnedBy(workloadId: string): ReadonlySet<string> {
+    return this.#workloadsByOwner.of(workloadId)
   }
 
   nodeIdOf(name: string): string | undefined {
@@ -49,6 +55,7 @@ export class RecordIndexes {
       const [old, now] = [before as Revision, after as Revision]
       this.#revisionsByWorkload.move(id, old?.workloadId, now?.workloadId)
     }
+    if (kind === 'workload') this.#moveWorkload(id, before as Workload, after as Workload)
     if (kind === 'node') this.#moveNode(id, before as Node, after as Node)
   }
 
@@ -56,6 +63,11 @@ export class RecordIndexes {
     const [old, now] = [before?.status, after?.status]
     this.#replicasByWorkload.move(id, old?.workloadId, now?.workloadId)
     this.#replicasByNode.move(id, old?.nodeId || undefined, now?.nodeId || undefined)
+  }
+
+  #moveWorkload(id: string, before: Workload, after: Workload): void {
+    const [old, now] = [before?.workload?.ownerId, after?.workload?.ownerId]
+    this.#workloadsByOwner.move(id, old || undefined, now || undefined)
   }
 
   #moveNode(id: string, before: Node, after: Node): void {
