@@ -4,14 +4,25 @@ import {
   ReplicaState,
   WorkloadPhase,
   WorkloadStatusSchema,
+  type CronStatus,
+  type JobStatus,
   type ReplicaRecord,
   type ReplicaStatus,
   type Workload,
   type WorkloadRecord,
   type WorkloadStatus,
 } from '@cloudless/api'
+import { isOver } from '../controllers/job-attempts.ts'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import { viewReplica, viewRollout } from './rollout-view.ts'
+import {
+  cronStatusOf,
+  desiredReplicasOf,
+  jobStatusOf,
+  phaseOfJob,
+  wordsOfCron,
+  wordsOfJob,
+} from './kind-status.ts'
 
 export interface WorkloadViewOptions {
   /** Fill status.replicas. */
@@ -46,36 +57,51 @@ export function statusOf(
   replicas: readonly ReplicaRecord[],
   withReplicas = false,
 ): WorkloadStatus {
-  const desired = record.deletedAtMs > 0n ? 0 : record.workload!.spec!.replicas
+  const desired = desiredReplicasOf(record)
   const statuses = replicas.map((r) => r.status!)
-  const live = replicas.filter((r) => !r.stopping && r.status!.state !== ReplicaState.LOST)
+  const live = replicas.filter(
+    (r) => !r.stopping && r.status!.state !== ReplicaState.LOST && !isOver(r),
+  )
   const ready = live.filter((r) => r.status!.ready)
   const updated = live.filter((r) => r.status!.revision === record.workload!.revision)
-  const phase = phaseOf(record, replicas, live, desired)
+  const job = jobStatusOf(record, live)
+  const cron = cronStatusOf(record)
+  const phase = phaseOf(record, replicas, live, { desired, job, cron })
   const rollout = viewRollout(record, replicas)
   return create(WorkloadStatusSchema, {
     phase,
-    message: messageOf(phase, live, desired),
+    message: messageOf(record, phase, live, { desired, job, cron }),
     readyReplicas: ready.length,
     currentReplicas: live.length,
-    desiredReplicas: desired,
+    desiredReplicas: Math.max(0, desired),
     updatedReplicas: updated.length,
     replicas: withReplicas ? replicas.map((r) => viewReplica(r, record)).sort(byCreation) : [],
     lastTransitionMs: lastChangeOf(record, statuses),
     ...(record.workload!.spec!.autoscaling &&
       record.autoscaling && { autoscaling: record.autoscaling }),
     ...(rollout && { rollout }),
+    ...(job && { job }),
+    ...(cron && { cron }),
   })
+}
+
+interface Progress {
+  /** -1: not known yet. */
+  readonly desired: number
+  readonly job: JobStatus | undefined
+  readonly cron: CronStatus | undefined
 }
 
 function phaseOf(
   record: WorkloadRecord,
   replicas: readonly ReplicaRecord[],
   live: readonly ReplicaRecord[],
-  desired: number,
+  { desired, job, cron }: Progress,
 ): WorkloadPhase {
   if (record.deletedAtMs > 0n) return WorkloadPhase.TERMINATING
-  if (replicas.length === 0 && desired > 0) return WorkloadPhase.PENDING
+  if (job !== undefined) return phaseOfJob(job)
+  if (cron !== undefined) return WorkloadPhase.RUNNING
+  if (replicas.length === 0 && desired !== 0) return WorkloadPhase.PENDING
   const current = live.filter(
     (r) => r.status!.revision === record.workload!.revision && !r.replaceWanted,
   )
@@ -89,11 +115,21 @@ function phaseOf(
   return settled && done ? WorkloadPhase.RUNNING : WorkloadPhase.UPDATING
 }
 
-function messageOf(phase: WorkloadPhase, live: readonly ReplicaRecord[], desired: number): string {
-  if (phase === WorkloadPhase.RUNNING || phase === WorkloadPhase.SUCCEEDED) return ''
+function messageOf(
+  record: WorkloadRecord,
+  phase: WorkloadPhase,
+  live: readonly ReplicaRecord[],
+  { desired, job, cron }: Progress,
+): string {
+  if (cron !== undefined && phase === WorkloadPhase.RUNNING) return wordsOfCron(cron, record)
+  if (job === undefined && phase === WorkloadPhase.RUNNING) return ''
+  if (phase === WorkloadPhase.SUCCEEDED) return ''
   const troubled = live.find((r) => !r.status!.ready && r.status!.message !== '')
   const ready = live.filter((r) => r.status!.ready).length
-  const progress = `${ready} of ${desired} replicas ready`
+  const progress = job
+    ? wordsOfJob(job, record)
+    : `${ready} of ${Math.max(0, desired)} replicas ready`
+  if (phase === WorkloadPhase.FAILED && job !== undefined) return progress
   return troubled ? `${progress}; ${troubled.status!.id}: ${troubled.status!.message}` : progress
 }
 

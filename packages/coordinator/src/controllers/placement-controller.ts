@@ -11,6 +11,7 @@ import type { ReplicaKind } from '@cloudless/scheduler'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax, TransactionRoom } from '../state/transaction-limits.ts'
 import { decidePlacements, needsPlace } from './decide-placements.ts'
+import { BoundReplicas } from './bound-replicas.ts'
 import { PlacementQueue } from './placement-queue.ts'
 import type { Reporter } from './reporter.ts'
 import type { SchedulerView, ViewChange } from './scheduler-view.ts'
@@ -37,6 +38,8 @@ export class PlacementController {
   readonly #stops: (() => void)[]
   readonly #due = new PlacementQueue()
   readonly #waiting = new WaitingReplicas()
+  /** Those that wait for one node. */
+  readonly #bound = new BoundReplicas()
   /** Kinds that are woken later. */
   readonly #delayed = new Map<ReplicaKind, () => void>()
   #underWay = 0
@@ -62,12 +65,12 @@ export class PlacementController {
 
   /** Replicas without a place. */
   get queueDepth(): number {
-    return this.#due.size + this.#waiting.size + this.#underWay
+    return this.#due.size + this.#waiting.size + this.#bound.size + this.#underWay
   }
 
   /** Everything that waits is tried again. */
   retryAll(): void {
-    for (const id of [...this.#waiting.ids()]) this.#retry(id)
+    for (const id of [...this.#waiting.ids(), ...this.#bound.ids()]) this.#retry(id)
     this.#start()
   }
 
@@ -98,6 +101,7 @@ export class PlacementController {
   /** From those that wait to those that are due. */
   #retry(id: string): void {
     this.#waiting.remove(id)
+    this.#bound.remove(id)
     this.#try(id)
   }
 
@@ -118,6 +122,7 @@ export class PlacementController {
         continue
       }
       this.#waiting.remove(id)
+      this.#bound.remove(id)
       this.#due.remove(id)
     }
     this.#start()
@@ -128,7 +133,11 @@ export class PlacementController {
       this.#missed.push(change)
       return
     }
-    if (this.#waiting.size === 0) return
+    const { nodeIds, images, everything } = change
+    const isWide = everything || images.size > 0
+    for (const id of isWide ? [...this.#bound.ids()] : this.#bound.waitingFor(nodeIds)) {
+      this.#retry(id)
+    }
     for (const kind of this.#waiting.helpedBy(change, this.#deps.view.table)) this.#wake(kind)
     this.#start()
   }
@@ -183,7 +192,7 @@ export class PlacementController {
       const bindMs = clock.monotonicMs() - startMs - spentMs.filter - spentMs.score
       if (!outcome) return
       outcome.say()
-      this.#waiting.add(outcome.refused.filter(this.#stillWaits), clock.monotonicMs())
+      this.#wait(outcome.refused.filter(this.#stillWaits))
       if (outcome.refused.length > 0) this.#deps.onRefused?.(outcome.refused)
       if (outcome.placed + outcome.refused.length === 0) return
       report.scheduled({
@@ -200,6 +209,17 @@ export class PlacementController {
       this.#underWay = 0
       this.#wakeMore()
     }
+  }
+
+  #wait(refused: readonly Refused[]): void {
+    const { state, clock } = this.#deps
+    const nodeIdOf = ({ id }: Refused): string => state.get('replica', id)!.status!.boundNodeId
+    for (const one of refused) {
+      const nodeId = nodeIdOf(one)
+      if (nodeId !== '') this.#bound.add(one.id, nodeId)
+    }
+    const unbound = refused.filter((one) => nodeIdOf(one) === '')
+    this.#waiting.add(unbound, clock.monotonicMs())
   }
 
   /** What changed while a batch was under way, and what its success promises to others. */

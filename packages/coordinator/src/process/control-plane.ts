@@ -4,6 +4,8 @@ import type { Clock, Random } from '@cloudless/base'
 import { reliabilityOf, type NodeViewDeps } from '../api/node-view.ts'
 import { AutoscaleController } from '../controllers/autoscale-controller.ts'
 import { MassLossController } from '../controllers/mass-loss-controller.ts'
+import { DaemonController } from '../controllers/daemon-controller.ts'
+import { JobController } from '../controllers/job-controller.ts'
 import { NodeController } from '../controllers/node-controller.ts'
 import { NodeHistories } from '../controllers/node-histories.ts'
 import { PlacementController } from '../controllers/placement-controller.ts'
@@ -88,6 +90,10 @@ export function startControlPlane(
   opened.defer(() => histories.close())
   const workloadController = new WorkloadController({ state, clock, random, report })
   opened.defer(() => workloadController.close())
+  const daemonController = new DaemonController({ state, clock, random, report, view })
+  opened.defer(() => daemonController.close())
+  const jobController = new JobController({ state, clock, random, report })
+  opened.defer(() => jobController.close())
   const placement = new PlacementController({
     ...{ state, view, clock, random, report },
     // What only moves to balance nodes is worth nobody's room.
