@@ -4,6 +4,7 @@ import type { Clock, Random } from '@cloudless/base'
 import { reliabilityOf, type NodeViewDeps } from '../api/node-view.ts'
 import { AutoscaleController } from '../controllers/autoscale-controller.ts'
 import { MassLossController } from '../controllers/mass-loss-controller.ts'
+import { CronController } from '../controllers/cron-controller.ts'
 import { DaemonController } from '../controllers/daemon-controller.ts'
 import { JobController } from '../controllers/job-controller.ts'
 import { NodeController } from '../controllers/node-controller.ts'
@@ -94,6 +95,8 @@ export function startControlPlane(
   opened.defer(() => daemonController.close())
   const jobController = new JobController({ state, clock, random, report })
   opened.defer(() => jobController.close())
+  const cronController = new CronController({ state, clock, random, report })
+  opened.defer(() => cronController.close())
   const placement = new PlacementController({
     ...{ state, view, clock, random, report },
     // What only moves to balance nodes is worth nobody's room.
