@@ -14,7 +14,10 @@ import {
   type RescheduleRequest,
   type ScheduleDecision,
   type ScheduleRequest,
+  WorkloadType,
+  workloadTypeOf,
   type Workload,
+  type WorkloadSpec,
 } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
 import type { PlacementController } from '../controllers/placement-controller.ts'
@@ -45,7 +48,8 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
     const problems = validateWorkload(complete)
     if (problems.length > 0) throw errorOfProblems('the workload is not valid', problems)
     deps.admit(complete)
-    const { replicas } = complete.spec!
+    const nodeIds = workloadTypeOf(complete.spec) === WorkloadType.DAEMON ? membersOf(state) : []
+    const replicas = nodeIds.length || triedReplicasOf(complete.spec!)
     if (replicas > trialReplicasMax) {
       throw new CloudlessError(
         'resource_exhausted',
@@ -63,6 +67,7 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
       id: `${complete.name}-${n}`,
       kind,
       excludedNodeIds: [],
+      ...(nodeIds[n] === undefined ? {} : { boundNodeId: nodeIds[n] }),
     }))
     const { weights, preemptionPriorityAbove } = view.configuration()
     return tryOut(view.table, pending, {
@@ -123,6 +128,16 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
       return create(RescheduleResponseSchema, { oldDecisions, newDecisions })
     },
   }
+}
+
+/** A daemon is tried out on every node. */
+function membersOf(state: ClusterState): readonly string[] {
+  return [...state.all('node')].map(({ id }) => id)
+}
+
+/** As many as there would be at a time. */
+function triedReplicasOf({ replicas, job }: WorkloadSpec): number {
+  return job === undefined ? replicas : Math.min(job.parallelism, job.completions)
 }
 
 function decisionsOf(state: ClusterState, workloadId: string): ScheduleDecision[] {

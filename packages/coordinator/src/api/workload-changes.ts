@@ -5,6 +5,7 @@ import {
   sameTemplate,
   WorkloadRecordSchema,
   WorkloadSpecSchema,
+  type CronStatus,
   type Workload,
   type WorkloadRecord,
 } from '@cloudless/api'
@@ -39,10 +40,13 @@ export function updatedRecord(
   const before = record.workload!
   const workload = withReplicasKept(before, asked)
   const changed = !sameTemplate(before.spec!, workload.spec!)
-  const { createdAtMs, revision } = before
-  const stored = { ...workload, createdAtMs, updatedAtMs: BigInt(nowMs), revision }
+  const { createdAtMs, ownerId, revision } = before
+  const stored = { ...workload, ownerId, createdAtMs, updatedAtMs: BigInt(nowMs), revision }
+  const decided = record.cron
+    ? { ...record, cron: cronAfter(record.cron, before, workload) }
+    : record
   return withoutIdleAutoscaling(
-    changed ? withNextRevision(record, stored, nowMs) : { ...record, workload: stored },
+    changed ? withNextRevision(decided, stored, nowMs) : { ...decided, workload: stored },
   )
 }
 
@@ -66,6 +70,13 @@ function withNextRevision(
       rollout: beginRollout(before, { revision, strategy }, nowMs),
     }),
   }
+}
+
+/** With another schedule it is decided anew when it runs next. */
+function cronAfter(status: CronStatus, before: Workload, after: Workload): CronStatus {
+  const [was, is] = [before.spec!.cron, after.spec!.cron]
+  const isSame = was?.schedule === is?.schedule && was?.timeZone === is?.timeZone
+  return isSame ? status : { ...status, nextRunAtMs: 0n }
 }
 
 /** Whether applying what is asked for would change nothing. */

@@ -26,6 +26,7 @@ import {
   type RevisionChanges,
 } from '../controllers/revision-records.ts'
 import { rememberNothing, type Remember } from '../state/remember.ts'
+import { refuseOtherKind, refuseRestart, refuseScale } from './kind-changes.ts'
 import { requireScaledByHand } from './autoscaled-replicas.ts'
 import { findWorkload, noWorkload, requireWorkload, workloadIdOf } from './find.ts'
 import {
@@ -51,7 +52,15 @@ export interface WorkloadHandlersDeps extends WorkloadReadingDeps {
   ) => void
 }
 
-export type WorkloadAction = 'create' | 'update' | 'scale' | 'restart' | 'delete' | RolloutAction
+export type WorkloadAction =
+  | 'create'
+  | 'update'
+  | 'scale'
+  | 'restart'
+  | 'suspend'
+  | 'unsuspend'
+  | 'delete'
+  | RolloutAction
 
 const replicasMax = 100_000
 
@@ -66,7 +75,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
     if (problems.length > 0) throw errorOfProblems('the workload is not valid', problems)
     deps.admit(complete)
     const id = workloadIdOf(complete.namespace, complete.name)
-    const plain = { ...complete, id, resourceVersion: 0n, revision: 0n }
+    const plain = { ...complete, id, ownerId: '', resourceVersion: 0n, revision: 0n }
     delete plain.status
     return plain
   }
@@ -114,6 +123,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
   /** Undefined when the record is already as asked. */
   function decideUpdate(held: Held<WorkloadRecord>, workload: Workload): Decision<WorkloadRecord> {
     if (held.record.deletedAtMs > 0n) throw beingDeleted(workload)
+    refuseOtherKind(held.record.workload!, workload)
     const record = updatedRecord(held.record, workload, clock.wallMs())
     if (sameContent(held.record.workload!, workload)) {
       return { preconditions: [], writes: [], result: held.record }
@@ -233,6 +243,7 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
         throw new CloudlessError('invalid_argument', `replicas: must be 0 to ${replicasMax}`)
       }
       const id = await edit(request, 'scale', (record) => {
+        refuseScale(record.workload!)
         requireScaledByHand(record.workload!)
         const workload = {
           ...record.workload!,
@@ -248,7 +259,10 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
       const id = await edit(
         request,
         'restart',
-        (record) => restartedRecord(record, clock.wallMs()),
+        (record) => {
+          refuseRestart(record.workload!)
+          return restartedRecord(record, clock.wallMs())
+        },
         (before, after) => nextRevision(state, before, after, 'restarted'),
       )
       return view(id)

@@ -1,6 +1,7 @@
 /** The handlers of CoordinatorService, each group given what it needs. */
 import type { Workload } from '@cloudless/api'
 import { clusterHandlers } from '../api/cluster-handlers.ts'
+import { cronHandlers } from '../api/cron-handlers.ts'
 import { eventHandlers } from '../api/event-handlers.ts'
 import { explainHandlers } from '../api/explain-handlers.ts'
 import type { ReleasedFragments } from '../api/fragments.ts'
@@ -58,6 +59,11 @@ export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) 
       ...deps,
       admit,
       onChanged: (workload, action, before) => observed.workloadChanged(workload, action, before),
+    }),
+    crons: cronHandlers({
+      ...deps,
+      onChanged: (workload, action) => observed.workloadChanged(workload, action),
+      onRun: (cron, job) => observed.report.cronStarted(cron, job),
     }),
     tokens: tokenHandlers({
       ...deps,

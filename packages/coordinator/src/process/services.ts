@@ -42,7 +42,7 @@ export interface ServicesDeps {
 
 export function coordinatorServices(deps: ServicesDeps): ServedService[] {
   const { nodes, workloads, tokens, schedule, cluster, events } = deps.handlers
-  const { explain, simulate, pool, scheduler } = deps.handlers
+  const { crons, explain, simulate, pool, scheduler } = deps.handlers
   const methods = CoordinatorService.method
   const enrolments = new Enrolments(deps.enrolment, deps.enrolmentOptions)
 
@@ -112,6 +112,9 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       promoteRollout: workloads.promoteRollout,
       undoRollout: workloads.undoRollout,
       listRevisions: workloads.listRevisions,
+      suspendWorkload: crons.suspendWorkload,
+      runWorkload: (request, context) =>
+        once(methods.runWorkload, request, context, (claim) => crons.runWorkload(request, claim)),
       listReplicas: workloads.listReplicas,
 
       schedule: schedule.schedule,

@@ -1,7 +1,8 @@
 /** What is said of a person's change of a workload, in events. */
-import { RolloutPhase, type WorkloadRecord } from '@cloudless/api'
+import { isService, RolloutPhase, type WorkloadRecord } from '@cloudless/api'
 import { counted } from '@cloudless/base'
 import type { EventLog } from '@cloudless/observability'
+import { kindOf } from '../api/kind-changes.ts'
 import type { RolloutAction } from '../api/rollout-handlers.ts'
 import type { WorkloadAction } from '../api/workload-handlers.ts'
 import { rolloutEvent, type RolloutEventWord } from './rollout-reports.ts'
@@ -21,6 +22,8 @@ const eventByAction = {
   update: 'workload.updated',
   scale: 'workload.scaled',
   restart: 'workload.restarted',
+  suspend: 'cron.suspended',
+  unsuspend: 'cron.resumed',
   delete: 'workload.deleted',
 } as const satisfies Record<OwnAction, string>
 
@@ -44,13 +47,19 @@ function describeChange(name: string, action: OwnAction, { workload }: WorkloadR
   const { replicas, image } = workload!.spec!
   switch (action) {
     case 'create':
-      return `workload "${name}" was created: ${counted(replicas, 'replica')} of ${image}`
+      return isService(workload!.spec)
+        ? `workload "${name}" was created: ${counted(replicas, 'replica')} of ${image}`
+        : `workload "${name}" was created: a ${kindOf(workload!).toLowerCase()} of ${image}`
     case 'update':
       return `workload "${name}" was updated to revision ${workload!.revision}`
     case 'scale':
       return `workload "${name}" was scaled to ${replicas} replicas`
     case 'restart':
       return `every replica of workload "${name}" is being replaced`
+    case 'suspend':
+      return `cron "${name}" is suspended: no further runs begin`
+    case 'unsuspend':
+      return `cron "${name}" is resumed`
     case 'delete':
       return `workload "${name}" is being deleted`
   }
