@@ -204,6 +204,21 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/workload-rollout.ts')).rolloutCommands[word],
   })),
   {
+    name: 'workload run',
+    summary: 'Start a run of a cron now',
+    load: async () => (await import('./commands/workload-run.ts')).workloadRun,
+  },
+  {
+    name: 'workload suspend',
+    summary: 'Start no further runs of a cron',
+    load: async () => (await import('./commands/workload-suspend.ts')).workloadSuspend,
+  },
+  {
+    name: 'workload unsuspend',
+    summary: 'Start the runs of a cron again',
+    load: async () => (await import('./commands/workload-suspend.ts')).workloadUnsuspend,
+  },
+  {
     name: 'workload delete',
     aliases: ['rm'],
     summary: 'Delete workloads',

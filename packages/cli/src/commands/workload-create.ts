@@ -1,6 +1,12 @@
 /** `workload create`: from flags, or from a manifest that must be new. */
-import { create } from '@bufbuild/protobuf'
-import { WorkloadSchema, type Workload } from '@cloudless/api'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import {
+  insteadOfReplicas,
+  WorkloadSchema,
+  WorkloadType,
+  type Workload,
+  type WorkloadSpecSchema,
+} from '@cloudless/api'
 import { parseBytes, randomId } from '@cloudless/base'
 import type { Command, CommandContext, CommandInput } from '../command.ts'
 import { UsageError } from '../exit-code.ts'
@@ -24,6 +30,14 @@ export const workloadCreate: Command = {
       title: 'With limits and a variable',
       line: 'cloudlessctl workload create job --image busybox --env MODE=fast --cpu 250m --memory 64Mi',
     },
+    {
+      title: 'A job that is tried twice at most',
+      line: 'cloudlessctl workload create migrate --type job --image app:2 --command migrate --retries 1 --wait',
+    },
+    {
+      title: 'Every night at three',
+      line: 'cloudlessctl workload create backup --type cron --schedule "0 3 * * *" --image backup:1',
+    },
     { title: 'From a manifest', line: 'cloudlessctl workload create -f web.yaml --wait' },
   ],
   arguments: [{ name: 'NAME', help: 'Name of the workload; or --name', optional: true }],
@@ -31,7 +45,29 @@ export const workloadCreate: Command = {
     ...fileOptions,
     { name: 'name', kind: 'text', value: 'NAME', help: 'Name of the workload' },
     { name: 'image', kind: 'text', value: 'IMAGE', help: 'Image to run' },
-    { name: 'replicas', kind: 'integer', default: '1', help: 'How many' },
+    {
+      name: 'type',
+      kind: 'text',
+      value: 'TYPE',
+      help: 'service, daemon (one on every node), job or cron',
+      default: 'service',
+    },
+    { name: 'replicas', kind: 'integer', help: 'Of a service: how many; 1 when not given' },
+    { name: 'completions', kind: 'integer', help: 'Of a job: how many must end well' },
+    { name: 'parallelism', kind: 'integer', help: 'Of a job: how many run at a time' },
+    { name: 'retries', kind: 'integer', help: 'Of a job: how many may fail; 6 when not given' },
+    {
+      name: 'schedule',
+      kind: 'text',
+      value: 'SCHEDULE',
+      help: 'Of a cron: "0 3 * * MON-FRI", or @daily and the like',
+    },
+    {
+      name: 'time-zone',
+      kind: 'text',
+      value: 'ZONE',
+      help: 'Of a cron: such as Europe/Berlin; UTC when not given',
+    },
     { name: 'env', short: 'e', kind: 'pairs', help: 'Environment variable; may be repeated' },
     {
       name: 'port',
@@ -103,7 +139,7 @@ function fromFlags(context: CommandContext, input: CommandInput): Workload {
     labels: { ...options.pairs('label') },
     spec: {
       image,
-      replicas: options.integer('replicas')!,
+      ...kindFromFlags(input),
       env: { ...options.pairs('env') },
       command: [...options.list('command')],
       ports: options.list('port').map(parsePort),
@@ -112,4 +148,45 @@ function fromFlags(context: CommandContext, input: CommandInput): Workload {
         : {}),
     },
   })
+}
+
+type KindFields = 'type' | 'replicas' | 'job' | 'cron'
+
+const typeByWord: Readonly<Record<string, WorkloadType>> = {
+  service: WorkloadType.SERVICE,
+  daemon: WorkloadType.DAEMON,
+  job: WorkloadType.JOB,
+  cron: WorkloadType.CRON,
+}
+
+const jobFlags = ['completions', 'parallelism', 'retries'] as const
+
+/** What belongs to another kind is refused by the coordinator, but for what this command fills in by itself. */
+function kindFromFlags({
+  options,
+}: CommandInput): Pick<
+  Exclude<MessageInitShape<typeof WorkloadSpecSchema>, undefined>,
+  KindFields
+> {
+  const type = typeByWord[options.text('type')!.toLowerCase()]
+  if (type === undefined) {
+    throw new UsageError(`--type must be service, daemon, job or cron, not ${options.text('type')}`)
+  }
+  const replicas = options.integer('replicas')
+  if (replicas !== undefined && type !== WorkloadType.SERVICE) {
+    throw new UsageError(`--replicas is for services: ${insteadOfReplicas[type]}`)
+  }
+  const job: Record<string, number> = {}
+  for (const flag of jobFlags) {
+    const value = options.integer(flag)
+    if (value !== undefined) job[flag] = value
+  }
+  const schedule = options.text('schedule')
+  const timeZone = options.text('time-zone') ?? ''
+  return {
+    type,
+    replicas: replicas ?? (type === WorkloadType.SERVICE ? 1 : 0),
+    ...(Object.keys(job).length > 0 ? { job } : {}),
+    ...(schedule === undefined ? {} : { cron: { schedule, timeZone } }),
+  }
 }

@@ -3,6 +3,8 @@ import {
   RestartPolicyKindSchema,
   RolloutStrategyKindSchema,
   type HealthCheck,
+  type JobPolicy,
+  type JobStatus,
   type ReplicaStatus,
   type ScoreWeights,
   type TopologySpread,
@@ -15,6 +17,7 @@ import { formatColumns } from '../output/table.ts'
 import { fetchAll } from '../paging.ts'
 import { autoscalingText } from '../resources/autoscaling.ts'
 import { age, bytes, enumLabel, instant, orDash, pairs } from '../resources/format.ts'
+import { nextRun, workloadKind } from '../resources/kind.ts'
 import {
   replicaAddresses,
   replicaExplanation,
@@ -66,6 +69,7 @@ function describe(
 ): string {
   return [
     facts(identityFacts(workload)),
+    ...kindBlocks(workload, context.clock.wallMs()),
     block('Container', facts(containerFacts(workload))),
     block('Placement', facts(placementFacts(workload))),
     block('Autoscaling', autoscalingText(workload, context.clock.wallMs())),
@@ -88,9 +92,11 @@ function identityFacts(workload: Workload): Fact[] {
     ['Revision', String(workload.revision)],
     ['Status', workloadStatus(workload)],
     ['Message', status?.message ?? ''],
+    ['Type', workloadKind(workload)],
+    ['Made by', workload.ownerId],
     [
       'Replicas',
-      `${spec?.replicas ?? 0} wanted, ${status?.currentReplicas ?? 0} there, ` +
+      `${status?.desiredReplicas ?? 0} wanted, ${status?.currentReplicas ?? 0} there, ` +
         `${status?.updatedReplicas ?? 0} of this revision, ${status?.readyReplicas ?? 0} ready`,
     ],
     [
@@ -102,6 +108,54 @@ function identityFacts(workload: Workload): Fact[] {
     ],
     ['Progress', rolloutSentence(workload)],
     ['Priority', spec?.priority ? String(spec.priority) : ''],
+  ]
+}
+
+/** What is said of a job and of a cron besides. */
+function kindBlocks(workload: Workload, nowMs: number): string[] {
+  const { spec, status } = workload
+  const blocks: string[] = []
+  if (spec?.cron !== undefined) blocks.push(block('Cron', facts(cronFacts(workload, nowMs))))
+  if (spec?.job !== undefined) blocks.push(block('Job', facts(jobFacts(spec.job, status?.job))))
+  return blocks
+}
+
+function cronFacts(workload: Workload, nowMs: number): Fact[] {
+  const { schedule, timeZone, concurrencyPolicy, startingDeadlineMs } = workload.spec!.cron!
+  const cron = workload.status?.cron
+  return [
+    ['Schedule', `${schedule} (${timeZone || 'UTC'})`],
+    ['Next run', nextRun(workload, nowMs)],
+    ['Last run', instant(cron?.lastRunAtMs ?? 0n)],
+    ['Last success', instant(cron?.lastSuccessAtMs ?? 0n)],
+    ['Active', cron?.active.join(', ') ?? ''],
+    ['Left out', cron?.skipped ?? ''],
+    ['Concurrency', concurrencyPolicy],
+    ['Made up for', `when not later than ${formatDurationMs(Number(startingDeadlineMs))}`],
+  ]
+}
+
+function jobFacts(policy: JobPolicy, job: JobStatus | undefined): Fact[] {
+  const { parallelism, completions, retries = 0, deadlineMs, ttlAfterFinishedMs } = policy
+  const progress: Fact[] = job
+    ? [
+        ['Progress', `${job.active} active, ${job.succeeded} ended well, ${job.failed} failed`],
+        ['Started', instant(job.startedAtMs)],
+        ['Finished', instant(job.finishedAtMs)],
+        ['Outcome', job.outcome.replace('_', ' ')],
+      ]
+    : []
+  return [
+    ['Completions', `${completions || 1}, ${parallelism || 1} at a time`],
+    ['Retries', String(retries)],
+    ['Deadline', deadlineMs > 0n ? formatDurationMs(Number(deadlineMs)) : ''],
+    [
+      'Deleted',
+      ttlAfterFinishedMs === undefined
+        ? ''
+        : `${formatDurationMs(Number(ttlAfterFinishedMs))} after it ended`,
+    ],
+    ...progress,
   ]
 }
 

@@ -1,12 +1,13 @@
 /** Autoscaling as people read it. */
-import type { Autoscaling, AutoscalingMetric, Workload } from '@cloudless/api'
+import { isService, type Autoscaling, type AutoscalingMetric, type Workload } from '@cloudless/api'
 import { formatDurationMs } from '@cloudless/base'
 import { facts } from '../output/sheet.ts'
 import { formatColumns } from '../output/table.ts'
 import { age } from './format.ts'
 
-/** "3", or "3 (2-10)" when it may be from 2 to 10. */
+/** "3", or "3 (2-10)" when it may be from 2 to 10; "-" of what has no replicas of its own. */
 export function replicasText({ spec }: Workload): string {
+  if (!isService(spec)) return '-'
   const replicas = String(spec?.replicas ?? 0)
   const { autoscaling } = spec ?? {}
   if (autoscaling === undefined) return replicas

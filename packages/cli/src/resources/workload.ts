@@ -1,6 +1,7 @@
 import { WorkloadPhaseSchema, WorkloadSchema, type Workload } from '@cloudless/api'
 import { replicasText } from './autoscaling.ts'
 import { age, enumLabel, orDash, pairs } from './format.ts'
+import { workloadKind, workloadReady } from './kind.ts'
 import type { Resource } from './resource.ts'
 
 export function workloadStatus(workload: Workload): string {
@@ -23,9 +24,10 @@ export const workloadResource: Resource<typeof WorkloadSchema> = {
   columns: [
     { title: 'NAME', value: (workload) => workload.name },
     { title: 'NAMESPACE', value: (workload) => workload.namespace },
+    { title: 'TYPE', value: workloadKind },
     { title: 'IMAGE', value: (workload) => workload.spec?.image ?? '-' },
     { title: 'REPLICAS', value: replicasText },
-    { title: 'READY', value: (workload) => String(workload.status?.readyReplicas ?? 0) },
+    { title: 'READY', value: workloadReady },
     { title: 'STATUS', value: workloadStatus },
     { title: 'AGE', value: (workload, nowMs) => age(workload.createdAtMs, nowMs) },
     { title: 'ID', wide: true, value: (workload) => workload.id },

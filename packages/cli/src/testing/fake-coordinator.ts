@@ -11,7 +11,7 @@ import {
 import { CloudlessError, systemClock } from '@cloudless/base'
 import type { ConnectRouter, ServiceImpl } from '@connectrpc/connect'
 import { once } from 'node:events'
-import { aToken, fileConfiguration, type FakeState } from './fake-state.ts'
+import { aToken, aWorkload, fileConfiguration, type FakeState } from './fake-state.ts'
 
 type Handlers = Partial<ServiceImpl<typeof CoordinatorService>>
 
@@ -181,6 +181,15 @@ function workloadHandlers(state: FakeState): Handlers {
       find(request.workloadId, request.namespace)
       const { page, nextToken, total } = pageOf(state, state.revisions, request)
       return { revisions: page, nextToken, total }
+    },
+    suspendWorkload({ workloadId, namespace, suspend }) {
+      const workload = find(workloadId, namespace)
+      if (workload.spec?.cron !== undefined) workload.spec.cron.suspend = suspend
+      return workload
+    },
+    runWorkload({ workloadId, namespace }) {
+      const cron = find(workloadId, namespace)
+      return store(aWorkload({ name: `${cron.name}-manual-x`, namespace: cron.namespace }))
     },
     listReplicas(request) {
       const { workloadId, nodeId } = request

@@ -4,10 +4,18 @@
  * Judged from the replicas themselves and not from the phase: right after a change the stored phase may still be that
  * of the revision before, while the replicas say which revision they run.
  */
-import { ReplicaState, WorkloadPhase, type ReplicaStatus, type Workload } from '@cloudless/api'
+import {
+  ReplicaState,
+  WorkloadPhase,
+  WorkloadType,
+  workloadTypeOf,
+  type ReplicaStatus,
+  type Workload,
+} from '@cloudless/api'
 import { replicaExplanation, replicaState } from '../resources/replica.ts'
 import { isRollingOut, rolloutFailure, rolloutHold } from '../resources/rollout.ts'
 import { workloadTitle } from '../resources/workload.ts'
+import { readinessOfCron, readinessOfJob } from './kind-readiness.ts'
 
 export interface Readiness {
   readonly kind: 'ready' | 'waiting' | 'failed'
@@ -22,9 +30,20 @@ export interface Readiness {
  * waited for: one that was rolled back has failed, however well the one before runs again.
  */
 export function readinessOf(workload: Workload, expected: bigint = workload.revision): Readiness {
+  const type = workloadTypeOf(workload.spec)
+  if (type === WorkloadType.JOB) return readinessOfJob(workload)
+  if (type === WorkloadType.CRON) return readinessOfCron(workload)
   const failure = rolloutFailure(workload, expected)
   if (failure !== undefined) return { kind: 'failed', summary: failure, replicaLines: [] }
-  const wanted = workload.spec?.replicas ?? 0
+  const { spec, status } = workload
+  if (type !== WorkloadType.DAEMON) return readinessOfReplicas(workload, spec?.replicas ?? 0)
+  // Until its nodes have been counted nothing can be said of it.
+  const isCounted = status?.phase !== WorkloadPhase.PENDING
+  const readiness = readinessOfReplicas(workload, status?.desiredReplicas ?? 0)
+  return isCounted ? readiness : { ...readiness, kind: 'waiting' }
+}
+
+function readinessOfReplicas(workload: Workload, wanted: number): Readiness {
   const replicas = workload.status?.replicas ?? []
   const current = replicas.filter((replica) => replica.revision === workload.revision)
   const ready = current.filter(isReady)

@@ -7,6 +7,7 @@ import {
   NodePhase,
   PowerSource,
   ReplicaState,
+  WorkloadType,
   type Hello,
   type ReplicaObservationSchema,
 } from '@cloudless/api'
@@ -89,6 +90,23 @@ test('a lost node is OFFLINE, and all it ran is LOST and replaced', async (t) =>
     .find(({ record }) => record.status!.replaces === 'web-1')
   assert.ok(replacement)
   assert.deepEqual(errorsIn(nodes.said), [])
+})
+
+test('what is over stays as it ended when its node is lost; a daemon is lost with it', async (t) => {
+  const nodes = await openNodes(t)
+  await nodes.put('node', { 'node-a': nodeRecord('node-a') })
+  const ofType = (type: WorkloadType) => ({ type }) as never
+  await nodes.put('replica', {
+    done: readyReplica('done', 'node-a', {
+      spec: ofType(WorkloadType.JOB),
+      status: { state: ReplicaState.STOPPED, ready: false, finishedAtMs: 1n },
+    }),
+    daemon: readyReplica('daemon', 'node-a', { spec: ofType(WorkloadType.DAEMON) }),
+  })
+  nodes.liveNodes.presumeLost('node-a')
+  nodes.start()
+  await eventually(() => nodes.stateOf('daemon') === ReplicaState.LOST)
+  assert.equal(nodes.stateOf('done'), ReplicaState.STOPPED)
 })
 
 test('a lost node with more replicas than one transaction takes loses them all', async (t) => {

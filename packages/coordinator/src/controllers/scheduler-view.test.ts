@@ -8,6 +8,7 @@ import {
   NodePhase,
   NodePolicySchema,
   ReplicaState,
+  WorkloadType,
   SchedulerConfigurationSchema,
   type ReplicaRecord,
 } from '@cloudless/api'
@@ -208,6 +209,17 @@ test("what is lost or being stopped takes room and is nobody's neighbour", async
     ],
   )
   assert.equal(view.table.reservedOn('node-a').cpuMillis, 2_000)
+})
+
+test('an attempt of a job that is over takes no room, and gives back what it had', async (t) => {
+  const { put, view } = await openView(t)
+  await put('node', { 'node-a': nodeRecord('node-a') })
+  const spec = { ...replica('job-1', {}).spec!, type: WorkloadType.JOB }
+  await put('replica', { 'job-1': { ...replica('job-1', { nodeId: 'node-a' }), spec } })
+  assert.equal(view.table.replicasOn('node-a').length, 1)
+  const over = replica('job-1', { nodeId: 'node-a', finishedAtMs: 1n })
+  await put('replica', { 'job-1': { ...over, spec } })
+  assert.deepEqual(view.table.replicasOn('node-a'), [])
 })
 
 test('settings nobody has changed are those of the file', async (t) => {
