@@ -38,7 +38,8 @@ export function manifestOf(wish: WorkloadWish): string {
     spec: {
       image: wish.image ?? simpleWebImage,
       image_pull_policy: 'IfNotPresent',
-      replicas: wish.replicas ?? 1,
+      // The other types have no replicas of their own.
+      ...(wish.spec?.['type'] === undefined ? { replicas: wish.replicas ?? 1 } : {}),
       termination_grace: '2s',
       resources: { requests: { cpu_millicores: 50, memory_bytes: '32Mi' } },
       placement: { spread_topology: 'node' },
