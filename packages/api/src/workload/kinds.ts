@@ -6,7 +6,6 @@
 import { create } from '@bufbuild/protobuf'
 import { problemWithSchedule, problemWithTimeZone } from '@cloudless/base'
 import {
-  CronPolicySchema,
   JobPolicySchema,
   RestartPolicyKind,
   RestartPolicySchema,

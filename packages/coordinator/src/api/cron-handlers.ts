@@ -36,11 +36,11 @@ const suffixLength = 6
 export function cronHandlers(deps: CronHandlersDeps) {
   const { state, clock, random, onChanged, onRun } = deps
 
-  /** The cron as it is now. `todo` ends "only a CRON can be ...". */
-  function heldCron(id: string, name: string, todo: string): Held<WorkloadRecord> {
+  /** The cron as it is now. `what` ends "only a CRON can be ...". */
+  function heldCron(id: string, name: string, what: string): Held<WorkloadRecord> {
     const held = state.held('workload', id)
     if (held === undefined) throw noWorkload('', name)
-    requireCron(held.record.workload!, todo)
+    requireCron(held.record.workload!, what)
     if (held.record.deletedAtMs > 0n) throw beingDeleted(held.record.workload!)
     return held
   }

@@ -50,10 +50,10 @@ export function refuseRestart({ name, spec }: Workload): void {
 }
 
 /** Throws for all but crons. */
-export function requireCron(workload: Workload, todo: string): void {
+export function requireCron(workload: Workload, what: string): void {
   if (workloadTypeOf(workload.spec) === WorkloadType.CRON) return
   throw refused(
-    `workload "${workload.name}" is of type ${kindOf(workload)}: only a CRON can be ${todo}`,
+    `workload "${workload.name}" is of type ${kindOf(workload)}: only a CRON can be ${what}`,
   )
 }
 
