@@ -89,7 +89,10 @@ export class CronController {
     for (const job of firstThatFit(jobs.filter(({ record }) => gone.has(record)))) {
       preconditions.push(unchanged('workload', job))
       const deletedAtMs = BigInt(clock.wallMs())
-      writes.push(putRecord('workload', job.id, { ...job.record, deletedAtMs }))
+      // As much time as the cron's own deletion gives.
+      const { deleteGraceMs } = cron.record
+      const grace = deleteGraceMs === undefined ? {} : { deleteGraceMs }
+      writes.push(putRecord('workload', job.id, { ...job.record, deletedAtMs, ...grace }))
     }
     if (run !== undefined) {
       const { id } = run.workload!

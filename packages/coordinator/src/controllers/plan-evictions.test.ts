@@ -35,7 +35,6 @@ const daemon = readyReplica('web-1', 'node-a', {
 })
 const lost = readyReplica('web-1', 'node-a', { status: { state: ReplicaState.LOST } })
 
-const daemon = readyReplica('web-1', 'node-a', { spec: { type: WorkloadType.DAEMON } as never })
 const over = readyReplica('web-1', 'node-a', {
   spec: { type: WorkloadType.JOB } as never,
   status: { state: ReplicaState.STOPPED, finishedAtMs: 1n },
@@ -61,9 +60,6 @@ const cases = [
   ['of another value does not', tainted, tolerating({ key: 'k', value: 'w' }), 'replace tainted'],
   ['of the key keeps', tainted, tolerating({ key: 'k', operator: 'Exists' }), ''],
   ['of everything keeps', tainted, tolerating({ operator: 'Exists' }), ''],
-  ['a daemon stays through a drain', draining, daemon, ''],
-  ['also through a hurried one', emptying, daemon, ''],
-  ['NoExecute drives a daemon away', tainted, daemon, 'replace tainted'],
   ['what is over does not leave with a drain', emptying, over, ''],
   ['nor for a taint', tainted, over, ''],
   [
