@@ -39,13 +39,21 @@ build: packages ## Check that everything type-checks and every program loads
 test: lint test-unit test-integration ## Everything: lint, unit, property and integration tests (root; under 10 minutes)
 
 .PHONY: test-unit
-test-unit: packages ## Unit and property tests
-	@node --test --test-isolation=none $(unit_tests)
+test-unit: packages ## Unit and property tests, in two halves side by side; each says what it found when it is done
+	@$(MAKE) --jobs=2 --output-sync=target test-unit-half-1 test-unit-half-2
+
+test-unit-half-%: packages
+	@node --test --test-isolation=none --test-shard=$*/2 $(unit_tests)
 
 .PHONY: test-integration
 test-integration: packages ## Tests with real containers, hosts and programs (root)
 	@tools/install/debian.sh tests
 	@node --test --test-concurrency=1 $(integration_tests)
+
+.PHONY: test-chaos
+test-chaos: packages ## Machines that come and go under services with clients, on real containers (root; 5 minutes)
+	@tools/install/debian.sh tests
+	@node --test --test-concurrency=1 'test/chaos/**/*.test.ts'
 
 .PHONY: coverage
 coverage: packages ## Unit test coverage by package, against what each must reach
