@@ -52,12 +52,9 @@ export function defaultWorkloadSpec(spec: WorkloadSpec): WorkloadSpec {
   filled.restartPolicy.policy ||= RestartPolicyKind.ALWAYS
   filled.restartPolicy.backoffMs ||= 1_000n
 
-  filled.rollout ??= create(RolloutStrategySchema)
-  fillRollout(filled.rollout)
   if (hasRollout(filled)) {
     filled.rollout ??= create(RolloutStrategySchema)
-    filled.rollout.strategy ||= RolloutStrategyKind.ROLLING_UPDATE
-    if (filled.rollout.maxUnavailable === 0) filled.rollout.maxSurge ||= 1
+    fillRollout(filled.rollout)
   }
 
   fillPolicies(filled)

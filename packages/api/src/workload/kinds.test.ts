@@ -37,7 +37,15 @@ describe('a workload of a kind', () => {
     ['has no job as a daemon', { ...daemon, job: {} }, 'job'],
     ['may have one as a cron', { ...cron, cron: daily, job: { retries: 0 } }],
     ['has no rollout as a job', { ...job, rollout: { maxSurge: 1 } }, 'rollout'],
-    ['is scaled by itself only as a service', { ...daemon, autoscaling: {} }, 'autoscaling'],
+    [
+      'is scaled by itself only as a service',
+      {
+        ...daemon,
+        autoscaling: { maxReplicas: 2, metrics: [{ type: 'cpu', targetPercent: 50 }] },
+        resources: { requests: { cpuMillicores: 10 } },
+      },
+      'autoscaling',
+    ],
     ['is rebalanced only as a service', { ...job, rebalance: { enabled: true } }, 'rebalance'],
     ['has replicas only as a service', { ...daemon, replicas: 3 }, 'replicas'],
     [

@@ -93,7 +93,6 @@ const typesByField = {
   rollout: [SERVICE, DAEMON],
   job: [JOB, CRON],
   cron: [CRON],
-  autoscaling: [SERVICE],
   rebalance: [SERVICE],
 } as const satisfies Partial<Record<keyof WorkloadSpec, readonly WorkloadType[]>>
 
