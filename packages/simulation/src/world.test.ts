@@ -6,9 +6,9 @@ import { imageOf } from './container-behaviour.ts'
 import type { Settling } from './settle.ts'
 import { World } from './world.ts'
 
-const hourMs = 3_600_000
+const lifeMs = 900_000
 
-async function liveAnHour(seed: number, settling: Settling = 'quick'): Promise<World> {
+async function liveAWhile(seed: number, settling: Settling = 'quick'): Promise<World> {
   const world = new World({ seed, settling })
   world.coordinator.start()
   await world.until(() => world.coordinator.running !== undefined, 5_000)
@@ -26,13 +26,13 @@ async function liveAnHour(seed: number, settling: Settling = 'quick'): Promise<W
   world.coordinator.kill({ isPowerLoss: false })
   await world.run(5_000)
   world.coordinator.start()
-  await world.run(hourMs - world.nowMs)
+  await world.run(lifeMs - world.nowMs)
   return world
 }
 
 describe('a simulated cluster', () => {
   it('brings a workload up, loses a node and its coordinator, and comes back', async () => {
-    const world = await liveAnHour(1)
+    const world = await liveAWhile(1)
     const { state } = world.coordinator.running!
     const replicas = [...state.all('replica')].map(({ record }) => record.status!)
     assert.deepEqual(
@@ -42,18 +42,18 @@ describe('a simulated cluster', () => {
   })
 
   it('is the same each time it is run, in whatever order, and another with another seed', async () => {
-    const first = [(await liveAnHour(1)).trace.fingerprint, (await liveAnHour(2)).trace.fingerprint]
+    const first = [(await liveAWhile(1)).trace.fingerprint, (await liveAWhile(2)).trace.fingerprint]
     const second = [
-      (await liveAnHour(2)).trace.fingerprint,
-      (await liveAnHour(1)).trace.fingerprint,
+      (await liveAWhile(2)).trace.fingerprint,
+      (await liveAWhile(1)).trace.fingerprint,
     ]
     assert.deepEqual(second.toReversed(), first)
     assert.notEqual(first[0], first[1])
   })
 
   it('is the same when every event has a turn of the event loop of its own', async () => {
-    const quick = await liveAnHour(1)
-    const turns = await liveAnHour(1, 'turns')
+    const quick = await liveAWhile(1)
+    const turns = await liveAWhile(1, 'turns')
     assert.equal(turns.trace.fingerprint, quick.trace.fingerprint)
   })
 })
