@@ -112,7 +112,7 @@ class Life {
     for (const planned of this.#chaos.plan.workloads) {
       const present = this.#chaos.workloads.get(planned.name) ?? planned
       const version = present.version + 1
-      void apply(this.#chaos, { ...present, behaviour: 'steady', version })
+      void apply(this.#chaos, { ...present, behaviour: 'steady', version, bakeMs: 20_000 })
     }
     await this.#pass(1_000)
   }

@@ -7,8 +7,10 @@ import {
   DrainNodeRequestSchema,
   RemoveNodeRequestSchema,
   RestartWorkloadRequestSchema,
+  RolloutRequestSchema,
   ScaleWorkloadRequestSchema,
   UncordonNodeRequestSchema,
+  UndoRolloutRequestSchema,
   type Workload,
 } from '@cloudless/api'
 import { chance, pickOne, wholeBetween } from '../random-streams.ts'
@@ -91,6 +93,36 @@ export const operations = {
     if (again) chaos.world.clock.after(120_000, () => void apply(chaos, again))
   },
 
+  /** And goes on with it some time later. */
+  async 'pause-rollout'(chaos) {
+    const name = anyWorkload(chaos)?.name
+    if (name === undefined) return
+    const request = create(RolloutRequestSchema, { workloadId: name })
+    const answer = await chaos.call(`pauses the rollout of ${name}`, (running) =>
+      running.workloads.pauseRollout(request),
+    )
+    if (answer)
+      chaos.breakFor(wholeBetween(chaos.random, 10, 300) * 1_000, () => resume(chaos, name))
+  },
+
+  async 'promote-rollout'(chaos) {
+    const name = anyWorkload(chaos)?.name
+    if (name === undefined) return
+    const request = create(RolloutRequestSchema, { workloadId: name })
+    await chaos.call(`promotes the rollout of ${name}`, (running) =>
+      running.workloads.promoteRollout(request),
+    )
+  },
+
+  async 'undo-rollout'(chaos) {
+    const name = anyWorkload(chaos)?.name
+    if (name === undefined) return
+    const request = create(UndoRolloutRequestSchema, { workloadId: name })
+    await chaos.call(`undoes the rollout of ${name}`, (running) =>
+      running.workloads.undoRollout(request),
+    )
+  },
+
   async drain(chaos) {
     const node = chaos.anyNode()
     if (node === undefined) return
@@ -137,6 +169,13 @@ const nodesMax = 12
 export type OperationKind = keyof typeof operations
 
 export const operationKinds = Object.keys(operations) as OperationKind[]
+
+function resume(chaos: Chaos, name: string): void {
+  const request = create(RolloutRequestSchema, { workloadId: name })
+  void chaos.call(`resumes the rollout of ${name}`, (running) =>
+    running.workloads.resumeRollout(request),
+  )
+}
 
 /** Tried until it is done, or there is no such node any more. */
 function uncordon(chaos: Chaos, nodeId: string): void {

@@ -1,6 +1,7 @@
 /** Workloads as seeds draw them: of every type and strategy there is. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
+  CanaryPolicySchema,
   DisconnectPolicySchema,
   ExecCheckSchema,
   type HealthCheckSchema,
@@ -14,7 +15,7 @@ import type { Random } from '@cloudless/base'
 import { imageOf, type BehaviourName } from '../container-behaviour.ts'
 import { chance, pickOne, wholeBetween } from '../random-streams.ts'
 
-export const strategies = ['rolling', 'recreate', 'blue-green'] as const
+export const strategies = ['rolling', 'recreate', 'blue-green', 'canary'] as const
 export type Strategy = (typeof strategies)[number]
 
 /** What becomes of replicas on a node that is away, and when it returns. */
@@ -37,6 +38,9 @@ export interface PlannedWorkload {
   /** Undefined: what follows from the rest. */
   readonly minAvailable: number | undefined
   readonly pauseMs: number
+  /** Of canaries; 0: until they are promoted. */
+  readonly bakeMs: number
+  readonly progressDeadlineMs: number
   readonly priority: number
   readonly graceMs: number
   readonly isSpread: boolean
@@ -61,6 +65,8 @@ export function drawWorkload(
     maxSurge: wholeBetween(random, 0, 3),
     minAvailable: chance(random, 0.4) ? wholeBetween(random, 0, replicas) : undefined,
     pauseMs: chance(random, 0.2) ? 20_000 : 0,
+    bakeMs: pickOne(random, [0, 20_000, 120_000]),
+    progressDeadlineMs: pickOne(random, [60_000, 180_000, 600_000]),
     priority: pickOne(random, [0, 0, 0, 100, 2_000]),
     graceMs: pickOne(random, [1_000, 10_000, 30_000]),
     isSpread: chance(random, 0.3),
@@ -82,6 +88,7 @@ const kindByStrategy = {
   rolling: RolloutStrategyKind.ROLLING_UPDATE,
   recreate: RolloutStrategyKind.RECREATE,
   'blue-green': RolloutStrategyKind.BLUE_GREEN,
+  canary: RolloutStrategyKind.CANARY,
 } as const satisfies Record<Strategy, RolloutStrategyKind>
 
 const probe: MessageInitShape<typeof HealthCheckSchema> = {
@@ -121,6 +128,10 @@ export function manifestOf(planned: PlannedWorkload): Workload {
       maxUnavailable: planned.maxUnavailable,
       pauseDurationMs: BigInt(planned.pauseMs),
       ...minAvailableOf(planned),
+      ...(planned.strategy === 'canary'
+        ? { canary: create(CanaryPolicySchema, { percent: 30, bakeMs: BigInt(planned.bakeMs) }) }
+        : {}),
+      progressDeadlineMs: BigInt(planned.progressDeadlineMs),
     },
     readinessProbe: probe,
     priority: planned.priority,
