@@ -45,6 +45,7 @@ function replica(text: string): ReplicaRecord {
 
 function stateOf(found: string): ReplicaState {
   if (found.includes('done')) return ReplicaState.STOPPED
+  if (found.includes('going')) return ReplicaState.STOPPING
   return found.includes('booted') ? ReplicaState.STARTING : ReplicaState.RUNNING
 }
 
@@ -95,6 +96,7 @@ const cases = [
   ['a gap is filled by it', web(2), 'ready', 'w@b <web-1', 'keep'],
   ['with fewer wanted it goes', web(1), 'ready', 'x@c', 'fence'],
   ['with none wanted it goes', web(0), 'ready', '', 'fence'],
+  ['what is being stopped already goes on going', web(1), 'going', '', 'fence'],
   ['of a deleted workload it goes', undefined, 'ready', '', 'fence'],
   ['to a drained node it is not back', web(1), 'ready drained', 'w@b <web-1', 'fence'],
   ['unless it is needed', web(1), 'ready drained', 'w@b <web-1 starting', 'lend'],

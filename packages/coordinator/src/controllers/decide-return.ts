@@ -54,6 +54,8 @@ const lend: ReturnVerdict = { kind: 'lend', rival: undefined }
 export function decideReturn(household: Household, returned: Returned): ReturnVerdict {
   const { workload } = household
   if (workload === undefined || workload.deletedAtMs > 0n) return fence
+  // Its agent was told so by an earlier session: what it stops for good cannot be kept.
+  if (returned.observation.state === ReplicaState.STOPPING) return fence
   const others = [...household.replicas].filter((r) => isLive(r) && !isSame(r, returned.original))
   switch (workload.workload!.spec!.type) {
     case WorkloadType.DAEMON:
