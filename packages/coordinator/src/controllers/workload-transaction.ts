@@ -76,16 +76,16 @@ function owners(state: ClusterState, record: WorkloadRecord): (revision: bigint)
     const before = known.get(revision)
     if (before !== undefined) return before
     // Earlier versions kept no history: a replica of it has its spec.
-    const { spec, labels } =
+    const found =
       findRevision(state, workload.id, revision) ??
       state
         .replicasOfWorkload(workload.id)
         .map((held) => held.record)
-        .find((replica) => replica.status!.revision === revision) ??
-      workload
-    const isKnown = spec !== workload.spec
+        .find((replica) => replica.status!.revision === revision)
+    const { spec, labels } = found ?? workload
     const owner = { ...record, workload: { ...workload, spec: spec!, labels } }
-    if (isKnown) owner.workload.revision = revision
+    // After a restart the two revisions have one and the same spec.
+    if (found) owner.workload.revision = revision
     known.set(revision, owner)
     return owner
   }
