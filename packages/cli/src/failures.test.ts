@@ -96,7 +96,7 @@ test('mistakes on the command line are 2, with the nearest word', async (t) => {
     ['node list --regoin x', /There is no option --regoin\. Did you mean "--region"\?/],
     ['node list --output xml', /--output must be one of table, wide, json, yaml, name, not "xml"/],
     ['node get', /NODE is missing/i],
-    ['node drain a b', /more arguments/],
+    ['workload restart a b', /more arguments/],
     ['workload scale web --replicas many', /must be a whole number, not "many"/],
     ['node list --request-timeout soon', /must be a duration/],
     ['node drain a --graceful=perhaps', /is true or false/],

@@ -211,7 +211,7 @@ function createWorkloadMetrics(registry: MetricsRegistry) {
     ),
     rollouts: registry.counter<{ outcome: 'completed' | 'failed' | 'rolled_back' }>({
       name: 'rollouts_total',
-      help: 'Rollouts that ended: every replica ready, no progress, or gone back after that.',
+      help: 'Rollouts that ended: every replica ready, no progress, or taken back after that.',
       labels: ['outcome'],
     }),
     scaleOperations: registry.counter<{ direction: 'up' | 'down' }>({
