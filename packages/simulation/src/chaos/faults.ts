@@ -83,12 +83,16 @@ export const faults = {
     const ms = between(chaos.random, 500, 30_000)
     chaos.say(`fault: the coordinator's disk stalls for ${Math.round(ms)} ms`)
     chaos.world.coordinator.disk.stall(chaos.world.nowMs + ms)
+    chaos.world.coordinator.disturbance.note(ms)
   },
   'coordinator-disk-full': (chaos) => {
-    const { disk } = chaos.world.coordinator
-    chaos.say("fault: the coordinator's disk is full")
+    const { disk, disturbance } = chaos.world.coordinator
+    const durationMs = outageMs(chaos)
+    chaos.say(`fault: the coordinator's disk is full for ${Math.round(durationMs)} ms`)
     disk.isFull = true
-    chaos.breakFor(outageMs(chaos), () => (disk.isFull = false))
+    // It takes no new sessions meanwhile.
+    disturbance.note(durationMs)
+    chaos.breakFor(durationMs, () => (disk.isFull = false))
   },
   'coordinator-clock-jump': (chaos) => jump(chaos, chaos.world.coordinator.wall, 'the coordinator'),
 
