@@ -6,7 +6,7 @@ import { assert } from '@cloudless/base'
 import type { Canary } from './canaries.ts'
 import { Chaos } from './chaos/chaos.ts'
 import type { FaultKind } from './chaos/faults.ts'
-import { apply, type OperationKind } from './chaos/operations.ts'
+import { apply, deleteForGood, type OperationKind } from './chaos/operations.ts'
 import type { ProcessClock } from './process-clock.ts'
 import { drawPlan, type SeedPlan } from './chaos/seed-plan.ts'
 import { addCheckers } from './checkers/all.ts'
@@ -110,6 +110,9 @@ class Life {
   /** Its users want nothing any more that cannot be: images that never get ready are replaced by one that does. */
   async #calmDown(): Promise<void> {
     for (const planned of this.#chaos.plan.workloads) {
+      // What comes again and again would never rest; a job ends one way or the other.
+      if (planned.type === 'cron') deleteForGood(this.#chaos, planned.name)
+      if (planned.type === 'cron' || planned.type === 'job') continue
       const present = this.#chaos.workloads.get(planned.name) ?? planned
       const version = present.version + 1
       void apply(this.#chaos, { ...present, behaviour: 'steady', version, bakeMs: 20_000 })

@@ -16,7 +16,8 @@ import {
 import { chance, pickOne, wholeBetween } from '../random-streams.ts'
 import type { NodeFacts } from '../world.ts'
 import type { Chaos } from './chaos.ts'
-import { manifestOf, type PlannedWorkload } from './workload-draws.ts'
+import { manifestOf } from './manifests.ts'
+import { behaviourFor, type PlannedWorkload } from './workload-draws.ts'
 
 type Operation = (chaos: Chaos) => Promise<void> | void
 
@@ -44,7 +45,7 @@ export const operations = {
   async update(chaos) {
     const planned = anyWorkload(chaos)
     if (planned === undefined) return
-    const behaviour = pickOne(chaos.random, chaos.plan.behaviours)
+    const behaviour = behaviourFor(chaos.random, planned.type, chaos.plan.behaviours)
     await apply(chaos, { ...planned, behaviour, version: planned.version + 1 })
   },
 
@@ -164,7 +165,8 @@ export const operations = {
   },
 } satisfies Record<string, Operation>
 
-const nodesMax = 12
+/** No more join. */
+export const nodesMax = 12
 
 export type OperationKind = keyof typeof operations
 
@@ -187,4 +189,15 @@ function uncordon(chaos: Chaos, nodeId: string): void {
 
 function join(chaos: Chaos, facts: NodeFacts): void {
   chaos.insist(`joins ${facts.name}`, () => chaos.world.join(facts))
+}
+
+/** Until it is gone for good. */
+export function deleteForGood(chaos: Chaos, name: string): void {
+  const request = create(DeleteWorkloadRequestSchema, { workloadId: name })
+  chaos.acknowledged.deleting(`default-${name}`)
+  chaos.insist(`deletes ${name}`, ({ workloads, state }) =>
+    state.get('workload', `default-${name}`)
+      ? workloads.deleteWorkload(request)
+      : Promise.resolve('gone'),
+  )
 }

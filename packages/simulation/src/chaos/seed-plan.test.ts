@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { faultKinds } from './faults.ts'
 import { operationKinds } from './operations.ts'
 import { drawPlan, type SeedPlan } from './seed-plan.ts'
-import { strategies } from './workload-draws.ts'
+import { strategies, workloadTypes } from './workload-draws.ts'
 
 const plans = Array.from({ length: 500 }, (_, n) => drawPlan(n + 1))
 
@@ -30,6 +30,13 @@ describe('what seeds draw', () => {
     for (const strategy of strategies) {
       const share = shareOf(({ workloads }) => workloads.some((w) => w.strategy === strategy))
       assert.ok(share > 0.25, `${strategy}: ${share}`)
+    }
+  })
+
+  it('has every type of workload in a quarter of them at least', () => {
+    for (const type of workloadTypes) {
+      const share = shareOf(({ workloads }) => workloads.some((w) => w.type === type))
+      assert.ok(share > 0.25, `${type}: ${share}`)
     }
   })
 

@@ -11,8 +11,8 @@ import { chance, forkRandom, pickOne, wholeBetween } from '../random-streams.ts'
 import type { DiskQuality } from '../simulated-disk.ts'
 import type { NodeFacts } from '../world.ts'
 import { faultKinds, type FaultKind } from './faults.ts'
-import { operationKinds, type OperationKind } from './operations.ts'
-import { drawWorkload, type PlannedWorkload } from './workload-draws.ts'
+import { nodesMax, operationKinds, type OperationKind } from './operations.ts'
+import { drawWorkload, millicoresOf, type PlannedWorkload } from './workload-draws.ts'
 
 export interface SeedPlan {
   readonly seed: number
@@ -112,9 +112,10 @@ function drawWorkloads(random: Random, nodes: readonly NodeFacts[]): PlannedWork
   let leftMillicores = nodes.reduce((sum, node) => sum + node.cpuMillicores!, 0) * requestedShareMax
   const workloads: PlannedWorkload[] = []
   for (let n = wholeBetween(random, 1, 6); n > 0; n--) {
-    const workload = drawWorkload(random, { name: `w${n}`, millicoresMax: leftMillicores })
+    const room = { name: `w${n}`, millicoresMax: leftMillicores, nodesMax }
+    const workload = drawWorkload(random, room)
     if (workload === undefined) break
-    leftMillicores -= workload.cpuMillicores * workload.replicas
+    leftMillicores -= millicoresOf(workload, nodesMax)
     workloads.push(workload)
   }
   return workloads

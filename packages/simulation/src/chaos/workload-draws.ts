@@ -1,18 +1,6 @@
 /** Workloads as seeds draw them: of every type and strategy there is. */
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import {
-  CanaryPolicySchema,
-  DisconnectPolicySchema,
-  ExecCheckSchema,
-  type HealthCheckSchema,
-  RebalancePolicySchema,
-  RolloutStrategyKind,
-  WorkloadSchema,
-  type WorkloadSpecSchema,
-  type Workload,
-} from '@cloudless/api'
 import type { Random } from '@cloudless/base'
-import { imageOf, type BehaviourName } from '../container-behaviour.ts'
+import type { BehaviourName } from '../container-behaviour.ts'
 import { chance, pickOne, wholeBetween } from '../random-streams.ts'
 
 export const strategies = ['rolling', 'recreate', 'blue-green', 'canary'] as const
@@ -26,8 +14,14 @@ export interface PlannedDisconnect {
   readonly onReturn: string
 }
 
+export const workloadTypes = ['service', 'daemon', 'job', 'cron'] as const
+export type PlannedType = (typeof workloadTypes)[number]
+
+/** What belongs to other types means nothing. */
 export interface PlannedWorkload {
   readonly name: string
+  readonly type: PlannedType
+  /** Of a job: those that run at the same time. */
   readonly replicas: number
   readonly cpuMillicores: number
   readonly behaviour: BehaviourName
@@ -46,21 +40,48 @@ export interface PlannedWorkload {
   readonly isSpread: boolean
   readonly rebalances: boolean
   readonly onDisconnect: PlannedDisconnect | undefined
+  /** Of jobs. */
+  readonly completions: number
+  readonly retries: number
+  /** Of crons. */
+  readonly everyMinutes: number
+  readonly concurrency: string
+}
+
+const behavioursOfServices = ['steady', 'steady', 'slow', 'flaky', 'stubborn'] as const
+const behavioursOfJobs = ['finishing', 'finishing', 'trying', 'failing'] as const
+
+/** Of what replaces a behaviour that was drawn for services. */
+export function behaviourFor(
+  random: Random,
+  type: PlannedType,
+  behaviours: readonly BehaviourName[],
+): BehaviourName {
+  return pickOne(random, type === 'service' || type === 'daemon' ? behaviours : behavioursOfJobs)
+}
+
+export interface DrawRoom {
+  readonly name: string
+  /** What is left of the cluster for it. */
+  readonly millicoresMax: number
+  /** How many nodes there may come to be. */
+  readonly nodesMax: number
 }
 
 /** Undefined when there is no room for another. */
-export function drawWorkload(
-  random: Random,
-  { name, millicoresMax }: { readonly name: string; readonly millicoresMax: number },
-): PlannedWorkload | undefined {
-  const cpuMillicores = pickOne(random, [50, 100, 250, 500])
-  const replicasMax = Math.min(8, Math.floor(millicoresMax / cpuMillicores))
+export function drawWorkload(random: Random, room: DrawRoom): PlannedWorkload | undefined {
+  const { name, millicoresMax, nodesMax } = room
+  const type = chance(random, 0.4) ? 'service' : pickOne(random, workloadTypes)
+  const cpuMillicores = type === 'daemon' ? 10 : pickOne(random, [50, 100, 250, 500])
+  // As many may run at once: one on each node, or three runs of a cron that overlap.
+  const each = timesOf(type, nodesMax)
+  const replicasMax = Math.min(8, Math.floor(millicoresMax / cpuMillicores / each))
   if (replicasMax < 1) return undefined
-  const replicas = wholeBetween(random, 1, replicasMax)
+  const replicas = type === 'daemon' ? 1 : wholeBetween(random, 1, replicasMax)
   const maxUnavailable = wholeBetween(random, 0, Math.min(2, replicas))
   return {
-    ...{ name, replicas, cpuMillicores, maxUnavailable, version: 1 },
-    behaviour: pickOne(random, ['steady', 'steady', 'slow', 'flaky', 'stubborn']),
+    ...{ name, type, replicas, cpuMillicores, maxUnavailable, version: 1 },
+    behaviour: behaviourFor(random, type, behavioursOfServices),
     strategy: pickOne(random, strategies),
     maxSurge: wholeBetween(random, 0, 3),
     minAvailable: chance(random, 0.4) ? wholeBetween(random, 0, replicas) : undefined,
@@ -72,7 +93,23 @@ export function drawWorkload(
     isSpread: chance(random, 0.3),
     rebalances: chance(random, 0.3),
     onDisconnect: chance(random, 0.5) ? drawDisconnect(random) : undefined,
+    completions: replicas + wholeBetween(random, 0, 4),
+    retries: wholeBetween(random, 0, 4),
+    everyMinutes: pickOne(random, [2, 5, 10]),
+    concurrency: pickOne(random, ['Allow', 'Forbid', 'Replace']),
   }
+}
+
+/** What it takes of the cluster at most, millicores. */
+export function millicoresOf(
+  { type, replicas, cpuMillicores }: PlannedWorkload,
+  nodesMax: number,
+): number {
+  return cpuMillicores * replicas * timesOf(type, nodesMax)
+}
+
+function timesOf(type: PlannedType, nodesMax: number): number {
+  return { service: 1, job: 1, daemon: nodesMax, cron: 3 }[type]
 }
 
 function drawDisconnect(random: Random): PlannedDisconnect {
@@ -82,64 +119,4 @@ function drawDisconnect(random: Random): PlannedDisconnect {
     stopAfterMs: pickOne(random, [0, 0, 30_000]),
     onReturn: pickOne(random, ['original', 'replacement', 'best_placed', 'longest_running']),
   }
-}
-
-const kindByStrategy = {
-  rolling: RolloutStrategyKind.ROLLING_UPDATE,
-  recreate: RolloutStrategyKind.RECREATE,
-  'blue-green': RolloutStrategyKind.BLUE_GREEN,
-  canary: RolloutStrategyKind.CANARY,
-} as const satisfies Record<Strategy, RolloutStrategyKind>
-
-const probe: MessageInitShape<typeof HealthCheckSchema> = {
-  periodMs: 5_000n,
-  timeoutMs: 2_000n,
-  check: { case: 'exec', value: create(ExecCheckSchema, { command: ['ready'] }) },
-}
-
-function policiesOf({ rebalances, onDisconnect }: PlannedWorkload) {
-  const init: MessageInitShape<typeof WorkloadSpecSchema> = {}
-  if (rebalances) init.rebalance = create(RebalancePolicySchema, { enabled: true })
-  if (onDisconnect === undefined) return init
-  const { keep, onReturn, replaceAfterMs, stopAfterMs } = onDisconnect
-  init.onDisconnect = create(DisconnectPolicySchema, {
-    ...{ keep, onReturn, stopAfterMs: BigInt(stopAfterMs) },
-    ...(keep ? {} : { replaceAfterMs: BigInt(replaceAfterMs) }),
-  })
-  return init
-}
-
-/** What would leave an update no way to go is refused. */
-function minAvailableOf({ minAvailable, maxSurge, replicas }: PlannedWorkload) {
-  if (minAvailable === undefined || replicas === 0) return {}
-  return { minAvailable: Math.min(minAvailable, maxSurge === 0 ? replicas - 1 : replicas) }
-}
-
-/** The manifest a user would apply. */
-export function manifestOf(planned: PlannedWorkload): Workload {
-  const { name, replicas, cpuMillicores, behaviour, version } = planned
-  const spec: MessageInitShape<typeof WorkloadSpecSchema> = {
-    image: imageOf(behaviour, version),
-    replicas,
-    resources: { requests: { cpuMillicores, memoryBytes: 64n << 20n } },
-    rollout: {
-      strategy: kindByStrategy[planned.strategy],
-      maxSurge: planned.maxSurge,
-      maxUnavailable: planned.maxUnavailable,
-      pauseDurationMs: BigInt(planned.pauseMs),
-      ...minAvailableOf(planned),
-      ...(planned.strategy === 'canary'
-        ? { canary: create(CanaryPolicySchema, { percent: 30, bakeMs: BigInt(planned.bakeMs) }) }
-        : {}),
-      progressDeadlineMs: BigInt(planned.progressDeadlineMs),
-    },
-    readinessProbe: probe,
-    priority: planned.priority,
-    terminationGraceMs: BigInt(planned.graceMs),
-    ...policiesOf(planned),
-    ...(planned.isSpread
-      ? { placement: { topologySpread: [{ topologyKey: 'zone', maxSkew: 1 }] } }
-      : {}),
-  }
-  return create(WorkloadSchema, { name, spec })
 }

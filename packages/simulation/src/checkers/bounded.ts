@@ -1,4 +1,5 @@
 /** Invariant 6: nothing grows without a limit, and nothing is left behind by a process that has closed. */
+import { WorkloadType } from '@cloudless/api'
 import type { ProcessClock } from '../process-clock.ts'
 import type { World } from '../world.ts'
 
@@ -8,6 +9,8 @@ const connectionsPerNodeMax = 500
 const timersPerThingMax = 60
 const replicasPerWantedMax = 4
 const replicasExtraMax = 40
+/** Of a daemon, or of a job with the attempts that are kept. */
+const replicasOfOthersMax = 30
 
 /** What has grown beyond its limit. */
 export function unboundedIn(world: World): string[] {
@@ -19,7 +22,10 @@ export function unboundedIn(world: World): string[] {
   const state = world.coordinator.running?.state
   if (state === undefined) return problems
   let wanted = 0
-  for (const { record } of state.all('workload')) wanted += record.workload!.spec!.replicas
+  for (const { record } of state.all('workload')) {
+    const { type, replicas } = record.workload!.spec!
+    wanted += type === WorkloadType.SERVICE ? replicas : replicasOfOthersMax
+  }
   const replicas = [...state.all('replica')].length
   if (replicas > replicasPerWantedMax * wanted + replicasExtraMax) {
     problems.push(`${replicas} replicas are on record, and ${wanted} are wanted`)

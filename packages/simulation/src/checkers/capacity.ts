@@ -1,8 +1,14 @@
 /** Invariant 1: a node is never given more than it has. */
-import { NodePhase } from '@cloudless/api'
+import { NodePhase, ReplicaState, WorkloadType, type ReplicaRecord } from '@cloudless/api'
 import { wordOf } from '../words.ts'
 import type { RecordChange } from '@cloudless/coordinator/simulation'
 import type { Checker, CheckerDeps, Picture } from './checker.ts'
+
+/** An attempt of a job that has ended is kept on record, and takes nothing. */
+function isOver({ spec, status }: ReplicaRecord): boolean {
+  if (spec!.type !== WorkloadType.JOB) return false
+  return status!.state === ReplicaState.STOPPED || status!.state === ReplicaState.FAILED
+}
 
 export function capacityChecker({ fail }: CheckerDeps): Checker {
   function check(nodeId: string, picture: Picture): void {
@@ -11,6 +17,7 @@ export function capacityChecker({ fail }: CheckerDeps): Checker {
     let cpuMillicores = 0
     let memoryBytes = 0n
     for (const { record } of picture.replicasOnNode(nodeId)) {
+      if (isOver(record)) continue
       cpuMillicores += record.status!.resources?.cpuMillicores ?? 0
       memoryBytes += record.status!.resources?.memoryBytes ?? 0n
     }

@@ -3,7 +3,14 @@
  *
  * Says what is still missing, for a person; nothing when all is as it should be.
  */
-import { NodePhase, ReplicaState, type WorkloadRecord } from '@cloudless/api'
+import {
+  NodePhase,
+  ReplicaState,
+  RolloutPhase,
+  WorkloadType,
+  type ReplicaRecord,
+  type WorkloadRecord,
+} from '@cloudless/api'
 import { wordOf } from '../words.ts'
 import type { World } from '../world.ts'
 import type { Picture } from './checker.ts'
@@ -27,25 +34,69 @@ function* nodesNotReady(state: Picture): Iterable<string> {
 }
 
 function* workloadNotReady(workload: WorkloadRecord, state: Picture): Iterable<string> {
-  const { id, name, revision, spec } = workload.workload!
+  const { id, name, spec } = workload.workload!
   if (workload.deletedAtMs > 0n) {
     yield `workload ${name} is still being deleted`
     return
   }
   const replicas = state.replicasOfWorkload(id).map(({ record }) => record)
+  switch (spec!.type) {
+    case WorkloadType.JOB:
+      return yield* jobNotOver(workload, replicas)
+    case WorkloadType.CRON:
+      return
+    case WorkloadType.DAEMON: {
+      // One that its node has no room for waits, and is there.
+      const waiting = replicas.filter(({ status }) => status!.pendingReasons.length > 0)
+      const placed = replicas.filter((replica) => !waiting.includes(replica))
+      const nodes = [...state.all('node')].length
+      return yield* replicasNotReady(workload, placed, nodes - waiting.length)
+    }
+    default:
+      yield* replicasNotReady(workload, replicas, spec!.replicas)
+      yield* rolloutNotOver(workload)
+  }
+}
+
+function* replicasNotReady(
+  { workload }: WorkloadRecord,
+  replicas: readonly ReplicaRecord[],
+  wanted: number,
+): Iterable<string> {
+  const { name, revision } = workload!
   const current = replicas.filter(
     (r) => r.status!.ready && !r.stopping && r.status!.revision === revision,
   )
-  if (current.length !== spec!.replicas || replicas.length !== spec!.replicas) {
-    const shown = replicas.map((r) => {
-      const { id: replicaId, state: now, reason, revision: of } = r.status!
-      return `${replicaId} of revision ${of} is ${wordOf(ReplicaState, now)} ${reason}`
-    })
-    yield (
-      `workload ${name} of revision ${revision} wants ${spec!.replicas} ready, and nothing ` +
-        `else; there are: ${shown.join(', ') || 'none'}`
-    )
-  }
+  if (current.length === wanted && replicas.length === wanted) return
+  yield (
+    `workload ${name} of revision ${revision} wants ${wanted} ready, and nothing else; ` +
+      `there are: ${replicas.map(inWords).join(', ') || 'none'}`
+  )
+}
+
+function* rolloutNotOver({ workload, rollout }: WorkloadRecord): Iterable<string> {
+  const phase = rollout?.phase ?? RolloutPhase.COMPLETED
+  if (phase === RolloutPhase.COMPLETED) return
+  yield `the rollout of ${workload!.name} is ${wordOf(RolloutPhase, phase)}: ${rollout!.message}`
+}
+
+function* jobNotOver(
+  { workload, job }: WorkloadRecord,
+  replicas: readonly ReplicaRecord[],
+): Iterable<string> {
+  const active = replicas.filter(
+    ({ status }) => status!.state !== ReplicaState.STOPPED && status!.state !== ReplicaState.FAILED,
+  )
+  if ((job?.outcome ?? '') !== '' && active.length === 0) return
+  yield (
+    `job ${workload!.name} has the outcome "${job?.outcome ?? ''}" and still: ` +
+      active.map(inWords).join(', ')
+  )
+}
+
+function inWords({ status }: ReplicaRecord): string {
+  const { id, state, reason, revision } = status!
+  return `${id} of revision ${revision} is ${wordOf(ReplicaState, state)} ${reason}`
 }
 
 function* recordsLeftOver(state: Picture): Iterable<string> {

@@ -7,6 +7,7 @@
 import {
   ReplicaState,
   RolloutStrategyKind,
+  WorkloadType,
   type ReplicaRecord,
   type WorkloadRecord,
 } from '@cloudless/api'
@@ -31,7 +32,8 @@ export function minAvailableChecker({ fail }: CheckerDeps): Checker {
 
   function mayFall(replica: ReplicaRecord, workload: WorkloadRecord | undefined, picture: Picture) {
     if (workload === undefined || workload.deletedAtMs > 0n) return true
-    const { strategy } = workload.workload!.spec!.rollout ?? {}
+    const { type, rollout: { strategy } = {} } = workload.workload!.spec!
+    if (type !== WorkloadType.SERVICE) return true
     if (strategy === RolloutStrategyKind.RECREATE) return true
     // A drain that was asked to ask nobody.
     const node = picture.get('node', replica.status!.nodeId)
