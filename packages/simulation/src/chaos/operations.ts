@@ -25,16 +25,21 @@ type Operation = (chaos: Chaos) => Promise<void> | void
 export async function apply(chaos: Chaos, planned: PlannedWorkload): Promise<void> {
   const request = create(ApplyWorkloadRequestSchema, { workload: manifestOf(planned) })
   const { name, behaviour, version } = planned
+  const answered = asking(chaos, name)
   const answer = await chaos.call(`applies ${name} (${behaviour}, version ${version})`, (running) =>
     running.workloads.applyWorkload(request),
   )
   if (answer === undefined) return
   chaos.workloads.set(name, planned)
-  acknowledge(chaos, answer.workload)
+  answered(answer.workload)
 }
 
-function acknowledge(chaos: Chaos, workload: Workload | undefined): void {
-  if (workload) chaos.acknowledged.workload(workload.id, Number(workload.resourceVersion))
+/** To be called before the call, and what it returns with the answer: that version of the workload must stay. */
+function asking(chaos: Chaos, name: string): (workload: Workload | undefined) => void {
+  const answered = chaos.acknowledged.asking(`default-${name}`)
+  return (workload) => {
+    if (workload) answered(Number(workload.resourceVersion))
+  }
 }
 
 function anyWorkload({ random, workloads }: Chaos): PlannedWorkload | undefined {
@@ -56,23 +61,25 @@ export const operations = {
     // Never above what was drawn: what the cluster has was reckoned with that.
     const replicasMax = chaos.plan.workloads.find((w) => w.name === name)?.replicas ?? 1
     const replicas = wholeBetween(chaos.random, 0, replicasMax)
+    const answered = asking(chaos, name)
     const request = create(ScaleWorkloadRequestSchema, { workloadId: name, replicas })
     const answer = await chaos.call(`scales ${name} to ${replicas}`, (running) =>
       running.workloads.scaleWorkload(request),
     )
     if (answer === undefined) return
     chaos.workloads.set(name, { ...planned, replicas })
-    acknowledge(chaos, answer)
+    answered(answer)
   },
 
   async restart(chaos) {
     const name = anyWorkload(chaos)?.name
     if (name === undefined) return
+    const answered = asking(chaos, name)
     const request = create(RestartWorkloadRequestSchema, { workloadId: name })
     const answer = await chaos.call(`restarts ${name}`, (running) =>
       running.workloads.restartWorkload(request),
     )
-    acknowledge(chaos, answer)
+    answered(answer)
   },
 
   /** And makes it again some time later. */
