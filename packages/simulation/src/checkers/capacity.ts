@@ -1,13 +1,12 @@
 /** Invariant 1: a node is never given more than it has. */
-import { NodePhase, ReplicaState, WorkloadType, type ReplicaRecord } from '@cloudless/api'
+import { NodePhase, WorkloadType, type ReplicaRecord } from '@cloudless/api'
 import { wordOf } from '../words.ts'
 import type { RecordChange } from '@cloudless/coordinator/simulation'
 import type { Checker, CheckerDeps, Picture } from './checker.ts'
 
 /** An attempt of a job that has ended is kept on record, and takes nothing. */
 function isOver({ spec, status }: ReplicaRecord): boolean {
-  if (spec!.type !== WorkloadType.JOB) return false
-  return status!.state === ReplicaState.STOPPED || status!.state === ReplicaState.FAILED
+  return spec!.type === WorkloadType.JOB && status!.finishedAtMs > 0n
 }
 
 export function capacityChecker({ fail }: CheckerDeps): Checker {
