@@ -1,5 +1,5 @@
 /** `workload rollout`: how far it is, the revisions there are, and what can be ordered of it. */
-import type { Workload } from '@cloudless/api'
+import { WorkloadType, type Workload } from '@cloudless/api'
 import type { Argument, Command, CommandContext } from '../command.ts'
 import { UsageError } from '../exit-code.ts'
 import { waitOptions } from '../global-options.ts'
@@ -63,6 +63,7 @@ const status: Command = {
     const { signal, settings, io } = context
     const request = { workloadId: workloadId!, namespace: settings.namespace }
     const workload = await coordinator.getWorkload(request, { signal })
+    requireService(workload)
     if (!options.flag('no-wait')) {
       return await waitUntilRolledOut(context, workload, options.durationMs('timeout')!)
     }
@@ -72,6 +73,16 @@ const status: Command = {
     else await printOne(context, workloadResource, workload)
     return kind === 'done' ? 0 : 1
   },
+}
+
+/** Other types have ways of their own, without phases. */
+function requireService(workload: Workload): void {
+  const { type } = workload.spec!
+  if (type === WorkloadType.UNSPECIFIED || type === WorkloadType.SERVICE) return
+  throw new UsageError(
+    `${workloadTitle(workload)} is no service and has no rollouts: see how far it is with ` +
+      `\`cloudlessctl workload status ${workload.name} --wait\``,
+  )
 }
 
 const history: Command = {

@@ -21,6 +21,7 @@ import {
 } from '@cloudless/api'
 import { type Clock, CloudlessError, counted } from '@cloudless/base'
 import { drainProgress } from '../controllers/drain-progress.ts'
+import { drainTaintKey } from '../controllers/taints.ts'
 import { putRecord, unchanged, type ClusterState, type Held } from '../state/cluster-state.ts'
 import { nodeNameKey } from '../state/records.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
@@ -49,7 +50,7 @@ export interface NodeHandlersOptions {
 const drainTimeoutMsDefault = 300_000
 /** Kept from the earlier releases' scheduling: others may look for them. */
 const drainTaint = create(TaintSchema, {
-  key: 'cloudless.io/drain',
+  key: drainTaintKey,
   value: 'true',
   effect: 'NoSchedule',
 })

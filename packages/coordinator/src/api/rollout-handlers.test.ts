@@ -170,6 +170,14 @@ test('undo goes back to the revision before, with its number, and keeps what run
   assert.equal(record().workload!.revision, 3n, 'a number is used once')
 })
 
+test('undo while going back does not lead to what is being left', async (t) => {
+  const { create: make, update, undo } = await open(t)
+  await make('nginx:1')
+  await update('nginx:2')
+  await undo()
+  await assert.rejects(undo(), refusal('not_found', /one before revision 1 .* there are 2/))
+})
+
 test('undo says which revisions there are when the one asked for is not remembered', async (t) => {
   const { create: make, update, undo } = await open(t)
   await make('nginx:1')

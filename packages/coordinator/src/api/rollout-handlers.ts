@@ -139,7 +139,9 @@ function before(
 ): bigint {
   const current = record.workload!.revision
   const rollout = rolloutOf(record)
-  if (isUnfinished(rollout) && rollout.fromRevision > 0n) return rollout.fromRevision
+  // What is being gone back from is no place to return to.
+  const isForward = isUnfinished(rollout) && rollout.fromRevision < current
+  if (isForward && rollout.fromRevision > 0n) return rollout.fromRevision
   const earlier = newestFirst.filter(({ revision }) => revision < current)
   const good = earlier.find(({ outcome }) => outcome === 'completed') ?? earlier[0]
   return good?.revision ?? 0n

@@ -10,6 +10,7 @@ import { livenessDefaults } from '../membership/liveness.ts'
 import { createView } from '../testing/scheduling.ts'
 import { DaemonController } from './daemon-controller.ts'
 import { withStatus } from './replica-records.ts'
+import { drainTaintKey } from './taints.ts'
 
 const id = 'default-web'
 
@@ -110,7 +111,11 @@ test('a node that matches no more loses its daemon; one that is away or drained 
     a: { phase: NodePhase.OFFLINE },
     b: taint('NoExecute'),
     c: taint('NoSchedule'),
-    d: { phase: NodePhase.DRAINING, drainStartedAtMs: 1n },
+    d: {
+      phase: NodePhase.DRAINING,
+      drainStartedAtMs: 1n,
+      node: { taints: [{ key: drainTaintKey, value: 'true', effect: 'NoSchedule' }] },
+    },
   })
   await eventually(() => daemons.stopping() === 'b' && daemons.desired() === 3)
   assert.equal(daemons.live(), 'a c d e')

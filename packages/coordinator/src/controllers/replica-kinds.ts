@@ -27,7 +27,7 @@ import {
   type TopologySpread,
 } from '@cloudless/scheduler'
 import { spreadTopologyOf, type SchedulerSettings } from './scheduler-configuration.ts'
-import { tolerationOf } from './taints.ts'
+import { drainToleration, tolerationOf } from './taints.ts'
 
 export interface ReplicaKindsDeps {
   readonly settings: () => SchedulerSettings
@@ -95,6 +95,8 @@ export class ReplicaKinds {
     const settings = this.#deps.settings()
     const image = normaliseImage(spec.image)
     const requests = spec.resources?.requests
+    const isDaemon = spec.type === WorkloadType.DAEMON
+    const placed = placementOf(spec.placement, settings)
     return {
       ...owner,
       requests: resourcesOf(requests),
@@ -106,8 +108,10 @@ export class ReplicaKinds {
       image,
       platforms: this.#deps.platformsOf(image),
       wantsPublicAddress: wantsPublicAddress(annotations),
-      isDaemon: spec.type === WorkloadType.DAEMON,
-      ...placementOf(spec.placement, settings),
+      isDaemon,
+      ...placed,
+      // Daemons stay on a node that is drained, so that one which is updated there has to find its place again.
+      tolerations: isDaemon ? [...placed.tolerations, drainToleration] : placed.tolerations,
     }
   }
 }
