@@ -10,7 +10,7 @@ import { age, bytes, instant, percent } from '../resources/format.ts'
 export const clusterStatus: Command = {
   description:
     'Prints how many nodes and workloads are in which phase, what is reserved and used, and how the\n' +
-    'coordinator is doing.',
+    'coordinator is doing. When many nodes vanished together it says so, and until when what they ran is held back.',
   examples: [
     { title: 'At a glance', line: 'cloudlessctl cluster status' },
     {

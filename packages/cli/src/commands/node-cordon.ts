@@ -29,7 +29,8 @@ export const nodeCordon: Command = {
 
 export const nodeUncordon: Command = {
   description:
-    'Ends a cordon or a drain: the nodes take new replicas again. Nothing moves back by itself.',
+    'Ends a cordon or a drain: the nodes take new replicas again. Nothing moves back by itself, except of workloads\n' +
+    'with `rebalance`.',
   examples: [{ title: 'After the work', line: 'cloudlessctl node uncordon node-a' }],
   arguments: [nodeArgument],
   options: [],

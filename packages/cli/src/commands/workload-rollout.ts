@@ -123,8 +123,9 @@ const history: Command = {
 
 const undo: Command = {
   description:
-    'Goes back to the revision before, or to another that is remembered. Replicas of it that still run are kept as\n' +
-    'they are. How many replicas there are, and how they are replaced, stays as it is.',
+    'Goes back to the last revision before it that completed (of a rollout under way: what it came from), or to\n' +
+    '--to-revision. Replicas of it that still run are kept as they are. How many replicas there are, and how they are\n' +
+    'replaced, stays as it is.',
   examples: [
     { title: 'To the one before', line: 'cloudlessctl workload rollout undo web --wait' },
     { title: 'To revision 3', line: 'cloudlessctl workload rollout undo web --to-revision 3' },
@@ -135,7 +136,7 @@ const undo: Command = {
       name: 'to-revision',
       kind: 'integer',
       value: 'N',
-      help: 'Which; the one before the current when not given',
+      help: 'Which; the last earlier one that completed when not given',
     },
     ...waitOptions('every replica is of that revision and ready'),
   ],

@@ -13,7 +13,7 @@ import { waitUntilReady } from '../wait/wait-until-ready.ts'
 export const workloadUpdate: Command = {
   description:
     'Changes a workload that exists. With flags, only what they name changes, and the update is refused when\n' +
-    'somebody else changed the workload in between. Replicas are replaced without an interruption.',
+    "somebody else changed the workload in between. Replicas are replaced as the workload's rollout strategy says.",
   examples: [
     { title: 'A new image', line: 'cloudlessctl workload update web --image nginx:1.26 --wait' },
     {

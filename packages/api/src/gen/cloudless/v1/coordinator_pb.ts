@@ -1729,7 +1729,7 @@ export type UndoRolloutRequest = Message<"cloudless.api.v1.UndoRolloutRequest"> 
   namespace: string;
 
   /**
-   * 0: the one before the current.
+   * 0: the last before the current that completed; of a rollout under way, what it came from.
    *
    * @generated from field: int64 to_revision = 3;
    */

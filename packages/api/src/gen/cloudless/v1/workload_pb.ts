@@ -1199,7 +1199,8 @@ export type WorkloadRevision = Message<"cloudless.api.v1.WorkloadRevision"> & {
   createdAtMs: bigint;
 
   /**
-   * What a replica of it was made from. `replicas` and `rollout` in it mean nothing.
+   * What a replica of it was made from. `replicas`, `rollout`, `job`, `cron`, `autoscaling` and `rebalance` in it mean
+   * nothing.
    *
    * @generated from field: cloudless.api.v1.WorkloadSpec spec = 3;
    */
