@@ -1,5 +1,5 @@
 /**
- * Deliberate bugs, one for each checker: a simulation that does not find them finds nothing.
+ * Deliberate bugs that the checkers must find: a simulation that does not find them finds nothing.
  *
  * They are put in from outside, where the world is made: into what the coordinator writes on its way to the store, into
  * the disk, or into the settings. The code that runs in production has no switch for them.

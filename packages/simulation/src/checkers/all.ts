@@ -1,4 +1,8 @@
-/** Every checker there is. A new one is added here, and gets a canary of its own. */
+/**
+ * The checkers that watch a run from its beginning. A new one is added here, and gets a canary of its own where a
+ * deliberate bug can be put in from outside; only the one for errors of our own has none. What is looked at in the end and
+ * now and then, `convergence.ts` and `bounded.ts`, `run-seed.ts` asks for itself.
+ */
 import type { World } from '../world.ts'
 import { acknowledgedChecker } from './acknowledged.ts'
 import { capacityChecker } from './capacity.ts'

@@ -1,5 +1,6 @@
 /**
- * Invariant 2: a replica runs on at most one node, and one that was given up cannot come back.
+ * Invariant 2: a replica runs on at most one node as far as the control plane can know. One that was lost comes back only
+ * when its own node still has it; one that was fenced or is gone never does.
  *
  * By the records: a replica that was given to a node stays that node's; a stop is final; an id that is gone is not used
  * again; one that was lost returns only when its node still has it. By the machines: never are there two containers of one
