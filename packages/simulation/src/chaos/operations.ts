@@ -138,6 +138,7 @@ export const operations = {
       nodeId: node.nodeId,
       timeoutMs: BigInt(wholeBetween(chaos.random, 10, 600) * 1_000),
       graceful: chance(chaos.random, 0.9),
+      force: chance(chaos.random, 0.2),
     })
     await chaos.call(`drains ${node.name}`, (running) => running.nodes.drainNode(request))
     chaos.breakFor(wholeBetween(chaos.random, 60, 900) * 1_000, () => uncordon(chaos, node.nodeId))

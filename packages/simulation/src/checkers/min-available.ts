@@ -27,32 +27,35 @@ export function serves(replica: ReplicaRecord | undefined): boolean {
   return replica.status!.ready && replica.status!.state !== ReplicaState.LOST
 }
 
-export function minAvailableChecker({ fail }: CheckerDeps): Checker {
-  const serving = new Map<string, number>()
+/** All do, but for BLUE_GREEN: there it is everything but the new ones until the switch, and they alone from then on. */
+function takesClients({ rollout }: WorkloadRecord, revision: bigint): boolean {
+  if (rollout === undefined) return true
+  if (rollout.idleRevisions.includes(revision)) return false
+  const { strategy, fromRevision, switched } = rollout
+  if (strategy !== RolloutStrategyKind.BLUE_GREEN || fromRevision === 0n) return true
+  return switched === (revision === rollout.revision)
+}
 
-  function mayFall(replica: ReplicaRecord, workload: WorkloadRecord | undefined, picture: Picture) {
-    if (workload === undefined || workload.deletedAtMs > 0n) return true
-    const { type, rollout: { strategy } = {} } = workload.workload!.spec!
-    if (type !== WorkloadType.SERVICE) return true
-    if (strategy === RolloutStrategyKind.RECREATE) return true
-    // A drain that was asked to ask nobody.
-    const node = picture.get('node', replica.status!.nodeId)
-    return node !== undefined && node.drainStartedAtMs > 0n && !node.drainGraceful
-  }
+export function minAvailableChecker({ fail }: CheckerDeps): Checker {
+  /** Of each workload, those that are ready and are to go on: by id, their revisions. */
+  const readyByWorkload = new Map<string, Map<string, bigint>>()
 
   function follow({ id, before, after }: RecordChange<'replica'>, picture: Picture): void {
-    const { workloadId } = (after ?? before)!.status!
-    const step = Number(serves(after)) - Number(serves(before))
-    const count = (serving.get(workloadId) ?? 0) + step
-    if (count === 0) serving.delete(workloadId)
-    else serving.set(workloadId, count)
-    if (step >= 0 || !after?.stopping) return
+    const { workloadId, revision } = (after ?? before)!.status!
+    const ready = readyByWorkload.get(workloadId) ?? new Map<string, bigint>()
+    readyByWorkload.set(workloadId, ready)
+    if (serves(after)) ready.set(id, revision)
+    else ready.delete(id)
+    if (ready.size === 0) readyByWorkload.delete(workloadId)
+    const isOurDoing = serves(before) && after?.stopping
+    if (!isOurDoing) return
     const workload = picture.get('workload', workloadId)
-    if (mayFall(after, workload, picture)) return
-    const floor = floorOf(workload!)
-    if (count >= floor) return
+    if (workload === undefined || mayFall(after, workload, picture)) return
+    const serving = [...ready.values()].filter((of) => takesClients(workload, of)).length
+    const floor = floorOf(workload)
+    if (serving >= floor) return
     fail(
-      `${id} was told to stop ("${after.stopReason}"), which leaves ${count} of ` +
+      `${id} was told to stop ("${after.stopReason}"), which leaves ${serving} of ` +
         `${workloadId} ready; ${floor} must be`,
     )
   }
@@ -65,4 +68,15 @@ export function minAvailableChecker({ fail }: CheckerDeps): Checker {
       }
     },
   }
+}
+
+function mayFall(replica: ReplicaRecord, workload: WorkloadRecord, picture: Picture): boolean {
+  if (workload.deletedAtMs > 0n) return true
+  const { type, rollout: { strategy } = {} } = workload.workload!.spec!
+  if (type !== WorkloadType.SERVICE || strategy === RolloutStrategyKind.RECREATE) return true
+  if (!takesClients(workload, replica.status!.revision)) return true
+  // A drain that was asked to ask nobody, or nobody any more after its deadline.
+  const node = picture.get('node', replica.status!.nodeId)
+  if (node === undefined || node.drainStartedAtMs === 0n) return false
+  return !node.drainGraceful || node.drainForce
 }
