@@ -18,7 +18,7 @@ export function addCheckers(
   observer: Observer,
 ): ReturnType<typeof acknowledgedChecker> {
   observer.add(capacityChecker)
-  observer.add(onePlaceChecker(world))
+  observer.add(onePlaceChecker)
   observer.add(minAvailableChecker)
   observer.add(unexpectedErrorsChecker)
   observer.add(verdictsChecker(world))

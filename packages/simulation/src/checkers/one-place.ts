@@ -3,31 +3,23 @@
  * when its own node still has it; one that was fenced or is gone never does.
  *
  * By the records: a replica that was given to a node stays that node's; a stop is final; an id that is gone is not used
- * again; one that was lost returns only when its node still has it. By the machines: never are there two containers of one
- * replica.
+ * again; one that was lost returns only when its node does. By the machines: never are there two containers of one replica.
  */
 import { ReplicaState, type ReplicaRecord } from '@cloudless/api'
 import type { RecordChange } from '@cloudless/coordinator/simulation'
-import type { World } from '../world.ts'
 import type { Checker, CheckerDeps } from './checker.ts'
 
-export function onePlaceChecker(world: World): (deps: CheckerDeps) => Checker {
-  return (deps) => checkerOf(world, deps)
-}
-
-function checkerOf(world: World, { fail }: CheckerDeps): Checker {
+export function onePlaceChecker({ fail }: CheckerDeps): Checker {
   const gone = new Set<string>()
   const running = new Map<string, Set<string>>()
 
-  /** It was lost and is not any more: only what its node still has can come back. */
-  function checkReturn({ status, stopping }: ReplicaRecord): void {
+  /** It was lost and is not any more: only the first words of its node's session, which are stored with it, bring it back. */
+  function checkReturn({ status, stopping }: ReplicaRecord, told: ReadonlySet<string>): void {
     const { id, nodeId } = status!
-    const node = world.nodes.get(nodeId)
-    if (stopping || node === undefined || node.disk.records.has(id)) return
-    fail(`${id} was given up and is back, though ${node.name} has nothing of it`)
+    if (!stopping && !told.has(nodeId)) fail(`${id} was given up and is back, without its node`)
   }
 
-  function follow({ id, before, after }: RecordChange<'replica'>): void {
+  function follow({ id, before, after }: RecordChange<'replica'>, told: ReadonlySet<string>): void {
     if (after === undefined) {
       gone.add(id)
       return
@@ -41,14 +33,15 @@ function checkerOf(world: World, { fail }: CheckerDeps): Checker {
     if (formerly !== '' && nodeId !== formerly) fail(`${id} moved from ${formerly} to "${nodeId}"`)
     if (before.stopping && !after.stopping) fail(`${id} was being stopped and is wanted again`)
     if (isLost(after) && ready) fail(`${id} is lost and counts as ready`)
-    if (isLost(before) && !isLost(after)) checkReturn(after)
+    if (isLost(before) && !isLost(after)) checkReturn(after, told)
   }
 
   return {
     name: 'one place',
     onChanges(changes) {
+      const told = new Set(changes.filter(({ kind }) => kind === 'node').map(({ id }) => id))
       for (const change of changes) {
-        if (change.kind === 'replica') follow(change as RecordChange<'replica'>)
+        if (change.kind === 'replica') follow(change as RecordChange<'replica'>, told)
       }
     },
     onContainer(nodeId, replicaId, isRunning) {
