@@ -28,8 +28,8 @@ export const canaries = {
     foundBy: 'min available',
     rewrite: (writes, disk) => [...writes, ...oneStopMore(writes, disk)],
   },
-  /** A replica that was given up and replaced is counted again instead of forgotten. */
-  'unfences-the-lost': {
+  /** A replica that was fenced is counted again when its node says that it is gone. */
+  'counts-the-fenced': {
     foundBy: 'one place',
     rewrite: (writes, disk) => writes.map((write) => countedAgain(write, disk) ?? write),
   },
@@ -107,9 +107,9 @@ function oneStopMore(writes: readonly Write[], disk: SimulatedDisk): Write[] {
 function countedAgain(write: Write, disk: SimulatedDisk): Write | undefined {
   if (!isDeletionOfAReplica(write)) return undefined
   const replica = replicaIn(write.key, disk.get(write.key)?.value)
-  if (replica?.status!.state !== ReplicaState.LOST) return undefined
+  if (!replica?.stopping || replica.stopReason !== 'fenced') return undefined
   const status = { ...replica.status!, state: ReplicaState.RUNNING }
-  return putRecord('replica', status.id, { ...replica, status })
+  return putRecord('replica', status.id, { ...replica, status, stopping: false })
 }
 
 function isDeletionOfAReplica(write: Write): write is Write & { kind: 'delete' } {
