@@ -51,7 +51,7 @@ test-integration: packages ## Tests with real containers, hosts and programs (ro
 	@node --test --test-concurrency=1 $(integration_tests)
 
 .PHONY: test-chaos
-test-chaos: packages ## Machines that come and go under services with clients, on real containers (root; 5 minutes)
+test-chaos: packages ## What takes minutes: services that follow their use, and machines that come and go under clients (root)
 	@tools/install/debian.sh tests
 	@node --test --test-concurrency=1 'test/chaos/**/*.test.ts'
 
