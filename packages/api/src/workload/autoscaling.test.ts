@@ -101,6 +101,12 @@ describe('autoscaling', () => {
       'rollout.minAvailable must be below the 2 replicas when max_surge is 0: an update could neither ' +
         'add a replica nor stop one; raise max_surge to 1 or lower this',
     ],
+    ['may keep its most available', specWith({}, { rollout: { minAvailable: 10 } })],
+    [
+      'cannot keep more available than there may be',
+      specWith({}, { rollout: { minAvailable: 11 } }),
+      'rollout.minAvailable must be at most autoscaling.max_replicas: 11 > 10',
+    ],
   ] as [string, WorkloadSpec, ...string[]][]) {
     it(property, () => assert.deepEqual(problemsOf(spec), problems))
   }
@@ -112,6 +118,8 @@ describe('autoscaling', () => {
       [0, 1, 2, 7, 10, 50].map((replicas) => filled(replicas).replicas),
       [2, 2, 2, 7, 10, 10],
     )
+    const available = { replicas: 3, rollout: { minAvailable: 5 } }
+    assert.equal(defaultWorkloadSpec(specWith({}, available)).replicas, 5)
     const { autoscaling, metrics } = defaultWorkloadSpec(specWith({ minReplicas: 0 }))
     assert.equal(autoscaling!.minReplicas, 1)
     assert.equal(autoscaling!.scaleUpStabilizationMs, 0n)

@@ -29,15 +29,21 @@ export function fillAutoscaling(spec: WorkloadSpec): void {
   autoscaling.minReplicas ||= 1
   autoscaling.scaleUpStabilizationMs ??= 0n
   autoscaling.scaleDownStabilizationMs ??= BigInt(scaleDownStabilizationMsDefault)
-  spec.replicas = withinAutoscaling(autoscaling, spec.replicas)
+  spec.replicas = withinAutoscaling(spec, spec.replicas)
 }
 
-/** The number nearest to `replicas` that the limits allow. */
+/**
+ * The number nearest to `replicas` that the limits allow; without autoscaling it is `replicas`. What the rollout keeps
+ * available is a limit too: fewer replicas than that would be unavailability of our own making.
+ */
 export function withinAutoscaling(
-  { minReplicas, maxReplicas }: Pick<Autoscaling, 'minReplicas' | 'maxReplicas'>,
+  { autoscaling, rollout }: Pick<WorkloadSpec, 'autoscaling' | 'rollout'>,
   replicas: number,
 ): number {
-  return Math.max(minReplicas || 1, Math.min(maxReplicas, replicas))
+  if (autoscaling === undefined) return replicas
+  const { minReplicas, maxReplicas } = autoscaling
+  const availableMin = Math.min(rollout?.minAvailable ?? 0, maxReplicas)
+  return Math.max(minReplicas || 1, availableMin, Math.min(maxReplicas, replicas))
 }
 
 /** The fewest replicas the workload has when all is well. */
@@ -54,6 +60,7 @@ export function validateAutoscaling(spec: WorkloadSpec, problems: ProblemList): 
     at.add('is only for services: a workload of another type counts its replicas in its own way')
   }
   validateRange(spec.autoscaling, at)
+  validateAvailable(spec, problems.at('rollout', 'minAvailable'))
   const { metrics } = spec.autoscaling
   if (metrics.length === 0) at.at('metrics').add('must have at least one element')
   if (metrics.length > metricsMax) at.at('metrics').add(`must have at most ${metricsMax} elements`)
@@ -73,6 +80,14 @@ function validateRange(autoscaling: Autoscaling, problems: ProblemList): void {
   for (const name of ['scaleUpStabilizationMs', 'scaleDownStabilizationMs'] as const) {
     problems.at(name).integer(autoscaling[name] ?? 0n, { min: 0, max: stabilizationMsMax })
   }
+}
+
+/** Not that many could ever be there. */
+function validateAvailable({ autoscaling, rollout }: WorkloadSpec, problems: ProblemList): void {
+  const { maxReplicas } = autoscaling!
+  const minAvailable = rollout?.minAvailable ?? 0
+  if (maxReplicas < 1 || minAvailable <= maxReplicas) return
+  problems.add(`must be at most autoscaling.max_replicas: ${minAvailable} > ${maxReplicas}`)
 }
 
 function validateMetric(

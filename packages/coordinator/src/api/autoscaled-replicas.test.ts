@@ -16,6 +16,7 @@ import {
 import { systemClock } from '@cloudless/base'
 import { enumName } from '../state/enum-names.ts'
 import { openCluster } from '../testing/cluster.ts'
+import { withReplicasKept } from './autoscaled-replicas.ts'
 import { workloadHandlers } from './workload-handlers.ts'
 
 const id = 'default-web'
@@ -97,6 +98,14 @@ test('new limits bring the number within them at once', async (t) => {
   assert.deepEqual(await apply({ replicas: 3, autoscaling: fewer }), ['CONFIGURED', 5])
   const more = { ...limits, minReplicas: 6 }
   assert.deepEqual(await apply({ replicas: 3, autoscaling: more }), ['CONFIGURED', 6])
+})
+
+test('keeping more available brings the number up to it at once', () => {
+  const before = web({ replicas: 3, autoscaling: limits })
+  const after = create(WorkloadSchema, {
+    spec: { ...before.spec!, rollout: { minAvailable: 5 } },
+  } as never)
+  assert.equal(withReplicasKept(before, after).spec!.replicas, 5)
 })
 
 test('asking for autoscaling keeps the replicas there are', async (t) => {

@@ -8,9 +8,8 @@ import { CloudlessError } from '@cloudless/base'
  * the number asked for counts: so it does once autoscaling is taken away.
  */
 export function withReplicasKept(before: Workload, after: Workload): Workload {
-  const { autoscaling } = after.spec!
-  if (!autoscaling) return after
-  const replicas = withinAutoscaling(autoscaling, before.spec!.replicas)
+  if (!after.spec!.autoscaling) return after
+  const replicas = withinAutoscaling(after.spec!, before.spec!.replicas)
   return { ...after, spec: { ...after.spec!, replicas } }
 }
 

@@ -118,11 +118,12 @@ export class AutoscaleController {
 
   #decide({ id, record }: Held<WorkloadRecord>, autoscaling: Autoscaling): Look {
     const { clock } = this.#deps
-    const from = record.workload!.spec!.replicas
+    const spec = record.workload!.spec!
+    const from = spec.replicas
     const recommendation = recommendReplicas(autoscaling, from, this.#readyReplicas(id))
     const before = this.#known.get(id)?.history ?? beginHistory(record.recommendations, from, clock)
     const asked = recommendation.replicas
-    const plan = planScale(autoscaling, { asked, current: from }, before, clock.monotonicMs())
+    const plan = planScale(spec, { asked, current: from }, before, clock.monotonicMs())
     const isChanged = plan.replicas !== from
     const status = statusOf(recommendation, plan, {
       recommended: asked ?? from,

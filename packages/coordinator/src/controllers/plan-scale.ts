@@ -1,5 +1,5 @@
 /** From what is asked for to what is done: limits, stabilization windows and the pace of growth. Pure. */
-import { withinAutoscaling, type Autoscaling } from '@cloudless/api'
+import { withinAutoscaling, type WorkloadSpec } from '@cloudless/api'
 import { formatDurationMs } from '@cloudless/base'
 import {
   noteAskedFor,
@@ -25,19 +25,19 @@ export const growthPeriodMs = 15_000
 
 /** `asked`: undefined when nothing is known, which counts as asking for no change. */
 export function planScale(
-  autoscaling: Autoscaling,
+  spec: Pick<WorkloadSpec, 'autoscaling' | 'rollout'>,
   { asked, current }: { readonly asked: number | undefined; readonly current: number },
   before: ScaleHistory,
   nowMs: number,
 ): ScalePlan {
   const windows = {
-    upMs: Number(autoscaling.scaleUpStabilizationMs ?? 0n),
-    downMs: Number(autoscaling.scaleDownStabilizationMs ?? 0n),
+    upMs: Number(spec.autoscaling?.scaleUpStabilizationMs ?? 0n),
+    downMs: Number(spec.autoscaling?.scaleDownStabilizationMs ?? 0n),
   }
   const wanted = asked ?? current
   const history = noteAskedFor(before, wanted, windows, nowMs)
   const steady = stabilized(history, current, windows, nowMs)
-  const limited = withinAutoscaling(autoscaling, steady)
+  const limited = withinAutoscaling(spec, steady)
   const replicas = Math.min(limited, Math.max(2 * current, current + growthStepMin))
   const waitMs = growthPeriodMs - (nowMs - (before.grownAtMs ?? Number.NEGATIVE_INFINITY))
   if (replicas > current && waitMs > 0) {
