@@ -59,6 +59,29 @@ test('what is told of workloads that are not autoscaled is not kept', async (t) 
   assert.equal(usages.size, 0)
 })
 
+test('the replicas of what was never autoscaled are not looked through when it is written', async (t) => {
+  const { state, put } = await openCluster(t)
+  const looked: string[] = []
+  const watched = {
+    get: state.get.bind(state),
+    listen: state.listen.bind(state),
+    replicasOfWorkload(workloadId: string) {
+      looked.push(workloadId)
+      return state.replicasOfWorkload(workloadId)
+    },
+  } as typeof state
+  const usages = new ReplicaUsages({ state: watched, clock: new FakeClock() })
+  cleanUp(t, () => usages.close())
+  await put('workload', { 'default-web': workloadRecord({ spec: { autoscaling } }) })
+  await put('replica', { 'web-1': readyReplica('web-1', 'node-a', { spec }) })
+  usages.tell('node-a', [create(ReplicaUsageSchema, { replicaId: 'web-1' })])
+  await put('workload', { 'default-db': workloadRecord({ name: 'db' }) })
+  await put('workload', { 'default-db': workloadRecord({ name: 'db', revision: 2n }) })
+  assert.deepEqual(looked, [])
+  await put('workload', { 'default-web': workloadRecord() })
+  assert.deepEqual(looked, ['default-web'])
+})
+
 test('a reading goes with its replica', async (t) => {
   const { state, usages, tell } = await openUsages(t)
   tell('node-a')

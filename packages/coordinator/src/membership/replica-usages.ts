@@ -2,7 +2,7 @@
  * What replicas of autoscaled workloads last told of themselves, through their agents. In memory: it is told again within
  * seconds. A reading goes with its replica, and with its workload's autoscaling; what is old counts as not known.
  */
-import type { ReplicaRecord, ReplicaUsage } from '@cloudless/api'
+import type { ReplicaRecord, ReplicaUsage, WorkloadRecord } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 
@@ -61,22 +61,27 @@ export class ReplicaUsages {
   }
 
   #isWanted({ status }: ReplicaRecord): boolean {
-    const workload = this.#deps.state.get('workload', status!.workloadId)
-    return workload?.workload!.spec!.autoscaling !== undefined
+    return isAutoscaled(this.#deps.state.get('workload', status!.workloadId))
   }
 
   #onChanges(changes: readonly RecordChange[]): void {
     if (this.#byReplica.size === 0) return
-    for (const { kind, id, after } of changes) {
-      if (kind === 'replica' && !after) this.#byReplica.delete(id)
+    for (const change of changes) {
+      const { kind, id } = change
+      if (kind === 'replica' && !change.after) this.#byReplica.delete(id)
       if (kind !== 'workload') continue
-      const { after: workload } = { after } as RecordChange<'workload'>
-      if (!workload || workload.workload!.spec!.autoscaling) continue
+      const { before, after } = change as RecordChange<'workload'>
+      // What was never autoscaled has nothing here: its replicas, many maybe, need no look at each of its writes.
+      if (!isAutoscaled(before) || !after || isAutoscaled(after)) continue
       for (const replica of this.#deps.state.replicasOfWorkload(id)) {
         this.#byReplica.delete(replica.id)
       }
     }
   }
+}
+
+function isAutoscaled(record: WorkloadRecord | undefined): boolean {
+  return record?.workload!.spec!.autoscaling !== undefined
 }
 
 /** What an agent sends is not taken on trust: figures that are none are left out. */
