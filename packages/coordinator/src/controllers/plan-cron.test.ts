@@ -153,6 +153,35 @@ describe('a cron', () => {
     }
   })
 
+  const days = 86_400_000
+  for (const [property, ahead, last, time, next] of [
+    ['stands by what it decided when the clock is put back a little', 1, '09:00', '09:20', 1],
+    ['returns from a year ahead when the clock is put right', 365, '09:00', '09:20', 0],
+    ['does so to after its last run', 365, '10:00', '09:20', 0],
+    ['does not return to before a run that took place there', 365, 'ahead', '09:20', 365],
+  ] as const) {
+    it(property, () => {
+      const nextRunAtMs = BigInt(at('10:00') + ahead * days)
+      const lastRunAtMs = last === 'ahead' ? nextRunAtMs - 3_600_000n : BigInt(at(last))
+      const cron = cronRecord({ status: { nextRunAtMs, lastRunAtMs } })
+      const { run, wakeAtMs } = plan(cron, time)
+      assert.equal(run, undefined)
+      const hour = last === '10:00' ? '11:00' : '10:00'
+      assert.equal(wakeAtMs, at(hour) + next * days)
+    })
+  }
+
+  it('runs again after the clock was a year ahead, and no minute twice', () => {
+    const ran = plan(cronRecord(), '10:00').after!
+    const policy = { nowMs: at('10:30') + 365 * days, exists: () => false }
+    const far = planCron(ran, [], policy)
+    assert.equal(said(far), 'skip')
+    const back = plan(far.after!, '09:50')
+    assert.equal(said(back), '')
+    assert.equal(said(plan(back.after!, '10:00')), '')
+    assert.equal(said(plan(back.after!, '11:00')), 'run backup-202605041100')
+  })
+
   it('begins with the first run after it was stored', () => {
     const { after } = plan(cronRecord({ status: { nextRunAtMs: 0n } }), '09:20')
     assert.equal(after?.cron?.nextRunAtMs, BigInt(at('10:00')))

@@ -7,7 +7,8 @@
  * wherever the coordinator stops.
  *
  * Invariants
- *   1. A run belongs to one minute of the schedule, and the time decided on only moves forward, whatever the clock does.
+ *   1. A run belongs to one minute of the schedule, and happens once, whatever the clock does: the time decided on moves
+ *      forward, and back only after a clock that was far ahead, never to before the last run.
  *   2. Of several runs that were missed only the newest is made up for, and only within the starting deadline.
  *   3. With "Forbid" no run begins while another goes on, or is still ending; with "Replace" that one is told to end.
  */
@@ -46,6 +47,8 @@ export interface CronPlan {
 export const runsActiveMax = 100
 
 const startingDeadlineMsDefault = 300_000
+/** What is decided further ahead than the schedule goes was decided by a clock that was wrong. */
+const aheadMsMax = 86_400_000
 
 const nothing: CronPlan = {
   run: undefined,
@@ -71,7 +74,7 @@ export function planCron(
   if (schedule === undefined) return nothing
   const active = jobs.filter((job) => !isOver(job)).sort(oldestFirst)
   const base = withJobs(before, there, active)
-  const kept = { ...base, nextRunAtMs: base.nextRunAtMs || firstRunOf(cron, schedule, base) }
+  const kept = { ...base, nextRunAtMs: nextRunOf(cron, schedule, base, nowMs) }
   const outdated = historyToForget(there, policy)
   const decided = decideRun(cron, { schedule, policy, status: kept, active, nowMs, exists })
   const { run, replaced, skipped, status } = decided
@@ -150,6 +153,23 @@ function reasonOfName(job: WorkloadRecord, exists: (id: string) => boolean): str
   return exists(job.workload!.id)
     ? `there is a workload "${nameOf(job)}" already, the name of the job for it`
     : undefined
+}
+
+/**
+ * The time decided on. Where the clock was far ahead for a while, runs until then were left out, and would be for as long as
+ * it takes to get there: they are due again, as far as none of them took place.
+ */
+function nextRunOf(
+  cron: WorkloadRecord,
+  schedule: CronSchedule,
+  status: CronStatus,
+  nowMs: number,
+): bigint {
+  const { nextRunAtMs, lastRunAtMs } = status
+  if (nextRunAtMs === 0n) return firstRunOf(cron, schedule, status)
+  const soonestMs = nextRunMs(schedule, Math.max(nowMs, Number(lastRunAtMs)))
+  const isAhead = soonestMs !== undefined && Number(nextRunAtMs) - soonestMs > aheadMsMax
+  return isAhead ? BigInt(soonestMs) : nextRunAtMs
 }
 
 /** Of a cron that is new, or has another schedule: from when it was stored on. */
