@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import { WorkloadType, type AutoscalingSchema, type WorkloadRecord } from '@cloudless/api'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import {
+  RolloutPhase,
+  RolloutStatusSchema,
+  RolloutStrategyKind,
+  WorkloadType,
+  type AutoscalingSchema,
+  type WorkloadRecord,
+} from '@cloudless/api'
 import { seededRandom } from '@cloudless/base'
 import { putRecord } from '../state/cluster-state.ts'
 import { cleanUp, eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
@@ -105,6 +112,29 @@ test('figures are to be seen, and are no reason to write', async (t) => {
   }
   assert.equal(controller.statusOf(id)!.recommended, 2)
   assert.equal(web.told.writes, 0)
+})
+
+test('what no client is sent to before a switch has no say', async (t) => {
+  const web = await openAutoscaler(t)
+  const rollout = create(RolloutStatusSchema, {
+    phase: RolloutPhase.PROGRESSING,
+    strategy: RolloutStrategyKind.BLUE_GREEN,
+    revision: 2n,
+    fromRevision: 1n,
+  })
+  const before = web.record()
+  const workload = { ...before.workload!, revision: 2n }
+  await web.put('workload', { [id]: { ...before, workload, rollout } })
+  const status = { revision: 2n }
+  const idle = readyReplica('web-5', 'node-a', { spec: { resources }, status })
+  await web.put('replica', { 'web-5': idle })
+  const controller = web.start()
+  await looks(web.clock)
+  assert.equal(controller.statusOf(id)!.readings[0]!.replicas, 2)
+  const switched = { ...rollout, switched: true }
+  await web.put('workload', { [id]: { ...before, workload, rollout: switched } })
+  await looks(web.clock)
+  assert.equal(controller.statusOf(id)!.readings[0]!.replicas, 1)
 })
 
 test('nothing is changed while nothing is known, and it says so', async (t) => {

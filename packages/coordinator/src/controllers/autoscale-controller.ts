@@ -8,11 +8,9 @@
 import { create } from '@bufbuild/protobuf'
 import {
   AutoscalingStatusSchema,
-  ReplicaState,
   WorkloadType,
   type Autoscaling,
   type AutoscalingStatus,
-  type ReplicaRecord,
   type WorkloadRecord,
 } from '@cloudless/api'
 import { between, type Clock, type Random } from '@cloudless/base'
@@ -28,7 +26,9 @@ import {
 import { planScale, type ScalePlan } from './plan-scale.ts'
 import { recommendReplicas, type ReadyReplica, type Recommendation } from './recommend-replicas.ts'
 import type { Reporter } from './reporter.ts'
+import { rolloutOf } from './rollout-quota.ts'
 import { beginHistory, lullOf, sameLull, type ScaleHistory } from './scale-history.ts'
+import { isServing } from './serving.ts'
 import { WorkQueue } from './work-queue.ts'
 
 export interface AutoscaleControllerDeps {
@@ -120,7 +120,7 @@ export class AutoscaleController {
     const { clock } = this.#deps
     const spec = record.workload!.spec!
     const from = spec.replicas
-    const recommendation = recommendReplicas(autoscaling, from, this.#readyReplicas(id))
+    const recommendation = recommendReplicas(autoscaling, from, this.#servingReplicas(id, record))
     const before = this.#known.get(id)?.history ?? beginHistory(record.recommendations, from, clock)
     const asked = recommendation.replicas
     const plan = planScale(spec, { asked, current: from }, before, clock.monotonicMs())
@@ -164,11 +164,13 @@ export class AutoscaleController {
     }
   }
 
-  #readyReplicas(workloadId: string): ReadyReplica[] {
+  /** Those that clients are sent to: what is idle until a switch, or since, says nothing about the load. */
+  #servingReplicas(workloadId: string, workload: WorkloadRecord): ReadyReplica[] {
     const { state, usages } = this.#deps
+    const rollout = rolloutOf(workload)
     return state
       .replicasOfWorkload(workloadId)
-      .filter(({ record }) => counts(record))
+      .filter(({ record }) => isServing(record, rollout))
       .map(({ id, record }) => ({ spec: record.spec!, usage: usages.of(id) }))
   }
 
@@ -183,10 +185,6 @@ function autoscalingOf(record: WorkloadRecord | undefined): Autoscaling | undefi
   const { autoscaling, type } = record.workload!.spec!
   if (type !== WorkloadType.UNSPECIFIED && type !== WorkloadType.SERVICE) return undefined
   return autoscaling && autoscaling.maxReplicas >= autoscaling.minReplicas ? autoscaling : undefined
-}
-
-function counts({ status, stopping }: ReplicaRecord): boolean {
-  return !stopping && status!.ready && status!.state !== ReplicaState.LOST
 }
 
 function statusOf(
