@@ -44,6 +44,11 @@ export class DaemonBoard {
     for (const nodeId of new Set([...nodeIds, ...this.#replicaIds.keys()])) this.lookAt(nodeId)
   }
 
+  /** Its full name. */
+  get image(): string {
+    return this.#kind.image
+  }
+
   /** Nodes that are to have one. */
   get counted(): number {
     return this.#counted.size

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { NodePhase, ReplicaState, WorkloadType, type ReplicaRecord } from '@cloudless/api'
+import {
+  NodePhase,
+  ReplicaState,
+  WorkloadType,
+  type ReplicaRecord,
+  type Workload,
+} from '@cloudless/api'
 import { seededRandom, systemClock } from '@cloudless/base'
 import { deleteRecord } from '../state/cluster-state.ts'
 import { cleanUp, eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
@@ -32,7 +38,16 @@ async function openDaemons(t: TestContext) {
   cleanUp(t, () => liveNodes.close())
   const view = createView(state, liveNodes)
   cleanUp(t, () => view.close())
-  const deps = { state, view, clock: systemClock, random: seededRandom(1), report }
+  const made: string[] = []
+  const watched = {
+    table: view.table,
+    listen: view.listen.bind(view),
+    kindOfWorkload(workload: Workload) {
+      made.push(workload.name)
+      return view.kindOfWorkload(workload)
+    },
+  }
+  const deps = { state, view: watched, clock: systemClock, random: seededRandom(1), report }
   const records = (): ReplicaRecord[] => state.replicasOfWorkload(id).map((held) => held.record)
   const nodesIn = (filter: (record: ReplicaRecord) => boolean): string =>
     records()
@@ -43,6 +58,9 @@ async function openDaemons(t: TestContext) {
   return {
     ...cluster,
     said,
+    view,
+    /** Daemons whose board was made, in that order. */
+    made,
     records,
     start(): void {
       const controller = new DaemonController(deps)
@@ -160,6 +178,21 @@ test('what was lost with its node is waited for, and made anew when the node com
   assert.equal(daemons.records().length, 2, 'it may be taken back')
   await daemons.state.write({ writes: [deleteRecord('replica', one!.status!.id)] })
   await eventually(() => daemons.live() === 'a b')
+})
+
+test('an image that becomes known is a matter of the daemons that run it', async (t) => {
+  const daemons = await openDaemons(t)
+  daemons.start()
+  await daemons.nodes({ a: {} })
+  const other = daemon({ name: 'logs', spec: { image: 'fluentd' } })
+  await daemons.put('workload', { [id]: daemon(), 'default-logs': other })
+  await eventually(() => daemons.state.get('workload', 'default-logs')!.daemonNodes === 1)
+  await eventually(() => daemons.desired() === 1)
+  assert.deepEqual([...daemons.made].sort(), ['logs', 'web'])
+  const { image } = daemons.view.kindOfWorkload(other.workload!)
+  daemons.view.platformsChanged(['docker.io/library/unknown:1', image])
+  await eventually(() => daemons.made.length >= 3)
+  assert.deepEqual(daemons.made.slice(2), ['logs'])
 })
 
 test('a deleted daemon ends everywhere', async (t) => {

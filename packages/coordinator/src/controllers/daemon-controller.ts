@@ -71,11 +71,11 @@ export class DaemonController {
   }
 
   #onView({ nodeIds, images, everything }: ViewChange): void {
-    // What an image is made for, and what the scheduler goes by, may change what suits a daemon everywhere.
-    if (everything || images.size > 0) {
-      for (const workloadId of this.#boards.keys()) this.#queue.add(workloadId)
-      this.#boards.clear()
-      return
+    // What its image is made for, and what the scheduler goes by, may change what suits a daemon everywhere.
+    for (const [workloadId, { image }] of this.#boards) {
+      if (!everything && !images.has(image)) continue
+      this.#boards.delete(workloadId)
+      this.#queue.add(workloadId)
     }
     for (const nodeId of nodeIds) this.#lookAt(nodeId)
   }
