@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { ReplicaState } from '@cloudless/api'
-import { deleteRecord } from '../state/cluster-state.ts'
+import { CloudlessError } from '@cloudless/base'
+import { deleteRecord, type Decision } from '../state/cluster-state.ts'
 import { cleanUp, eventually, openCluster, recordingReporter } from '../testing/cluster.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { nodeRecord, readyReplica } from '../testing/records.ts'
@@ -12,7 +13,7 @@ const minuteMs = 60_000
 
 async function openHistories(t: TestContext) {
   const cluster = await openCluster(t)
-  const { report } = recordingReporter()
+  const { report, said } = recordingReporter()
   const clock = new FakeClock()
   await cluster.put('node', { 'node-a': nodeRecord('node-a'), 'node-b': nodeRecord('node-b') })
   let writes = 0
@@ -22,10 +23,26 @@ async function openHistories(t: TestContext) {
       writes += changes.filter(({ kind }) => kind === 'node').length
     }),
   )
-  const histories = new NodeHistories({ state: cluster.state, clock, report })
+  const { state } = cluster
+  const told = { failing: false, sizes: [] as number[] }
+  const watched = {
+    all: state.all.bind(state),
+    get: state.get.bind(state),
+    held: state.held.bind(state),
+    listen: state.listen.bind(state),
+    update(decide: () => Decision<void> | undefined) {
+      if (told.failing) return Promise.reject(new CloudlessError('unavailable', 'no leader'))
+      return state.update(() => {
+        const decision = decide()
+        told.sizes.push(decision?.writes.length ?? 0)
+        return decision
+      })
+    },
+  } as unknown as typeof state
+  const histories = new NodeHistories({ state: watched, clock, report })
   cleanUp(t, () => histories.close())
   const history = (id = 'node-a') => cluster.state.get('node', id)!.history
-  return { ...cluster, clock, history, writes: () => writes }
+  return { ...cluster, clock, told, said, history, writes: () => writes }
 }
 
 test('what is remembered is written every ten minutes, and not in between', async (t) => {
@@ -65,4 +82,30 @@ test('how replicas fared counts for the node they were on', async (t) => {
   await eventually(() => history() !== undefined)
   assert.deepEqual([history()!.replicasOk, history()!.replicasFailed], [2, 1])
   assert.deepEqual([history('node-b')!.replicasOk, history('node-b')!.replicasFailed], [0, 0])
+})
+
+test('how replicas fared is not forgotten when it could not be written', async (t) => {
+  const { clock, history, put, told, said } = await openHistories(t)
+  const failOn = async (id: string): Promise<void> => {
+    await put('replica', { [id]: readyReplica(id, 'node-a') })
+    const failed = readyReplica(id, 'node-a', { status: { state: ReplicaState.FAILED } })
+    await put('replica', { [id]: failed })
+  }
+  told.failing = true
+  await failOn('web-1')
+  clock.advance(10_000)
+  await eventually(() => said.length === 1)
+  await failOn('web-2')
+  told.failing = false
+  await clock.pass(20_000, 10_000)
+  await eventually(() => history()?.replicasFailed === 2)
+})
+
+test('many nodes are written a part at a time, and all of them', async (t) => {
+  const { clock, put, state, told } = await openHistories(t)
+  const ids = Array.from({ length: 118 }, (_, n) => `node-${n}`)
+  await put('node', Object.fromEntries(ids.map((id) => [id, nodeRecord(id)])))
+  clock.advance(10_000)
+  await eventually(() => ids.every((id) => state.get('node', id)!.history !== undefined))
+  assert.deepEqual(told.sizes, [50, 50, 20])
 })

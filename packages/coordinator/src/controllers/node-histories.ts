@@ -31,6 +31,8 @@ interface Outcomes {
 
 const roundMs = 10_000
 const flushMs = 600_000
+/** Nodes in one write: it takes a condition on each, and one of them that changes meanwhile makes it be tried again. */
+const nodesPerWriteMax = 50
 
 export class NodeHistories {
   readonly #deps: NodeHistoriesDeps
@@ -39,6 +41,7 @@ export class NodeHistories {
   /** By node, since they were last written. */
   readonly #outcomes = new Map<string, Outcomes>()
   #writing: Promise<void> | undefined
+  #isClosed = false
 
   constructor(deps: NodeHistoriesDeps) {
     this.#deps = deps
@@ -51,6 +54,7 @@ export class NodeHistories {
 
   /** Waits for what is being written. */
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const stop of this.#stops) stop()
     await this.#writing
   }
@@ -63,10 +67,13 @@ export class NodeHistories {
       const outcome = before && outcomeOf(before, after)
       if (outcome === undefined) continue
       const { nodeId } = before!.status!
-      const outcomes = this.#outcomes.get(nodeId) ?? { ok: 0, failed: 0 }
-      outcomes[outcome]++
-      this.#outcomes.set(nodeId, outcomes)
+      this.#note(nodeId, { ok: 0, failed: 0, [outcome]: 1 })
     }
+  }
+
+  #note(nodeId: string, { ok, failed }: Outcomes): void {
+    const noted = this.#outcomes.get(nodeId)
+    this.#outcomes.set(nodeId, { ok: (noted?.ok ?? 0) + ok, failed: (noted?.failed ?? 0) + failed })
   }
 
   #round(): void {
@@ -75,16 +82,34 @@ export class NodeHistories {
     const nowMs = clock.wallMs()
     const due = [...state.all('node')].filter(({ record }) => isDue(record, nowMs))
     if (due.length === 0) return
-    const some = firstThatFit(due)
-    const taken = new Map(some.map(({ id }) => [id, this.#outcomes.get(id)] as const))
-    for (const { id } of some) this.#outcomes.delete(id)
-    this.#writing = state
-      .update(() => this.#decide(taken))
-      .then(
-        () => undefined,
-        (reason: unknown) => report.error("storing the nodes' histories", reason),
-      )
+    this.#writing = this.#writeAll(due)
+      .catch((reason: unknown) => report.error("storing the nodes' histories", reason))
       .finally(() => (this.#writing = undefined))
+  }
+
+  /** One write after the other; what follows one that fails is due again in the next round. */
+  async #writeAll(due: readonly Held<NodeRecord>[]): Promise<void> {
+    for (let at = 0; at < due.length && !this.#isClosed;) {
+      const some = firstThatFit(due.slice(at, at + nodesPerWriteMax))
+      if (some.length === 0) return
+      await this.#write(some.map(({ id }) => id))
+      at += some.length
+    }
+  }
+
+  async #write(nodeIds: readonly string[]): Promise<void> {
+    const { state } = this.#deps
+    const taken = new Map(nodeIds.map((id) => [id, this.#outcomes.get(id)] as const))
+    for (const id of nodeIds) this.#outcomes.delete(id)
+    try {
+      await state.update(() => this.#decide(taken))
+    } catch (reason) {
+      // They count with the next write, together with what came in meanwhile.
+      for (const [id, outcomes] of taken) {
+        if (outcomes && state.get('node', id)) this.#note(id, outcomes)
+      }
+      throw reason
+    }
   }
 
   #decide(taken: ReadonlyMap<string, Outcomes | undefined>): Decision<void> {
