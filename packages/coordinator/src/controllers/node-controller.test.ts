@@ -14,6 +14,7 @@ import {
 import { seededRandom, systemClock } from '@cloudless/base'
 import { LiveNodes } from '../membership/live-nodes.ts'
 import { livenessDefaults } from '../membership/liveness.ts'
+import type { MetadataStore } from '@cloudless/metadata'
 import { deleteRecord } from '../state/cluster-state.ts'
 import {
   cleanUp,
@@ -123,6 +124,42 @@ test('a lost node with more replicas than one transaction takes loses them all',
   assert.equal(nodes.phase('node-a'), NodePhase.OFFLINE)
   assert.equal(nodes.said.filter(({ what }) => what === 'nodeLost').length, 1)
   assert.deepEqual(errorsIn(nodes.said), [])
+})
+
+/** Before the first conditional transaction that comes to the store, `intrude` is done. */
+function intrudeOnce(store: MetadataStore, intrude: () => Promise<unknown>): void {
+  const transact = store.transact.bind(store)
+  store.transact = async (transaction) => {
+    if (transaction.preconditions === undefined) return transact(transaction)
+    store.transact = transact
+    await intrude()
+    return transact(transaction)
+  }
+}
+
+test('what is left to give up stays when its node’s session begins meanwhile', async (t) => {
+  const nodes = await openNodes(t)
+  await nodes.put('node', { 'node-a': nodeRecord('node-a') })
+  nodes.liveNodes.presumeLost('node-a')
+  const controller = nodes.start()
+  await eventually(() => nodes.phase('node-a') === NodePhase.OFFLINE)
+  // Found on a node that is OFFLINE already, as all are but those of the first transaction.
+  const late = [readyReplica('web-1', 'node-a'), readyReplica('web-2', 'node-a')]
+  const greeting = hello(
+    'node-a',
+    late.map(({ status }) => ({ ...stillRunning, replicaId: status!.id, lastExitCode: -1 })),
+  )
+  let welcomed = false
+  const begins = async (): Promise<void> => {
+    nodes.liveNodes.connected('node-a', greeting)
+    await controller.welcome('node-a', greeting)
+    welcomed = true
+  }
+  intrudeOnce(nodes.store, begins)
+  await nodes.put('replica', { 'web-1': late[0]!, 'web-2': late[1]! })
+  await eventually(() => welcomed && nodes.phase('node-a') === NodePhase.READY)
+  assert.equal(nodes.stateOf('web-1'), ReplicaState.RUNNING)
+  assert.equal(nodes.stateOf('web-2'), ReplicaState.RUNNING)
 })
 
 test('a node with more replicas than one transaction takes is welcomed back', async (t) => {

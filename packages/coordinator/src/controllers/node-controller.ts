@@ -186,6 +186,8 @@ export class NodeController {
     const step: Step = { preconditions: [], writes: [], reports: [] }
     const after = this.#follow(held, verdict, step)
     if (verdict.phase === NodePhase.OFFLINE) {
+      // None of the transactions that give up what it ran may come after its session has begun.
+      if (after === held.record) step.preconditions.push(unchanged('node', held))
       this.#giveUp(held.record, after, replicas, step)
       this.#letGo(held, after, replicas, step)
     } else {
@@ -286,7 +288,6 @@ export class NodeController {
       step.writes.push(putRecord('replica', replica.id, letGo(replica.record, heldUntilMs)))
     }
     if (some.length < waiting.length) return
-    step.preconditions.push(unchanged('node', held))
     step.writes.push(putRecord('node', held.id, { ...node, heldUntilMs: 0n }))
   }
 
