@@ -176,6 +176,19 @@ test('a node with more replicas than one transaction takes is welcomed back', as
   assert.ok(ids.every((id) => nodes.state.get('replica', id)?.status!.ready))
 })
 
+test('a node is welcomed although others keep changing the same records', async (t) => {
+  const nodes = await openNodes(t)
+  await nodes.put('node', { 'node-a': nodeRecord('node-a') })
+  const controller = nodes.start()
+  const contend = async (left: number): Promise<void> => {
+    await nodes.put('node', { 'node-a': nodeRecord('node-a') })
+    if (left > 1) intrudeOnce(nodes.store, () => contend(left - 1))
+  }
+  intrudeOnce(nodes.store, () => contend(25))
+  const node = await controller.welcome('node-a', hello('node-a'))
+  assert.equal(node.instanceId, 'i-1')
+})
+
 test('what was given to a node that is gone is forgotten, however much', async (t) => {
   const nodes = await openNodes(t)
   const replicas = Array.from({ length: 1_200 }, (_, n) => readyReplica(`web-${n}`, 'node-a'))

@@ -55,6 +55,9 @@ export interface NodeControllerDeps {
 
 type Done = () => void
 
+/** Of ten attempts each to store what a node says of itself, before its session ends and it comes again. */
+const welcomeRoundsMax = 20
+
 export class NodeController {
   readonly #deps: NodeControllerDeps
   readonly #queue: WorkQueue
@@ -100,7 +103,7 @@ export class NodeController {
     const lostAtMs = phase === NodePhase.OFFLINE ? Number(lastTransitionMs) : undefined
     let [kept, fenced] = [0, 0]
     for (;;) {
-      const { node, settled } = await this.#welcomeOnce(nodeId, hello)
+      const { node, settled } = await this.#welcomeAtLast(nodeId, hello)
       this.#sayOfSettled(settled)
       kept += settled.reclaimed.length
       fenced += settled.fenced.length
@@ -116,6 +119,18 @@ export class NodeController {
     for (const replica of reclaimed) report.replicaReclaimed(replica)
     for (const [before, after] of changed) report.replicaChanged(before, after)
     for (const replica of fenced) report.replicaFenced(replica)
+  }
+
+  /** A record that many write, such as that of a job, may be in the way for a while: no reason to end the session. */
+  async #welcomeAtLast(nodeId: string, hello: Hello): Promise<Welcomed> {
+    for (let round = 1; ; round++) {
+      try {
+        return await this.#welcomeOnce(nodeId, hello)
+      } catch (reason) {
+        const isInTheWay = CloudlessError.from(reason).code === 'conflict'
+        if (!isInTheWay || round === welcomeRoundsMax) throw reason
+      }
+    }
   }
 
   async #welcomeOnce(nodeId: string, hello: Hello): Promise<Welcomed> {
