@@ -10,6 +10,8 @@ import {
   PowerSource,
   ReplicaState,
   ResourceCapacitySchema,
+  RestartPolicyKind,
+  WorkloadType,
   type NodeCapabilities,
 } from '@cloudless/api'
 import { CloudlessError, systemClock, systemRandom } from '@cloudless/base'
@@ -465,6 +467,20 @@ describe('the reversed connection', () => {
     )
     await client.stopContainer({ containerId, remove: true })
     await waitFor('all of it again', () => told() === 1_800)
+  })
+
+  it('refuses to restart an attempt of a job that has ended', async () => {
+    const { client, session, agent } = await call()
+    const restartPolicy = { policy: RestartPolicyKind.NEVER }
+    session.send(upsert('sum-1', { type: WorkloadType.JOB, restartPolicy }))
+    await waitFor('running', () => agent.supervisor.find('sum-1')?.state.stage === 'running')
+    runtime.end('sum-1', 0)
+    await waitFor('ended', () => agent.supervisor.find('sum-1')?.state.stage === 'succeeded')
+    await assert.rejects(client.stopContainer({ containerId: 'sum-1' }), (reason) => {
+      assert.equal(fromConnectError(reason).code, 'failed_precondition')
+      assert.match(fromConnectError(reason).message, /sum-1 is an attempt of job .* has ended/)
+      return true
+    })
   })
 
   it('restarts a replica by hand, and refuses to remove it', async () => {

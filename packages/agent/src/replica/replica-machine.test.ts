@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { AssignmentSchema, ReplicaState, RestartPolicyKind } from '@cloudless/api'
+import { AssignmentSchema, ReplicaState, RestartPolicyKind, WorkloadType } from '@cloudless/api'
 import fc from 'fast-check'
 import { stepReplica } from './replica-machine.ts'
 import { observeReplica } from './replica-observation.ts'
@@ -170,6 +170,22 @@ describe('a run that ends', () => {
       assert.equal(observeReplica(replica.state).lastExitCode, exitCode)
     })
   }
+
+  it('an attempt of a job that has ended is not started again by hand', () => {
+    const attempt = create(AssignmentSchema, {
+      replicaId: 'sum-abcd2345',
+      spec: { image: 'busybox:1', type: WorkloadType.JOB, restartPolicy: { policy: NEVER } },
+    })
+    for (const [exitCode, stage] of [
+      [0, 'succeeded'],
+      [3, 'failed'],
+    ] as const) {
+      const replica = new Play(newReplica(attempt)).run().exit(exitCode)
+      assert.equal(replica.send({ kind: 'restart', graceMs: undefined }).state.stage, stage)
+      const service = play({ policy: NEVER }).run().exit(exitCode)
+      assert.equal(service.send({ kind: 'restart', graceMs: undefined }).state.stage, 'pulling')
+    }
+  })
 
   it('for want of memory says which limit it was', () => {
     const limited = create(AssignmentSchema, {

@@ -1,4 +1,5 @@
 /** What a replica is told from outside, in whatever stage it is. */
+import { WorkloadType } from '@cloudless/api'
 import { cancel, held, linger, pull, remove, same, stopContainer } from './replica-moves.ts'
 import { graceMsOf, type Now, type ReplicaMachine, type ReplicaStep } from './replica-state.ts'
 
@@ -26,7 +27,14 @@ export function replace(
   }
 }
 
+/** An attempt of a job whose end has been told: nobody would expect it to run again. */
+export function isOver({ stage, assignment }: ReplicaMachine): boolean {
+  const hasEnded = stage === 'failed' || stage === 'succeeded'
+  return hasEnded && assignment.spec?.type === WorkloadType.JOB
+}
+
 export function restart(state: ReplicaMachine, graceMs: number | undefined): ReplicaStep {
+  if (isOver(state)) return same(state)
   if (state.stage === 'waiting' || state.stage === 'failed' || state.stage === 'succeeded') {
     return pull({ ...state, crashesInRow: 0, pullFailuresInRow: 0 })
   }

@@ -20,6 +20,7 @@ import {
 import { CloudlessError, problemWithLabel, Semaphore, type Clock } from '@cloudless/base'
 import type { PullProgress, Runtime } from '@cloudless/runtime'
 import type { ConnectRouter, HandlerContext, Interceptor } from '@connectrpc/connect'
+import { isOver } from '../replica/replica-orders.ts'
 import type { ReplicaActor } from '../replica/replica-actor.ts'
 import type { Supervisor } from '../replica/supervisor.ts'
 import { lessReserved, reservedBy, shortagesFor } from '../resources/reservation.ts'
@@ -173,6 +174,13 @@ async function stopContainer(
         'failed_precondition',
         `${actor.replicaId} belongs to a workload and would be made again; ` +
           'scale or delete the workload instead',
+      )
+    }
+    if (isOver(actor.state)) {
+      throw new CloudlessError(
+        'failed_precondition',
+        `${actor.replicaId} is an attempt of job "${actor.state.assignment.workloadName}" and has ended: ` +
+          'it cannot be restarted; delete the job and apply it again to run it anew',
       )
     }
     actor.send({ kind: 'restart', graceMs })

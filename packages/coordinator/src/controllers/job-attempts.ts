@@ -3,7 +3,7 @@
  * it is first stored: so it is counted once, whatever becomes of the attempt, its node or us afterwards.
  *
  * Vocabulary: an attempt is *over* when its container has ended for good. It is kept as history, holds nothing on its node,
- * and nothing that happens there changes it any more.
+ * and nothing that happens there changes how it ended; should it run again, it is stopped.
  */
 import {
   JobStatusSchema,

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import fc from 'fast-check'
-import { ReplicaObservationSchema, ReplicaState, type ReplicaRecord } from '@cloudless/api'
+import {
+  ReplicaObservationSchema,
+  ReplicaState,
+  WorkloadType,
+  type ReplicaRecord,
+} from '@cloudless/api'
 import { seededRandom } from '@cloudless/base'
 import { enumName } from '../state/enum-names.ts'
 import { readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
@@ -51,6 +56,24 @@ for (const [name, record, observed, nodeId, expected] of cases) {
     assert.equal(verdict.kind + detail, expected)
   })
 }
+
+test('an attempt that is over is stopped when it runs again, and has ended as it did', () => {
+  const spec = { type: WorkloadType.JOB } as never
+  const ended = { state: STOPPED, ready: false, finishedAtMs: 7n }
+  const over = readyReplica('web-1', 'node-a', { spec, status: ended })
+  for (const state of [STARTING, RUNNING, STOPPING]) {
+    const verdict = observe(over, { state })
+    assert.ok(verdict.kind === 'changed')
+    assert.equal(verdict.record.stopReason, 'outlived')
+    assert.equal(verdict.record.status!.finishedAtMs, 7n)
+    assert.equal(observe(verdict.record, { state }).kind, 'unchanged')
+    assert.equal(observe(verdict.record, { state, removed: true }).kind, 'forget')
+  }
+  for (const state of [STOPPED, ReplicaState.FAILED]) {
+    assert.equal(observe(over, { state }).kind, 'unchanged')
+  }
+  assert.equal(observe(over, { state: RUNNING }, 'node-b').kind, 'unchanged')
+})
 
 test('the time of readiness is that of its beginning', () => {
   const first = observe(placed, { state: RUNNING, ready: true })

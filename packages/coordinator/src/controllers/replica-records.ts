@@ -93,7 +93,7 @@ export type ObservationVerdict =
  * What an agent's observation makes of the record.
  *
  * A report from any node but the replica's own, or of a replica that was given up as lost, changes nothing: a fenced
- * replica is never counted, whatever it says. What is over stays so.
+ * replica is never counted, whatever it says. What is over stays so; if it runs again, it is stopped.
  */
 export function applyObservation(
   record: ReplicaRecord,
@@ -107,7 +107,8 @@ export function applyObservation(
     // Removed without our asking: the agent lost it; its workload's controller makes another.
     return { kind: 'forget' }
   }
-  if (isLost || isOver(record)) return { kind: 'unchanged' }
+  if (isLost) return { kind: 'unchanged' }
+  if (isOver(record)) return runsAgain(record, observation)
   const next = withStatus(record, {
     state: record.stopping ? ReplicaState.STOPPING : observation.state,
     ready: !record.stopping && observation.ready,
@@ -124,6 +125,12 @@ export function applyObservation(
   return sameStatus(status, next.status!)
     ? { kind: 'unchanged' }
     : { kind: 'changed', record: next }
+}
+
+/** What an attempt that is over does on its node: begun again, it would hold room there that nobody knows of. */
+function runsAgain(record: ReplicaRecord, { state }: ReplicaObservation): ObservationVerdict {
+  if (record.stopping || endStates.includes(state)) return { kind: 'unchanged' }
+  return { kind: 'changed', record: stopping(record, 'outlived', undefined) }
 }
 
 function readyAt(record: ReplicaRecord, observed: ReplicaObservation, nowMs: number): bigint {
