@@ -86,7 +86,11 @@ function reliabilityInput(deps: NodeViewDeps, record: NodeRecord): ReliabilityIn
   const node = record.node!
   const live = deps.liveNodes.get(node.id)
   const nowMs = deps.clock.wallMs()
-  const states = deps.state.replicasOnNode(node.id).map((held) => held.record.status!.state)
+  // How an attempt ended is in the node's history, for longer than the attempt is kept.
+  const states = deps.state
+    .replicasOnNode(node.id)
+    .filter(({ record: replica }) => !isOver(replica))
+    .map(({ record: replica }) => replica.status!.state)
   const ratio = (used: number, of: number): number => (of > 0 ? used / of : 0)
   const { arrivals, intervalMs } = live?.liveness.habits ?? { arrivals: unheard, intervalMs: 1 }
   return {
