@@ -49,6 +49,17 @@ export function refuseRestart({ name, spec }: Workload): void {
   }
 }
 
+/** Throws for all but services: where the others run follows from something else, or is of no use to change. */
+export function refuseReschedule({ name, spec }: Workload): void {
+  if (isService(spec)) return
+  const why: Partial<Record<WorkloadType, string>> = {
+    [WorkloadType.DAEMON]: `daemon "${name}" belongs to its nodes: restart it, or change its placement`,
+    [WorkloadType.JOB]: `an attempt of job "${name}" would begin anew: drain the node it is to leave`,
+    [WorkloadType.CRON]: `cron "${name}" has no replicas of its own`,
+  }
+  throw refused(`cannot reschedule: ${why[workloadTypeOf(spec)]}`)
+}
+
 /** Throws for all but crons. */
 export function requireCron(workload: Workload, what: string): void {
   if (workloadTypeOf(workload.spec) === WorkloadType.CRON) return

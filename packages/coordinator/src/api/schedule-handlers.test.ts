@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { RescheduleRequestSchema, ScheduleRequestSchema } from '@cloudless/api'
+import {
+  RescheduleRequestSchema,
+  ScheduleRequestSchema,
+  WorkloadType,
+  type Workload,
+} from '@cloudless/api'
 import { openCluster, recordingReporter } from '../testing/cluster.ts'
 import { nodeRecord, readyReplica, replicaRecord, workloadRecord } from '../testing/records.ts'
 import { openScheduling as openScheduler } from '../testing/scheduling.ts'
@@ -12,9 +17,11 @@ async function openScheduling(t: TestContext) {
   const { state } = cluster
   const { report } = recordingReporter()
   const { view, controller } = openScheduler(t, state, report)
-  const deps = { state, view, placement: controller, admit: () => undefined }
+  const told: string[] = []
+  const onReschedule = (_: Workload, why: string): void => void told.push(why)
+  const deps = { state, view, placement: controller, admit: () => undefined, onReschedule }
   await cluster.put('node', { 'node-a': nodeRecord('node-a') })
-  return { ...cluster, handlers: scheduleHandlers(deps) }
+  return { ...cluster, told, handlers: scheduleHandlers(deps) }
 }
 
 test('a dry run says where replicas would go and places nothing', async (t) => {
@@ -94,6 +101,32 @@ test('a reschedule marks every placed replica, however many', async (t) => {
   assert.equal(oldDecisions.length, 1_200)
   for (const { record } of state.all('replica')) {
     assert.equal(record.replaceWanted, true)
-    assert.equal(record.replaceReason, 'too warm')
+    assert.equal(record.replaceReason, 'rescheduled')
   }
 })
+
+test('the words of an operator who reschedules are told, and do not say whose move it is', async (t) => {
+  const { handlers, put, state, told } = await openScheduling(t)
+  await put('workload', { 'default-web': workloadRecord() })
+  await put('replica', { 'web-1': readyReplica('web-1', 'node-a') })
+  await handlers.reschedule(
+    create(RescheduleRequestSchema, { workloadId: 'web', reason: 'drained' }),
+  )
+  assert.equal(state.get('replica', 'web-1')!.replaceReason, 'rescheduled')
+  assert.deepEqual(told, ['drained'])
+})
+
+for (const kind of ['DAEMON', 'JOB', 'CRON'] as const) {
+  test(`a ${kind} is not rescheduled`, async (t) => {
+    const type = WorkloadType[kind]
+    const { handlers, put, state } = await openScheduling(t)
+    await put('workload', { 'default-web': workloadRecord({ spec: { type } }) })
+    await put('replica', { 'web-1': readyReplica('web-1', 'node-a') })
+    const request = create(RescheduleRequestSchema, { workloadId: 'web' })
+    await assert.rejects(handlers.reschedule(request), {
+      code: 'failed_precondition',
+      message: /^cannot reschedule: .*"web"/,
+    })
+    assert.equal(state.get('replica', 'web-1')!.replaceWanted, false)
+  })
+}

@@ -27,6 +27,7 @@ import type { SchedulerView } from '../controllers/scheduler-view.ts'
 import { putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
 import { firstThatFit } from '../state/transaction-limits.ts'
 import { requireWorkload, workloadIdOf } from './find.ts'
+import { refuseReschedule } from './kind-changes.ts'
 import { spareReplicas } from './ready-replicas.ts'
 import { tryOut } from './trial.ts'
 
@@ -35,10 +36,14 @@ export interface ScheduleHandlersDeps {
   readonly view: SchedulerView
   readonly placement: PlacementController
   readonly admit: (workload: Workload) => void
+  /** `why`: what the operator said, in any words; empty: nothing. */
+  readonly onReschedule: (workload: Workload, why: string) => void
 }
 
 /** Of one trial: what is decided in a moment, and fits into one answer. */
 const trialReplicasMax = 10_000
+/** Of what an operator gives as the reason. */
+const whyLengthMax = 256
 
 export function scheduleHandlers(deps: ScheduleHandlersDeps) {
   const { state, view } = deps
@@ -79,10 +84,10 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
     })
   }
 
-  async function markForReplacement(
-    decisions: readonly ScheduleDecision[],
-    reason: string,
-  ): Promise<void> {
+  // Never the operator's words: by others, such as "drained", controllers know what is theirs.
+  const replaceReason = 'rescheduled'
+
+  async function markForReplacement(decisions: readonly ScheduleDecision[]): Promise<void> {
     await state.update(() => {
       const placed = decisions
         .map(({ replicaId }) => state.held('replica', replicaId))
@@ -91,7 +96,7 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
       return {
         preconditions: placed.map((held) => unchanged('replica', held)),
         writes: placed.map(({ id, record }) =>
-          putRecord('replica', id, { ...record, replaceWanted: true, replaceReason: reason }),
+          putRecord('replica', id, { ...record, replaceWanted: true, replaceReason }),
         ),
         result: undefined,
       }
@@ -112,7 +117,9 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
     },
 
     async reschedule(request: RescheduleRequest) {
-      const { id } = requireWorkload(state, request.workloadId, request.namespace)
+      const { id, record } = requireWorkload(state, request.workloadId, request.namespace)
+      const workload = record.workload!
+      refuseReschedule(workload)
       const oldDecisions = decisionsOf(state, id)
       const bytesOf = (replicaId: string): number => state.held('replica', replicaId)?.bytes ?? 0
       let left = oldDecisions.map((decision) => ({ decision, bytes: bytesOf(decision.replicaId) }))
@@ -120,8 +127,9 @@ export function scheduleHandlers(deps: ScheduleHandlersDeps) {
         const some = firstThatFit(left)
         left = left.slice(some.length)
         const decisions = some.map(({ decision }) => decision)
-        await markForReplacement(decisions, request.reason || 'rescheduled')
+        await markForReplacement(decisions)
       }
+      deps.onReschedule(workload, request.reason.slice(0, whyLengthMax))
       await deps.placement.settled()
       const before = new Set(oldDecisions.map((decision) => decision.replicaId))
       const newDecisions = decisionsOf(state, id).filter(({ replicaId }) => !before.has(replicaId))

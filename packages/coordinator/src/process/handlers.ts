@@ -70,7 +70,11 @@ export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) 
       addresses: advertised,
       onChanged: (token, action) => observed.tokenChanged(token, action),
     }),
-    schedule: scheduleHandlers({ ...deps, admit }),
+    schedule: scheduleHandlers({
+      ...deps,
+      admit,
+      onReschedule: (workload, why) => observed.workloadRescheduled(workload, why),
+    }),
     explain: explainHandlers(deps),
     simulate: simulateHandlers(deps),
     pool: poolHandlers({ ...deps, released: () => deps.released.all() }),

@@ -52,6 +52,7 @@ export interface Observed {
   nodeUpdated(node: NodeRecord, action: NodeAction): void
   nodeRemoved(node: NodeRecord): void
   workloadChanged(workload: WorkloadRecord, action: WorkloadAction, before?: WorkloadRecord): void
+  workloadRescheduled(workload: Workload, why: string): void
   tokenChanged(token: JoinToken, action: 'create' | 'revoke'): void
   schedulerConfigured(configuration: SchedulerConfiguration): void
   policyViolated(workload: Workload, reason: unknown): void
@@ -176,6 +177,12 @@ export async function createObserved(
         metrics.workloads.scaleOperations.increment({ direction })
       }
       for (const event of workloadEvents(workload, action)) events.append(event)
+    },
+
+    workloadRescheduled({ id, namespace, name }, why) {
+      const type = 'scheduling.reschedule'
+      const description = `every replica of workload "${name}" is placed anew${why && `: ${why}`}`
+      events.append({ type, resourceType: 'workload', resourceId: id, namespace, description })
     },
 
     tokenChanged(token, action) {

@@ -261,7 +261,7 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
   }
 }
 
-/** Reasons that are counted by themselves; what an operator writes into a request is not one of them. */
+/** Reasons that are counted by themselves. */
 const countedMoves = ['drained', 'tainted', 'restarted', 'rescheduled', 'rebalanced']
 
 /** Why the work of a replica goes to another; undefined for an update, which is no move. */
