@@ -1,7 +1,8 @@
 /** Carries out the plans of jobs: makes attempts until enough have ended well, or too many have not. */
-import { workloadTypeOf, WorkloadType } from '@cloudless/api'
+import { workloadTypeOf, WorkloadType, type WorkloadRecord } from '@cloudless/api'
 import type { RecordChange } from '../state/cluster-state.ts'
 import { carryOut, type CarryOutDeps } from './carry-out.ts'
+import { DeadlineTimes } from './deadline-times.ts'
 import { isAttempt } from './job-attempts.ts'
 import { planJob } from './plan-job.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -9,10 +10,12 @@ import { WorkQueue } from './work-queue.ts'
 export class JobController {
   readonly #deps: CarryOutDeps
   readonly #queue: WorkQueue
+  readonly #deadlines: DeadlineTimes
   readonly #stopListening: () => void
 
   constructor(deps: CarryOutDeps) {
     this.#deps = deps
+    this.#deadlines = new DeadlineTimes(deps.clock)
     this.#queue = new WorkQueue({
       clock: deps.clock,
       random: deps.random,
@@ -34,6 +37,7 @@ export class JobController {
     for (const change of changes) {
       if (change.kind === 'workload') {
         const { id, after } = change as RecordChange<'workload'>
+        if (after === undefined) this.#deadlines.forget(id)
         if (workloadTypeOf(after?.workload?.spec) === WorkloadType.JOB) this.#queue.add(id)
       }
       if (change.kind !== 'replica') continue
@@ -50,7 +54,9 @@ export class JobController {
       const workload = state.held('workload', workloadId)
       if (workloadTypeOf(workload?.record.workload?.spec) !== WorkloadType.JOB) return undefined
       const replicas = state.replicasOfWorkload(workloadId).map((held) => held.record)
-      const plan = planJob(workload!.record, replicas, clock.wallMs())
+      const nowMs = clock.wallMs()
+      const leftMs = this.#leftMs(workloadId, workload!.record)
+      const plan = planJob(workload!.record, replicas, { nowMs, leftMs })
       wakeAtMs = plan.wakeAtMs
       const decision = carryOut(this.#deps, workload!, plan, plan.after)
       const { after, hasEnded } = plan
@@ -59,5 +65,14 @@ export class JobController {
     })
     say?.()
     return wakeAtMs > 0 ? Math.max(1, wakeAtMs - clock.wallMs()) : undefined
+  }
+
+  #leftMs(workloadId: string, { workload, job }: WorkloadRecord): number {
+    const policy = workload!.spec!.job
+    if (policy !== undefined && (job?.outcome ?? '') === '') {
+      return this.#deadlines.leftMs(workloadId, policy, job)
+    }
+    this.#deadlines.forget(workloadId)
+    return Number.POSITIVE_INFINITY
   }
 }

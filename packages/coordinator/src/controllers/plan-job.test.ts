@@ -70,6 +70,14 @@ function attempts(text: string): ReplicaRecord[] {
   })
 }
 
+/** With clocks that agree. */
+function planAt(record: WorkloadRecord, replicas: readonly ReplicaRecord[], atMs = nowMs): JobPlan {
+  const deadlineMs = Number(record.workload!.spec!.job!.deadlineMs)
+  const startedAtMs = Number(record.job?.startedAtMs ?? 0n) || atMs
+  const leftMs = deadlineMs === 0 ? Infinity : startedAtMs + deadlineMs - atMs
+  return planJob(record, replicas, { nowMs: atMs, leftMs })
+}
+
 function said(plan: JobPlan): string {
   const { create, stop, forget, after, wakeAtMs, finished } = plan
   return [
@@ -187,14 +195,14 @@ describe('a job', () => {
   ]
   for (const [property, facts, observed, expected] of rows) {
     it(property, () => {
-      const plan = planJob(jobRecord(facts), attempts(observed), nowMs)
+      const plan = planAt(jobRecord(facts), attempts(observed))
       assert.equal(said(plan), expected)
     })
   }
 
   it('begins when it is first looked at', () => {
     const record = { ...jobRecord(), job: undefined } as unknown as WorkloadRecord
-    const { after } = planJob(record, [], nowMs)
+    const { after } = planAt(record, [])
     assert.equal(after?.job?.startedAtMs, BigInt(nowMs))
   })
 
@@ -205,7 +213,7 @@ describe('a job', () => {
         ...ended(ReplicaState.STOPPED, 1_000 + n),
       }),
     )
-    const { stop } = planJob(jobRecord({ policy: { completions: 100 } }), history, nowMs)
+    const { stop } = planAt(jobRecord({ policy: { completions: 100 } }), history)
     assert.deepEqual(
       stop.map(({ replica, reason }) => [replica.status!.id, reason]),
       [
@@ -236,7 +244,7 @@ it('whatever befalls its attempts, a job never has too many, and what ended well
         let atMs = nowMs
         let succeeded = 0
         for (const [fate, which] of fated) {
-          const plan = planJob(record, replicas, (atMs += 400_000))
+          const plan = planAt(record, replicas, (atMs += 400_000))
           assert.ok(record.job!.outcome === '' || plan.create.length === 0)
           record = plan.after ?? record
           replicas = carriedOut(replicas, plan, () => `r${made++}`)
@@ -253,7 +261,7 @@ it('whatever befalls its attempts, a job never has too many, and what ended well
         }
         // Everything goes well from here on: it ends.
         for (let n = 0; n < 40 && record.job!.outcome === ''; n++) {
-          const plan = planJob(record, replicas, (atMs += 400_000))
+          const plan = planAt(record, replicas, (atMs += 400_000))
           record = plan.after ?? record
           replicas = carriedOut(replicas, plan, () => `r${made++}`)
           replicas = replicas.map((r) => {

@@ -43,11 +43,17 @@ export const attemptsKeptMax = 20
 const retryDelayMsMin = 1_000
 const retryDelayMsMax = 300_000
 
+export interface JobTimes {
+  readonly nowMs: number
+  /** Until its deadline, as deadline-times.ts tells; infinite without one. */
+  readonly leftMs: number
+}
+
 /** `replicas` are all on record of the job, in any order. */
 export function planJob(
   workload: WorkloadRecord,
   replicas: readonly ReplicaRecord[],
-  nowMs: number,
+  { nowMs, leftMs }: JobTimes,
 ): JobPlan {
   if (workload.deletedAtMs > 0n) {
     const plan = planDeletion(replicas, workload.deleteGraceMs)
@@ -55,12 +61,12 @@ export function planJob(
   }
   const policy = workload.workload!.spec!.job ?? create(JobPolicySchema)
   const before = workload.job ?? create(JobStatusSchema)
-  const job = advanced(before, policy, nowMs)
+  const job = advanced(before, policy, { nowMs, leftMs })
   const history = oldestOf(replicas)
   const { revision } = workload.workload!
   const plan =
     job.outcome === ''
-      ? planAttempts({ job, policy, revision, nowMs }, replicas)
+      ? planAttempts({ job, policy, revision, nowMs, leftMs }, replicas)
       : endAll(job, policy, replicas)
   const isExpired = job.outcome !== '' && plan.wakeAtMs > 0 && plan.wakeAtMs <= nowMs
   const hasChanged = job.startedAtMs !== before.startedAtMs || job.outcome !== before.outcome
@@ -75,25 +81,21 @@ export function planJob(
 }
 
 /** It has begun, and may have ended. */
-function advanced(job: JobStatus, policy: JobPolicy, nowMs: number): JobStatus {
+function advanced(job: JobStatus, policy: JobPolicy, { nowMs, leftMs }: JobTimes): JobStatus {
   if (job.outcome !== '') return job
   const startedAtMs = job.startedAtMs || BigInt(nowMs)
-  const outcome = outcomeOf({ ...job, startedAtMs }, policy, nowMs)
+  const outcome = outcomeOf(job, policy, leftMs)
   return { ...job, startedAtMs, outcome, finishedAtMs: outcome === '' ? 0n : BigInt(nowMs) }
 }
 
-function outcomeOf(job: JobStatus, policy: JobPolicy, nowMs: number): string {
+function outcomeOf(job: JobStatus, policy: JobPolicy, leftMs: number): string {
   if (job.succeeded >= completionsOf(policy)) return 'complete'
   if (job.failed > (policy.retries ?? 0)) return 'failed'
-  return policy.deadlineMs > 0n && nowMs >= deadlineOf(job, policy) ? 'deadline_exceeded' : ''
+  return leftMs <= 0 ? 'deadline_exceeded' : ''
 }
 
 function completionsOf(policy: JobPolicy): number {
   return policy.completions || 1
-}
-
-function deadlineOf(job: JobStatus, policy: JobPolicy): number {
-  return Number(job.startedAtMs + policy.deadlineMs)
 }
 
 /** Attempts that may be active at a time: none that nothing is left to do for. */
@@ -107,10 +109,11 @@ interface JobFacts {
   readonly policy: JobPolicy
   readonly revision: bigint
   readonly nowMs: number
+  readonly leftMs: number
 }
 
 function planAttempts(
-  { job, policy, revision, nowMs }: JobFacts,
+  { job, policy, revision, nowMs, leftMs }: JobFacts,
   replicas: readonly ReplicaRecord[],
 ): WorkloadPlan {
   const live = replicas.filter((r) => !r.stopping && !isLost(r) && !isOver(r))
@@ -137,7 +140,7 @@ function planAttempts(
   const leaving = retire(marked, 'replaced')
   const times = [
     ...(missing > count ? [retryAtMs] : []),
-    ...(policy.deadlineMs > 0n ? [deadlineOf(job, policy)] : []),
+    ...(Number.isFinite(leftMs) ? [nowMs + leftMs] : []),
     ...awaited.map((r) => Number(r.replaceAtMs)),
   ]
   return {
