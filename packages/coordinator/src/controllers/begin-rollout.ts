@@ -5,6 +5,7 @@ import {
   RolloutStatusSchema,
   RolloutStrategyKind,
   WorkloadType,
+  validateWorkloadSpec,
   type RolloutStatus,
   type Workload,
   type WorkloadRecord,
@@ -48,18 +49,26 @@ export function goBack(
 ): WorkloadRecord {
   const workload = record.workload!
   const { revision } = target
+  const spec = specOf(target.spec!, workload.spec!)
   const rollout: RolloutStatus = {
     ...beginRollout(record, { revision, strategy: strategyBack(record, revision) }, facts.nowMs),
     phase: revision < workload.revision ? RolloutPhase.ROLLING_BACK : RolloutPhase.PROGRESSING,
     fromRevision: workload.revision,
     failedRevision: facts.failedRevision,
-    message: facts.message,
+    message: [facts.message, misfitOf(spec, revision)].filter((part) => part !== '').join('; '),
     promoted: true,
   }
-  const spec = specOf(target.spec!, workload.spec!)
   const updatedAtMs = BigInt(facts.nowMs)
   const after = { ...workload, revision, spec, updatedAtMs }
   return { ...record, workload: after, ...(isService(workload) && { rollout }) }
+}
+
+/** What is kept of now may ask for what the earlier revision did not have: no reason to stay, and one to say so. */
+function misfitOf(spec: WorkloadSpec, revision: bigint): string {
+  const problem = validateWorkloadSpec(spec).find(({ path }) => path[0] === 'autoscaling')
+  if (problem === undefined) return ''
+  const { field, message } = problem
+  return `autoscaling stays, and does not fit revision ${revision}: ${field} ${message}`
 }
 
 /** Who takes clients must not change by going back: what goes on is taken back the way it went. */
