@@ -45,14 +45,30 @@ async function openRebalance(t: TestContext, replicas: number, spec: object = { 
   })
   cleanUp(t, stop)
   const { view } = openScheduling(t, state, report)
+  const looked = { nodes: 0, replicas: 0 }
+  const counting = {
+    get: state.get.bind(state),
+    held: state.held.bind(state),
+    listen: state.listen.bind(state),
+    update: state.update.bind(state),
+    replicasOnNode: state.replicasOnNode.bind(state),
+    all(kind: 'node' | 'replica' | 'workload') {
+      if (kind === 'node') looked.nodes++
+      return state.all(kind)
+    },
+    replicasOfWorkload(workloadId: string) {
+      looked.replicas++
+      return state.replicasOfWorkload(workloadId)
+    },
+  } as unknown as typeof state
   const deps = { state, view, clock: systemClock, random: seededRandom(1), report }
   const workloads = new WorkloadController(deps)
   cleanUp(t, () => workloads.close())
-  const controller = new RebalanceController(deps, quick)
+  const controller = new RebalanceController({ ...deps, state: counting }, quick)
   cleanUp(t, () => controller.close())
   const moves = () => said.filter(({ what }) => what === 'workloadRebalanced').length
   const on = (nodeId: string) => all().filter((r) => r.status!.nodeId === nodeId).length
-  return { ...cluster, all, moves, on, watched, said }
+  return { ...cluster, all, moves, on, watched, looked, said }
 }
 
 test('a node that joins gets its share, none is missing meanwhile, and then all is at rest', async (t) => {
@@ -65,6 +81,29 @@ test('a node that joins gets its share, none is missing meanwhile, and then all 
   assert.equal(cluster.watched.floor, 5)
   assert.ok(cluster.all().every((r) => !r.replaceWanted))
   assert.ok(cluster.state.get('workload', 'default-web')!.lastRebalancedAtMs > 0n)
+})
+
+test('what is at rest is not looked through again until something changes', async (t) => {
+  const cluster = await openRebalance(t, 4)
+  await eventually(() => cluster.looked.replicas > 0)
+  await sleep(systemClock, 5 * quick.sweepMs)
+  const before = { ...cluster.looked }
+  await sleep(systemClock, 10 * quick.sweepMs)
+  assert.deepEqual(cluster.looked, before)
+  await cluster.put('node', { 'node-b': nodeRecord('node-b') })
+  await eventually(() => cluster.on('node-b') === 2)
+})
+
+test('all nodes are looked at once for many workloads', async (t) => {
+  const cluster = await openRebalance(t, 1)
+  const names = Array.from({ length: 20 }, (_, n) => `w${n}`)
+  const records = names.map((name) => [
+    `default-${name}`,
+    workloadRecord({ name, spec: { replicas: 1, rebalance } }),
+  ])
+  await cluster.put('workload', Object.fromEntries(records))
+  await sleep(systemClock, 10 * quick.sweepMs)
+  assert.ok(cluster.looked.replicas > cluster.looked.nodes * 4, JSON.stringify(cluster.looked))
 })
 
 test('what did not opt in stays where it is', async (t) => {

@@ -47,14 +47,29 @@ export const rebalanceDefaults: RebalanceControllerOptions = {
 
 type Done = () => void
 
+/** A workload at rest is looked at this often although nothing changed: what only moves scores is not told of. */
+const restMsMax = 600_000
+
+/** No move was worth making. */
+interface Rest {
+  /** Of the nodes and what they hold. */
+  readonly version: number
+  readonly untilMs: number
+}
+
 export class RebalanceController {
   readonly #deps: RebalanceControllerDeps
   readonly #options: RebalanceControllerOptions
   readonly #queue: WorkQueue
-  readonly #stopListening: () => void
+  readonly #stops: readonly (() => void)[]
   /** Workloads that opted in, and those of which something is on the move. */
   readonly #optedIn = new Set<string>()
   readonly #moving = new Set<string>()
+  readonly #resting = new Map<string, Rest>()
+  /** Counts the changes of what the scheduler sees. */
+  #version = 0
+  /** Of this sweep, until a node is something else; undefined: not looked yet. */
+  #calm: boolean | undefined
   #cancelLook: (() => void) | undefined
   #lookAtMs = 0
 
@@ -68,14 +83,17 @@ export class RebalanceController {
       onError: (workloadId, reason) =>
         deps.report.error(`balancing workload ${workloadId} over the nodes`, reason),
     })
-    this.#stopListening = deps.state.listen((changes) => this.#onChanges(changes))
+    this.#stops = [
+      deps.state.listen((changes) => this.#onChanges(changes)),
+      deps.view.listen(() => this.#version++),
+    ]
     for (const { id, record } of deps.state.all('workload')) this.#followWorkload(id, record)
     for (const { record } of deps.state.all('replica')) this.#followReplica(record)
     this.#lookWithin(options.settleMs)
   }
 
   close(): Promise<void> {
-    this.#stopListening()
+    for (const stop of this.#stops) stop()
     this.#cancelLook?.()
     return this.#queue.close()
   }
@@ -94,6 +112,7 @@ export class RebalanceController {
   }
 
   #followWorkload(id: string, record: WorkloadRecord | undefined): void {
+    this.#resting.delete(id)
     if (record && allowsMoves(record)) {
       if (!this.#optedIn.has(id)) this.#lookWithin(this.#options.settleMs, id)
     } else this.#optedIn.delete(id)
@@ -102,12 +121,16 @@ export class RebalanceController {
 
   #followReplica(replica: ReplicaRecord): void {
     const { workloadId } = replica.status!
+    this.#resting.delete(workloadId)
     if (isMoving(replica)) this.#moving.add(workloadId)
     if (this.#moving.has(workloadId)) this.#queue.add(workloadId)
   }
 
   /** It may have more to give than before. */
   #followNode({ before, after }: RecordChange<'node'>): void {
+    if (before === undefined || after === undefined || hasOtherCalm(before, after)) {
+      this.#calm = undefined
+    }
     if (after === undefined || (before && !hasMoreToGive(before, after))) return
     this.#lookWithin(this.#options.settleMs)
   }
@@ -123,6 +146,7 @@ export class RebalanceController {
     this.#lookAtMs = atMs
     this.#cancelLook = clock.after(delayMs, () => {
       this.#cancelLook = undefined
+      this.#calm = undefined
       for (const id of this.#optedIn) this.#queue.add(id)
       this.#lookWithin(this.#options.sweepMs)
     })
@@ -130,22 +154,36 @@ export class RebalanceController {
 
   async #reconcile(workloadId: string): Promise<number | undefined> {
     const { state, clock } = this.#deps
+    if (this.#isResting(workloadId)) return undefined
     let wakeAtMs = 0
     const done = await state.update((): Decision<Done> | undefined => {
       const workload = state.held('workload', workloadId)
       const replicas = state.replicasOfWorkload(workloadId)
       const records = replicas.map((held) => held.record)
       if (!records.some(isMoving)) this.#moving.delete(workloadId)
-      const now = { nowMs: clock.wallMs(), isCalm: this.#isCalm() }
+      const now = { nowMs: clock.wallMs(), isCalm: (this.#calm ??= this.#isCalm()) }
       const plan = planRebalance(workload?.record, records, now)
       wakeAtMs = plan.kind === 'rest' ? plan.wakeAtMs : 0
       if (plan.kind === 'take-back') return this.#takeBack(plan.replicas, replicas)
       if (plan.kind === 'rest' || workload === undefined) return undefined
       const move = chooseMove(this.#deps.view, plan.candidates)
+      if (move === undefined && !this.#moving.has(workloadId)) this.#rest(workloadId)
       return move && this.#move(workload, move)
     })
     done?.()
     return wakeAtMs > 0 ? Math.max(1, wakeAtMs - clock.wallMs()) : undefined
+  }
+
+  #rest(workloadId: string): void {
+    const untilMs = this.#deps.clock.monotonicMs() + restMsMax
+    this.#resting.set(workloadId, { version: this.#version, untilMs })
+  }
+
+  /** A look would find what the last one did. */
+  #isResting(workloadId: string): boolean {
+    const rest = this.#resting.get(workloadId)
+    if (rest === undefined) return false
+    return rest.version === this.#version && this.#deps.clock.monotonicMs() < rest.untilMs
   }
 
   #move(workload: Held<WorkloadRecord>, { replica, toNodeId }: ChosenMove): Decision<Done> {
@@ -197,6 +235,17 @@ export class RebalanceController {
     }
     return true
   }
+}
+
+/** What decides whether all is calm; nodes are written for other things all the time. */
+function hasOtherCalm(before: NodeRecord, after: NodeRecord): boolean {
+  const [was, is] = [before.node!.status!, after.node!.status!]
+  return (
+    was.phase !== is.phase ||
+    was.lastTransitionMs !== is.lastTransitionMs ||
+    before.heldUntilMs !== after.heldUntilMs ||
+    before.drainStartedAtMs !== after.drainStartedAtMs
+  )
 }
 
 function hasMoreToGive(before: NodeRecord, after: NodeRecord): boolean {
