@@ -16,7 +16,8 @@ import {
   type WorkloadRecord,
 } from '@cloudless/api'
 import { readyReplica, workloadRecord } from '../testing/records.ts'
-import { decideReturn, type Household } from './decide-return.ts'
+import { decideReturn, isPeer, type Household } from './decide-return.ts'
+import { isLive } from './replica-facts.ts'
 
 const lostAtMs = 100n
 const zones: Readonly<Record<string, string>> = { a: 'cellar', b: 'attic', c: 'attic', d: 'cellar' }
@@ -49,6 +50,9 @@ function stateOf(found: string): ReplicaState {
   return found.includes('booted') ? ReplicaState.STARTING : ReplicaState.RUNNING
 }
 
+const byId = (replicas: readonly ReplicaRecord[]): ReadonlyMap<string, ReplicaRecord> =>
+  new Map(replicas.map((one) => [one.status!.id, one]))
+
 function judge(
   workload: WorkloadRecord | undefined,
   original: string,
@@ -59,7 +63,8 @@ function judge(
   const replicas = [record, ...others.split(', ').filter(Boolean).map(replica)]
   const household: Household = {
     workload,
-    replicas,
+    live: byId(replicas.filter(isLive)),
+    peers: byId(replicas.filter((r) => isLive(r) && isPeer(r, 2n))),
     replacing: (id) => replicas.filter((r) => r.status!.replaces === id),
     zoneOf: (nodeId) => zones[nodeId] ?? '',
   }
@@ -158,4 +163,31 @@ for (const [property, workload, found, others, expected] of [
 test('an outdated original goes, unless fewer than wanted are ready without it', () => {
   assert.equal(judge(web(1), 'web-1@a old', 'ready', 'w@b <web-1'), 'fence')
   assert.equal(judge(web(2), 'web-1@a old', 'ready', 'w@b <web-1, x@c starting'), 'lend')
+})
+
+class NeverWalked extends Map<string, ReplicaRecord> {
+  override values(): never {
+    throw new Error('all replicas of the workload are gone through for one that returns')
+  }
+}
+
+test('one of many that return is decided without going through all of its workload', () => {
+  const record = { ...replica('web-1@a lost'), lostAtMs }
+  const heir = replica('web-2@b <web-1')
+  const known = new NeverWalked([['web-2', heir]])
+  const judged = (wanted: number): string =>
+    decideReturn(
+      {
+        ...{ workload: web(wanted, 'original'), live: known, peers: known },
+        replacing: (id) => (id === 'web-1' ? [heir] : []),
+        zoneOf: () => '',
+      },
+      {
+        original: record,
+        observation: create(ReplicaObservationSchema, { state: ReplicaState.RUNNING, ready: true }),
+        mustLeave: false,
+      },
+    ).kind
+  assert.equal(judged(2), 'keep')
+  assert.equal(judged(1), 'keep')
 })

@@ -20,13 +20,16 @@ import {
   type ReplicaRecord,
   type WorkloadRecord,
 } from '@cloudless/api'
-import { isLost } from './plan-workload.ts'
+import { isPlaced, isReady } from './replica-facts.ts'
 
 /** A workload with its replicas, as they are while a node's return is settled. */
 export interface Household {
   /** Undefined: it is gone. */
   readonly workload: WorkloadRecord | undefined
-  readonly replicas: Iterable<ReplicaRecord>
+  /** Neither being stopped nor lost; by id, kept up to date, because a node may bring back many of one workload. */
+  readonly live: ReadonlyMap<string, ReplicaRecord>
+  /** Of these, those that are as the workload wants them now. */
+  readonly peers: ReadonlyMap<string, ReplicaRecord>
   /** Those that stand in for the replica of this id. */
   replacing(replicaId: string): readonly ReplicaRecord[]
   zoneOf(nodeId: string): string
@@ -56,31 +59,27 @@ export function decideReturn(household: Household, returned: Returned): ReturnVe
   if (workload === undefined || workload.deletedAtMs > 0n) return fence
   // Its agent was told so by an earlier session: what it stops for good cannot be kept.
   if (returned.observation.state === ReplicaState.STOPPING) return fence
-  const others = [...household.replicas].filter((r) => isLive(r) && !isSame(r, returned.original))
   switch (workload.workload!.spec!.type) {
     case WorkloadType.DAEMON:
-      return decideDaemon(returned, others)
+      return decideDaemon(household, returned)
     case WorkloadType.JOB:
-      return decideAttempt(household, returned, others)
+      return decideAttempt(household, returned)
     default:
-      return decideOfMany(household, returned, others)
+      return decideOfMany(household, returned)
   }
 }
 
 /** Of a workload that wants a number of equal ones. */
-function decideOfMany(
-  household: Household,
-  returned: Returned,
-  others: readonly ReplicaRecord[],
-): ReturnVerdict {
+function decideOfMany(household: Household, returned: Returned): ReturnVerdict {
   const { original } = returned
+  const { peers } = household
   const { workload } = household.workload!
   const wanted = workload!.spec!.replicas
   const { revision } = workload!
-  const isOutdated = original.status!.revision !== revision || original.replaceWanted
-  if (isOutdated || returned.mustLeave) return decideLeaving(returned, others, wanted)
-  const peers = others.filter((r) => r.status!.revision === revision && !r.replaceWanted)
-  if (peers.length < wanted) return keep
+  if (!isPeer(original, revision) || returned.mustLeave) {
+    return decideLeaving(household, returned, wanted)
+  }
+  if (peers.size < wanted) return keep
   const rival = heirOf(household, original, peers) ?? newestSince(original, peers)
   if (rival === undefined) return fence
   if (rival.status!.nodeId === '') return { kind: 'keep', rival }
@@ -88,24 +87,19 @@ function decideOfMany(
 }
 
 /** It is its node's own: only another on the same node could be in its stead. */
-function decideDaemon(
-  { original, mustLeave }: Returned,
-  others: readonly ReplicaRecord[],
-): ReturnVerdict {
+function decideDaemon({ live }: Household, { original, mustLeave }: Returned): ReturnVerdict {
   const { nodeId } = original.status!
-  const rival = others.find(({ status }) => [status!.nodeId, status!.boundNodeId].includes(nodeId))
+  const rival = [...live.values()].find(({ status }) =>
+    [status!.nodeId, status!.boundNodeId].includes(nodeId),
+  )
   if (mustLeave || (rival && isPlaced(rival))) return fence
   return { kind: 'keep', rival }
 }
 
 /** An attempt of a job: what has run longer is nearer to its end, and what has ended need not be done again. */
-function decideAttempt(
-  household: Household,
-  returned: Returned,
-  others: readonly ReplicaRecord[],
-): ReturnVerdict {
+function decideAttempt(household: Household, returned: Returned): ReturnVerdict {
   const { original, observation, mustLeave } = returned
-  const rival = heirOf(household, original, others)
+  const rival = heirOf(household, original, household.live)
   const isDone = observation.state === ReplicaState.STOPPED
   if (rival === undefined || !isPlaced(rival) || isDone) return { kind: 'keep', rival }
   const goesOn = isRunning(observation) && !mustLeave
@@ -115,12 +109,12 @@ function decideAttempt(
 
 /** It has to go in any case: only as long as there are too few without it. */
 function decideLeaving(
+  { live }: Household,
   { observation }: Returned,
-  others: readonly ReplicaRecord[],
   wanted: number,
 ): ReturnVerdict {
   const enough = isRunning(observation) ? isReady : isPlaced
-  return others.filter(enough).length < wanted ? lend : fence
+  return live.size < wanted || [...live.values()].filter(enough).length < wanted ? lend : fence
 }
 
 function decideBetween(
@@ -160,7 +154,7 @@ function prefersOriginal(
 
 /** Fewer of the workload in its zone, else on its node; else what the scheduler thought better when it placed them. */
 function isBetterPlaced(
-  { replicas, zoneOf }: Household,
+  { live, zoneOf }: Household,
   original: ReplicaRecord,
   rival: ReplicaRecord,
 ): boolean {
@@ -170,9 +164,7 @@ function isBetterPlaced(
     const inZone = nodeIds.filter((id) => zoneOf(id) === zoneOf(nodeId)).length
     return [inZone, nodeIds.filter((id) => id === nodeId).length]
   }
-  const neighbours = [...replicas].filter(
-    (r) => isLive(r) && isPlaced(r) && !isSame(r, original) && !isSame(r, rival),
-  )
+  const neighbours = [...live.values()].filter((r) => isPlaced(r) && !isSame(r, rival))
   const [here, there] = [crowd(original), crowd(rival)]
   const byScore = original.status!.score - rival.status!.score
   return (there[0] - here[0] || there[1] - here[1] || byScore) >= 0
@@ -182,9 +174,8 @@ function isBetterPlaced(
 function heirOf(
   { replacing }: Household,
   original: ReplicaRecord,
-  peers: readonly ReplicaRecord[],
+  staying: ReadonlyMap<string, ReplicaRecord>,
 ): ReplicaRecord | undefined {
-  const staying = new Set(peers.map((r) => r.status!.id))
   const seen = new Set<string>()
   let line = replacing(original.status!.id)
   while (line.length > 0) {
@@ -200,28 +191,21 @@ function heirOf(
 /** Where a link of the line is forgotten: whoever was made last, if that was since. */
 function newestSince(
   { lostAtMs }: ReplicaRecord,
-  peers: readonly ReplicaRecord[],
+  peers: ReadonlyMap<string, ReplicaRecord>,
 ): ReplicaRecord | undefined {
-  return peers
+  return [...peers.values()]
     .filter((r) => r.status!.createdAtMs >= lostAtMs)
     .sort((a, b) => Number(a.status!.createdAtMs - b.status!.createdAtMs))
     .at(-1)
 }
 
-function isLive(replica: ReplicaRecord): boolean {
-  return !replica.stopping && !isLost(replica)
+/** Of the revision that is wanted, and to stay. */
+export function isPeer(replica: ReplicaRecord, revision: bigint): boolean {
+  return replica.status!.revision === revision && !replica.replaceWanted
 }
 
 function isSame(one: ReplicaRecord, other: ReplicaRecord): boolean {
   return one.status!.id === other.status!.id
-}
-
-function isReady(replica: ReplicaRecord): boolean {
-  return replica.status!.ready
-}
-
-function isPlaced(replica: ReplicaRecord): boolean {
-  return replica.status!.nodeId !== ''
 }
 
 function isRunning(observation: ReplicaObservation): boolean {
