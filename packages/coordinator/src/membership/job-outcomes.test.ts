@@ -82,7 +82,7 @@ test('an attempt counts when its end is stored, and never again', async (t) => {
   await job.attempt('c')
   job.report('c', STOPPED)
   await eventually(() => job.counts() === '2 1')
-  assert.equal(job.state.get('replica', 'a')!.status!.state, STOPPED)
+  assert.ok(job.state.get('replica', 'a')!.status!.finishedAtMs > 0n)
 })
 
 test('many that end together are all counted', async (t) => {

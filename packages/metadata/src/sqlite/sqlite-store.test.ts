@@ -55,7 +55,7 @@ describe('the SQLite store', { timeout: 60_000 }, () => {
   })
 
   inDirectory('lets a slow disk hold writes, and neither reads nor the event loop', async () => {
-    const delayMs = 100
+    const delayMs = 400
     const store = await directory.open({ commitDelayMs: delayMs })
     await store.transact({ writes: [put('a')] })
     const disk = { busy: true }
@@ -65,23 +65,22 @@ describe('the SQLite store', { timeout: 60_000 }, () => {
         for (let m = 0; m < 3; m++) await store.transact({ writes: [put(`w${n}`, String(m))] })
       }),
     ).finally(() => (disk.busy = false))
-    let worstReadMs = 0
-    let worstTurnMs = 0
-    let reads = 0
+    const readsMs: number[] = []
+    const turnsMs: number[] = []
     while (disk.busy) {
       const readMs = systemClock.monotonicMs()
       await store.get('a')
-      worstReadMs = Math.max(worstReadMs, systemClock.monotonicMs() - readMs)
+      readsMs.push(systemClock.monotonicMs() - readMs)
       const turnMs = systemClock.monotonicMs()
       await new Promise((resolve) => setImmediate(resolve))
-      worstTurnMs = Math.max(worstTurnMs, systemClock.monotonicMs() - turnMs)
-      reads++
+      turnsMs.push(systemClock.monotonicMs() - turnMs)
     }
     await writes
     assert.ok(systemClock.monotonicMs() - startedMs >= 3 * delayMs, 'the disk was not slow')
-    assert.ok(reads > 20, `only ${reads} reads beside the writes`)
-    assert.ok(worstReadMs < delayMs * 0.8, `a read took ${worstReadMs} ms`)
-    assert.ok(worstTurnMs < delayMs * 0.8, `the event loop stood for ${worstTurnMs} ms`)
+    // Held by the disk, every one would take as long as it does; a busy machine makes some of them slow.
+    assert.ok(readsMs.length > 20, `only ${readsMs.length} reads beside the writes`)
+    assert.ok(medianOf(readsMs) < delayMs * 0.8, `reads took ${medianOf(readsMs)} ms`)
+    assert.ok(medianOf(turnsMs) < delayMs * 0.8, `the event loop took ${medianOf(turnsMs)} ms`)
   })
 
   inDirectory('writes all that waited for one commit with the next', async () => {
@@ -272,4 +271,8 @@ describe('leases and transactions of one store at once', () => {
 
 function revisionOf(change: Change | undefined): number | undefined {
   return change?.kind === 'put' ? change.entry.modRevision : change?.modRevision
+}
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 }
