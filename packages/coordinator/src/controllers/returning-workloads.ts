@@ -41,11 +41,11 @@ export class ReturningWorkloads {
     return [unchanged('workload', held)]
   }
 
-  /** Adds that the rival is as it was, once. */
-  guard(rival: Held<ReplicaRecord>, preconditions: Precondition[]): void {
-    if (this.#guarded.has(rival.id)) return
-    this.#guarded.add(rival.id)
-    preconditions.push(unchanged('replica', rival))
+  /** Adds that the replica is as it was, once. */
+  guard(replica: Held<ReplicaRecord>, preconditions: Precondition[]): void {
+    if (this.#guarded.has(replica.id)) return
+    this.#guarded.add(replica.id)
+    preconditions.push(unchanged('replica', replica))
   }
 
   put(replica: ReplicaRecord): void {

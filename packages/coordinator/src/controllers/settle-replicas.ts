@@ -14,7 +14,7 @@ import {
   type ReplicaRecord,
 } from '@cloudless/api'
 import type { Precondition, Write } from '@cloudless/metadata'
-import { deleteRecord, putRecord, unchanged } from '../state/cluster-state.ts'
+import { deleteRecord, putRecord } from '../state/cluster-state.ts'
 import type { ClusterState, Held } from '../state/cluster-state.ts'
 import { recordsPerTransactionMax, TransactionRoom } from '../state/transaction-limits.ts'
 import { decideReturn, type ReturnVerdict } from './decide-return.ts'
@@ -54,21 +54,24 @@ export function settleReplicas(known: Known, nodeId: string, hello: Hello): Sett
     nodeId,
     workloads: new ReturningWorkloads(known.state),
     jobs: new JobCounts(known.state),
+    decided: new Map(),
   }
   // The one that no longer fits is still taken.
   const room = new TransactionRoom(Math.floor(recordsPerTransactionMax / conditionsOfOne) - 1)
-  for (const held of known.state.replicasOnNode(nodeId)) {
-    const writesBefore = settling.writes.length
+  for (const stored of known.state.replicasOnNode(nodeId)) {
+    const held = asDecided(stored, settling)
+    if (held === undefined) continue
+    const decidedBefore = settling.decided.size
     const observation = observed.get(held.id)
     if (observation === undefined) settleAbsent(held, settling)
     else if (isLost(held.record)) settleReturned(held, observation, settling)
     else settleObserved(held, observation, settling)
-    if (settling.writes.length === writesBefore) continue
+    if (settling.decided.size === decidedBefore) continue
     if (!recordsTouched(known.state, held).every(({ bytes }) => room.takes(bytes))) {
-      return withCounts({ ...settling, complete: false })
+      return withWrites({ ...settling, complete: false })
     }
   }
-  return withCounts(settling)
+  return withWrites(settling)
 }
 
 interface Settling extends Settlement {
@@ -76,13 +79,28 @@ interface Settling extends Settlement {
   readonly nodeId: string
   readonly workloads: ReturningWorkloads
   readonly jobs: JobCounts
+  /** The last word on each replica, by id; undefined: it is forgotten. A rival may be on the same node, with a turn of its own. */
+  readonly decided: Map<string, ReplicaRecord | undefined>
 }
 
-/** With how attempts of jobs have ended. */
-function withCounts(settling: Settling): Settling {
+/** With what was decided of each replica, and how attempts of jobs have ended. */
+function withWrites(settling: Settling): Settling {
+  for (const [id, record] of settling.decided) {
+    settling.writes.push(record ? putRecord('replica', id, record) : deleteRecord('replica', id))
+  }
   settling.preconditions.push(...settling.jobs.preconditions())
   settling.writes.push(...settling.jobs.writes())
   return settling
+}
+
+/** The replica with what has been decided of it so far. Undefined: it is to be forgotten. */
+function asDecided(
+  held: Held<ReplicaRecord>,
+  { decided }: Settling,
+): Held<ReplicaRecord> | undefined {
+  if (!decided.has(held.id)) return held
+  const record = decided.get(held.id)
+  return record && { ...held, record }
 }
 
 /** The agent has nothing of it: what was to be stopped is; what should run is assigned anew, what is over must not be. */
@@ -117,7 +135,8 @@ function settleReturned(
   const mustLeave = isEmptied(known, nodeId, record)
   const verdict = decideReturn(household, { original: record, observation, mustLeave })
   preconditions.push(...workloads.takeConditions(record.status!.workloadId))
-  const rival = verdict.rival && known.state.held('replica', verdict.rival.status!.id)
+  const stored = verdict.rival && known.state.held('replica', verdict.rival.status!.id)
+  const rival = stored && asDecided(stored, settling)
   if (rival) workloads.guard(rival, preconditions)
   if (verdict.kind === 'fence') {
     const fenced = stopping(record, 'fenced', undefined)
@@ -134,19 +153,14 @@ function settleReturned(
 }
 
 /** The original is there again, so that the workload's controller stops the rival as soon as enough are ready. */
-function giveUpRival(rival: Held<ReplicaRecord>, { writes, workloads }: Settling): void {
-  if (rival.record.status!.nodeId === '') {
-    writes.push(deleteRecord('replica', rival.id))
-    workloads.remove(rival.record)
-    return
-  }
+function giveUpRival(rival: Held<ReplicaRecord>, settling: Settling): void {
+  if (rival.record.status!.nodeId === '') return forget(rival, settling)
   // An attempt of a job serves nobody: there is nothing to wait for.
   const surplus =
     rival.record.spec?.type === WorkloadType.JOB
       ? stopping(rival.record, 'returned', undefined)
       : { ...rival.record, replaceWanted: true, replaceReason: 'returned' }
-  writes.push(putRecord('replica', rival.id, surplus))
-  workloads.put(surplus)
+  replace(rival, surplus, settling)
 }
 
 function takenBack(
@@ -180,13 +194,13 @@ function isEmptied({ state, nowMs }: Known, nodeId: string, replica: ReplicaReco
 }
 
 function forget(held: Held<ReplicaRecord>, settling: Settling): void {
-  settling.preconditions.push(unchanged('replica', held))
-  settling.writes.push(deleteRecord('replica', held.id))
+  settling.workloads.guard(held, settling.preconditions)
+  settling.decided.set(held.id, undefined)
   settling.workloads.remove(held.record)
 }
 
 function replace(held: Held<ReplicaRecord>, record: ReplicaRecord, settling: Settling): void {
-  settling.preconditions.push(unchanged('replica', held))
-  settling.writes.push(putRecord('replica', held.id, record))
+  settling.workloads.guard(held, settling.preconditions)
+  settling.decided.set(held.id, record)
   settling.workloads.put(record)
 }
