@@ -130,5 +130,6 @@ test('a replica that must not run without the coordinator is stopped by its own 
   const runs = async () => (await runningContainers(cluster, 'a')).includes(single!.id)
   await waitFor(async () => !(await runs()), { what: 'it to be stopped on its node' })
   await link.heal()
-  await waitForReady(cluster, 'single', 1, 40_000)
+  // What was dialled into the cut is tried again by TCP only after ever longer waits.
+  await waitForReady(cluster, 'single', 1, 90_000)
 })
