@@ -1,5 +1,5 @@
 /** `workload rollout`: how far it is, the revisions there are, and what can be ordered of it. */
-import { WorkloadType, type Workload } from '@cloudless/api'
+import { isService, type Workload } from '@cloudless/api'
 import type { Argument, Command, CommandContext } from '../command.ts'
 import { UsageError } from '../exit-code.ts'
 import { waitOptions } from '../global-options.ts'
@@ -77,8 +77,7 @@ const status: Command = {
 
 /** Other types have ways of their own, without phases. */
 function requireService(workload: Workload): void {
-  const { type } = workload.spec!
-  if (type === WorkloadType.UNSPECIFIED || type === WorkloadType.SERVICE) return
+  if (isService(workload.spec)) return
   throw new UsageError(
     `${workloadTitle(workload)} is no service and has no rollouts: see how far it is with ` +
       `\`cloudlessctl workload status ${workload.name} --wait\``,

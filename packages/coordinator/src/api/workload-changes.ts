@@ -5,6 +5,7 @@ import {
   sameTemplate,
   WorkloadRecordSchema,
   WorkloadSpecSchema,
+  isService,
   type CronStatus,
   type Workload,
   type WorkloadRecord,
@@ -13,7 +14,6 @@ import { CloudlessError } from '@cloudless/base'
 import {
   beginRollout,
   firstRollout,
-  isService,
   latestRevisionOf,
   specStrategyOf,
 } from '../controllers/begin-rollout.ts'
@@ -27,7 +27,7 @@ export function createdRecord(workload: Workload, nowMs: number): WorkloadRecord
   return create(WorkloadRecordSchema, {
     workload: stored,
     latestRevision: 1n,
-    ...(isService(stored) && { rollout: firstRollout(specStrategyOf(stored.spec!), nowMs) }),
+    ...(isService(stored.spec) && { rollout: firstRollout(specStrategyOf(stored.spec!), nowMs) }),
   })
 }
 
@@ -66,7 +66,7 @@ function withNextRevision(
     ...before,
     workload: { ...workload, revision },
     latestRevision: revision,
-    ...(isService(workload) && {
+    ...(isService(workload.spec) && {
       rollout: beginRollout(before, { revision, strategy }, nowMs),
     }),
   }

@@ -4,21 +4,15 @@ import {
   RolloutPhase,
   RolloutStatusSchema,
   RolloutStrategyKind,
-  WorkloadType,
   validateWorkloadSpec,
   type RolloutStatus,
-  type Workload,
   type WorkloadRecord,
   type WorkloadRevision,
   type WorkloadSpec,
+  isService,
 } from '@cloudless/api'
 import { awaitsSwitch, rolloutOf } from './rollout-quota.ts'
 import { takesClients } from './serving.ts'
-
-/** The replicas of services are replaced step by step; other types have controllers, and ways, of their own. */
-export function isService({ spec }: Workload): boolean {
-  return spec!.type === WorkloadType.UNSPECIFIED || spec!.type === WorkloadType.SERVICE
-}
 
 /** Of a workload that is new: there is nothing that could be replaced. */
 export function firstRollout(strategy: RolloutStrategyKind, nowMs: number): RolloutStatus {
@@ -60,7 +54,7 @@ export function goBack(
   }
   const updatedAtMs = BigInt(facts.nowMs)
   const after = { ...workload, revision, spec, updatedAtMs }
-  return { ...record, workload: after, ...(isService(workload) && { rollout }) }
+  return { ...record, workload: after, ...(isService(workload.spec) && { rollout }) }
 }
 
 /** What is kept of now may ask for what the earlier revision did not have: no reason to stay, and one to say so. */

@@ -8,7 +8,7 @@
 import {
   RolloutPhase,
   RolloutStrategyKind,
-  WorkloadType,
+  isService,
   rebalanceIntervalMsDefault,
   rebalanceMovingDefault,
   type ReplicaRecord,
@@ -65,9 +65,9 @@ export function planRebalance(
 
 /** It opted in, its replicas count as equal, and another can be ready before one stops. */
 export function allowsMoves({ workload, deletedAtMs }: WorkloadRecord): boolean {
-  const { type, rebalance, rollout } = workload!.spec!
-  const isService = type === WorkloadType.UNSPECIFIED || type === WorkloadType.SERVICE
-  if (deletedAtMs > 0n || !isService || rebalance?.enabled !== true) return false
+  const spec = workload!.spec!
+  const { rebalance, rollout } = spec
+  if (deletedAtMs > 0n || !isService(spec) || rebalance?.enabled !== true) return false
   return !stopsFirst(rollout)
 }
 

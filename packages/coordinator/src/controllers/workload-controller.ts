@@ -1,6 +1,12 @@
 /** Carries out rollouts and plans: makes, stops and forgets replicas until a service is as its spec says. */
 import type { Clock, Random } from '@cloudless/base'
-import { ReplicaState, RolloutPhase, type ReplicaRecord, type WorkloadRecord } from '@cloudless/api'
+import {
+  isService,
+  ReplicaState,
+  RolloutPhase,
+  type ReplicaRecord,
+  type WorkloadRecord,
+} from '@cloudless/api'
 import type { Precondition, Write } from '@cloudless/metadata'
 import {
   absent,
@@ -13,7 +19,6 @@ import {
   type RecordChange,
 } from '../state/cluster-state.ts'
 import { firstThatFit } from '../state/transaction-limits.ts'
-import { isService } from './begin-rollout.ts'
 import type { Done } from './carry-out.ts'
 import { planFromTally, planWorkload, type WorkloadPlan } from './plan-workload.ts'
 import { QuietTimes } from './quiet-times.ts'
@@ -85,7 +90,7 @@ export class WorkloadController {
     const done = await state.update(() => {
       const workload = state.held('workload', workloadId)
       if (!workload) return this.#clearAway(workloadId)
-      if (!isService(workload.record.workload!)) return undefined
+      if (!isService(workload.record.workload!.spec)) return undefined
       const step = this.#step(workload)
       const plan = this.#plan(step.record)
       wakeAtMs = earlierOf(step.wakeAtMs, plan.wakeAtMs)
@@ -148,7 +153,7 @@ export class WorkloadController {
   #notice(workloadId: string): void {
     const { state, clock, report } = this.#deps
     const record = state.get('workload', workloadId)
-    if (!record || record.deletedAtMs > 0n || !isService(record.workload!)) {
+    if (!record || record.deletedAtMs > 0n || !isService(record.workload!.spec)) {
       this.#progress.delete(workloadId)
       return
     }
