@@ -85,11 +85,15 @@ test('a replica whose readiness probe never passes runs, is never ready, and say
   const [replica] = await waitForReplicas(
     cluster,
     'unready',
-    { what: 'running, and why it is not ready' },
-    ([first]) => first?.state === 'REPLICA_STATE_RUNNING' && first.reason === 'NotReady',
+    {
+      what: 'running, and why it is not ready: what the server answers, once it listens',
+    },
+    ([first]) =>
+      first?.state === 'REPLICA_STATE_RUNNING' &&
+      first.reason === 'NotReady' &&
+      /readiness probe fails: HTTP 404 .*\/nowhere/.test(first.message ?? ''),
   )
   assert.notEqual(replica!.ready, true)
-  assert.match(replica!.message ?? '', /readiness probe fails: HTTP 404 .*\/nowhere/)
   const waiting = ['workload', 'status', 'unready', '--wait', '--timeout', '2s']
   assert.equal((await cluster.ctl.run(waiting)).code, 1)
 })
