@@ -40,6 +40,8 @@ export class MassLossController {
   readonly #options: MassLossOptions
   readonly #held = new Map<string, HeldNode>()
   readonly #released = new Set<string>()
+  /** When each was lost that was given up, held or not. */
+  readonly #lostAtMs = new Map<string, number>()
   readonly #stopListening: () => void
   #state: MassLoss = calm
   #cancelTimer: (() => void) | undefined
@@ -58,7 +60,9 @@ export class MassLossController {
     const { clock, liveNodes } = this.#deps
     const nowMs = clock.wallMs()
     const census = liveNodes.census()
-    this.#take(beginMassLoss(this.#state, census, nowMs, this.#options))
+    this.#take(
+      beginMassLoss(this.#state, census, { lostAtMs: this.#lostAtMs }, nowMs, this.#options),
+    )
     return this.#state.kind === 'held' ? nowMs + this.#options.holdMs : 0
   }
 
@@ -97,20 +101,25 @@ export class MassLossController {
     if (moved) this.#step()
   }
 
-  /** Whether it is held now and was not, or the other way round. */
+  /** Whether it is away or held now and was not, or the other way round. */
   #follow(nodeId: string, record: NodeRecord | undefined): boolean {
+    const wasAway = this.#lostAtMs.has(nodeId)
+    const isAway = record !== undefined && isOffline(record)
+    if (isAway) this.#lostAtMs.set(nodeId, Number(record.lostAtMs))
+    else this.#lostAtMs.delete(nodeId)
     const before = this.#held.get(nodeId)
     const after = record && heldNodeOf(nodeId, record)
     if (after) this.#held.set(nodeId, after)
     else this.#held.delete(nodeId)
     if (after === undefined) this.#released.delete(nodeId)
-    return (before === undefined) !== (after === undefined)
+    return wasAway !== isAway || (before === undefined) !== (after === undefined)
   }
 
   #step(): void {
     const nowMs = this.#deps.clock.wallMs()
     const held = [...this.#held.values()].filter(({ nodeId }) => !this.#released.has(nodeId))
-    const step = stepMassLoss(this.#state, held, nowMs, this.#options)
+    const absent = { held, lostAtMs: this.#lostAtMs }
+    const step = stepMassLoss(this.#state, absent, nowMs, this.#options)
     this.#take(step)
     for (const nodeId of step.release) this.#released.add(nodeId)
     this.#wakeAt(step.wakeAtMs, nowMs)
@@ -138,8 +147,11 @@ export class MassLossController {
   }
 }
 
+function isOffline(record: NodeRecord): boolean {
+  return record.node!.status!.phase === NodePhase.OFFLINE
+}
+
 function heldNodeOf(nodeId: string, record: NodeRecord): HeldNode | undefined {
-  const isOffline = record.node!.status!.phase === NodePhase.OFFLINE
-  if (!isOffline || record.heldUntilMs === 0n) return undefined
+  if (!isOffline(record) || record.heldUntilMs === 0n) return undefined
   return { nodeId, lostAtMs: Number(record.lostAtMs), heldUntilMs: Number(record.heldUntilMs) }
 }

@@ -6,6 +6,7 @@ import {
   calm,
   isMassLoss,
   stepMassLoss,
+  type Absent,
   type HeldNode,
   type MassLoss,
 } from './mass-loss.ts'
@@ -28,14 +29,14 @@ for (const [name, [present, silent, lost], expected] of pictures) {
   test(`${name} ${expected ? 'is' : 'is not'} a mass loss`, () => {
     const census = { present, silent, lost }
     assert.equal(isMassLoss(census), expected)
-    const { state, word } = beginMassLoss(calm, census, 0, options)
+    const { state, word } = beginMassLoss(calm, census, away([]), 0, options)
     assert.equal(state.kind, expected ? 'held' : 'calm')
     assert.equal(word, expected ? 'begun' : undefined)
   })
 }
 
 const many = { present: 20, silent: 19, lost: 1 }
-const begun = beginMassLoss(calm, many, 0, options).state
+const begun = beginMassLoss(calm, many, away([]), 0, options).state
 const held = (count: number, lostAtMs = 0): HeldNode[] =>
   Array.from({ length: count }, (_, n) => ({
     nodeId: `node-${String(n).padStart(2, '0')}`,
@@ -43,7 +44,15 @@ const held = (count: number, lostAtMs = 0): HeldNode[] =>
     heldUntilMs: lostAtMs + options.holdMs,
   }))
 const after = (nodes: HeldNode[], atMs: number, from = begun): MassLoss =>
-  stepMassLoss(from, nodes, atMs, options).state
+  stepMassLoss(from, away(nodes), atMs, options).state
+/** These, and so many others that are not held. */
+function away(nodes: readonly HeldNode[], others = 0, lostAtMs = 0): Absent {
+  const lost = Array.from({ length: others }, (_, n) => [`other-${n}`, lostAtMs] as const)
+  return {
+    held: nodes,
+    lostAtMs: new Map([...nodes.map((node) => [node.nodeId, node.lostAtMs] as const), ...lost]),
+  }
+}
 const allBack = after([], 20_000, after(held(20), 100))
 
 const steps: readonly [string, MassLoss, HeldNode[], number, string][] = [
@@ -80,22 +89,35 @@ const steps: readonly [string, MassLoss, HeldNode[], number, string][] = [
 ]
 for (const [name, before, nodes, nowMs, expected] of steps) {
   test(name, () => {
-    const { state, release, word } = stepMassLoss(before, nodes, nowMs, options)
+    const { state, release, word } = stepMassLoss(before, away(nodes), nowMs, options)
     const released =
       release.length === 0 ? '' : `: ${release.length > 1 ? `all ${release.length}` : release[0]}`
     assert.equal(state.kind + released + (word ? ` ${word}` : ''), expected)
   })
 }
 
+test('those that were let go, or went just before, are not back', () => {
+  const absent = away(held(9), 11)
+  const { state } = stepMassLoss(begun, absent, 20_000, options)
+  assert.deepEqual(stepMassLoss(state, absent, 50_000, options).release, [])
+})
+
+test('those that had been away for long are nobody who could come back', () => {
+  const start = beginMassLoss(calm, many, away([], 100, -minuteMs), 0, options).state
+  const absent = away(held(9), 100, -minuteMs)
+  const { state } = stepMassLoss(start, absent, 20_000, options)
+  assert.equal(stepMassLoss(state, absent, 35_000, options).release.length, 9)
+})
+
 test('where nothing is to be held nothing is', () => {
   const none = { ...options, holdMs: 0 }
-  assert.equal(beginMassLoss(calm, many, 0, none).state.kind, 'calm')
+  assert.equal(beginMassLoss(calm, many, away([]), 0, none).state.kind, 'calm')
 })
 
 test('with a rate of none nobody is let go before the hold is over', () => {
   const none = { ...options, evictionsPerMinute: 0 }
-  const start = beginMassLoss(calm, many, 0, none).state
-  const { state, release, wakeAtMs } = stepMassLoss(start, held(20), 299_999, none)
+  const start = beginMassLoss(calm, many, away([]), 0, none).state
+  const { state, release, wakeAtMs } = stepMassLoss(start, away(held(20)), 299_999, none)
   assert.deepEqual([state.kind, release, wakeAtMs], ['held', [], 300_000])
 })
 
@@ -114,27 +136,37 @@ const history: fc.Arbitrary<History> = fc.record({
 test('no node is held for longer than the hold, none is let go twice, and it ends', () => {
   fc.assert(
     fc.property(history, ({ changes }) => {
-      const away = new Map<string, HeldNode>()
+      const absent = new Map<string, HeldNode>()
+      let released = 0
       let [state, nowMs, next]: [MassLoss, number, number] = [calm, 0, 0]
       const lose = (count: number): void => {
-        state = beginMassLoss(state, { present: 3, silent: count, lost: 1 }, nowMs, options).state
+        state = beginMassLoss(
+          state,
+          { present: 3, silent: count, lost: 1 },
+          away([], released),
+          nowMs,
+          options,
+        ).state
         if (state.kind === 'calm') return
         for (let n = 0; n < count; n++) {
           const nodeId = `node-${next++}`
-          away.set(nodeId, { nodeId, lostAtMs: nowMs, heldUntilMs: nowMs + options.holdMs })
+          absent.set(nodeId, { nodeId, lostAtMs: nowMs, heldUntilMs: nowMs + options.holdMs })
         }
       }
       const step = (): number => {
-        const taken = stepMassLoss(state, [...away.values()], nowMs, options)
+        const taken = stepMassLoss(state, away([...absent.values()], released), nowMs, options)
         state = taken.state
-        for (const nodeId of taken.release) assert.ok(away.delete(nodeId), `${nodeId} twice`)
-        for (const node of away.values()) assert.ok(nowMs < node.heldUntilMs, 'held for too long')
+        for (const nodeId of taken.release) assert.ok(absent.delete(nodeId), `${nodeId} twice`)
+        released += taken.release.length
+        for (const node of absent.values()) assert.ok(nowMs < node.heldUntilMs, 'held for too long')
         return taken.wakeAtMs
       }
       for (const [what, count] of changes) {
         if (what === 'lose') lose(count)
-        if (what === 'return') for (const id of [...away.keys()].slice(0, count)) away.delete(id)
+        if (what === 'return')
+          for (const id of [...absent.keys()].slice(0, count)) absent.delete(id)
         if (what === 'restart') state = calm
+        if (what === 'return' && absent.size === 0) released = 0
         const wakeAtMs = step()
         if (what === 'wait') nowMs = Math.min(nowMs + count * 5_000, Math.max(nowMs, wakeAtMs))
         step()
@@ -144,7 +176,7 @@ test('no node is held for longer than the hold, none is let go twice, and it end
         nowMs = Math.max(nowMs + 1, Math.min(step(), nowMs + options.holdMs))
         step()
       }
-      assert.equal(away.size, 0)
+      assert.equal(absent.size, 0)
     }),
   )
 })

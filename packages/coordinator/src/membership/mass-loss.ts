@@ -39,11 +39,20 @@ export type MassLoss =
       readonly sinceMs: number
       /** The most that were away at once. */
       readonly vanished: number
+      /** Nodes that were away when it began, and have been ever since. */
+      readonly awayBefore: ReadonlySet<string>
       readonly heldCount: number
       /** When a node was last added to those held, or taken from them. */
       readonly changedAtMs: number
       readonly nextReleaseMs: number
     }
+
+/** Who is away now. */
+export interface Absent {
+  readonly held: readonly HeldNode[]
+  /** When each that was given up and is not back, held or not, was lost; by id. */
+  readonly lostAtMs: ReadonlyMap<string, number>
+}
 
 export interface MassLossStep {
   readonly state: MassLoss
@@ -59,6 +68,8 @@ const shareMin = 1 / 3
 /** Most are back and nothing has changed for so long: the picture is clear. */
 const settledMs = 15_000
 const minuteMs = 60_000
+/** Those that went no longer ago than this when it began are part of it. */
+const togetherMs = 10_000
 
 export const calm: MassLoss = { kind: 'calm' }
 
@@ -72,25 +83,31 @@ export function isMassLoss({ present, silent, lost }: Census): boolean {
 export function beginMassLoss(
   before: MassLoss,
   census: Census,
+  { lostAtMs }: Pick<Absent, 'lostAtMs'>,
   nowMs: number,
   options: MassLossOptions,
 ): Pick<MassLossStep, 'state' | 'word'> {
   if (before.kind === 'held' || options.holdMs === 0 || !isMassLoss(census)) {
     return { state: before, word: undefined }
   }
-  const vanished = census.silent + census.lost
-  return { state: heldSince(nowMs, vanished, 0, nowMs, options), word: 'begun' }
+  const counts = {
+    vanished: census.silent + census.lost,
+    awayBefore: new Set([...lostAtMs].flatMap(([id, ms]) => (nowMs - ms > togetherMs ? id : []))),
+    heldCount: 0,
+  }
+  return { state: heldSince(nowMs, counts, nowMs, options), word: 'begun' }
 }
 
 /** Time has passed, or the nodes that are held are others. */
 export function stepMassLoss(
   before: MassLoss,
-  held: readonly HeldNode[],
+  absent: Absent,
   nowMs: number,
   options: MassLossOptions,
 ): MassLossStep {
+  const { held } = absent
   const expired = held.filter((node) => node.heldUntilMs <= nowMs).map(({ nodeId }) => nodeId)
-  const state = followed(before, held, nowMs, options)
+  const state = followed(before, absent, nowMs, options)
   if (state.kind === 'calm') return { state, release: [], word: undefined, wakeAtMs: Infinity }
   const settledAtMs = state.changedAtMs + settledMs
   const isSettled = nowMs >= settledAtMs
@@ -98,7 +115,8 @@ export function stepMassLoss(
     if (isSettled) return { state: calm, release: [], word: 'over', wakeAtMs: Infinity }
     return { state, release: [], word: undefined, wakeAtMs: settledAtMs }
   }
-  const areMostBack = held.length * 2 < state.vanished
+  // Those that were let go are away as well.
+  const areMostBack = awaySince(state.awayBefore, absent) * 2 < state.vanished
   const untilMs = Math.min(...held.map((node) => node.heldUntilMs))
   if (areMostBack && isSettled)
     return { state, release: idsOf(held), word: undefined, wakeAtMs: untilMs }
@@ -115,30 +133,42 @@ export function stepMassLoss(
 
 function followed(
   before: MassLoss,
-  held: readonly HeldNode[],
+  absent: Absent,
   nowMs: number,
   options: MassLossOptions,
 ): MassLoss {
+  const { held, lostAtMs } = absent
   if (before.kind === 'held') {
-    if (held.length === before.heldCount) return before
-    const vanished = Math.max(before.vanished, held.length)
-    return { ...before, vanished, heldCount: held.length, changedAtMs: nowMs }
+    const stillAway = [...before.awayBefore].filter((id) => lostAtMs.has(id))
+    const awayBefore = new Set(stillAway)
+    if (held.length === before.heldCount) return { ...before, awayBefore }
+    const vanished = Math.max(before.vanished, awaySince(awayBefore, absent))
+    return { ...before, awayBefore, vanished, heldCount: held.length, changedAtMs: nowMs }
   }
   // After our own restart in the middle of it.
   if (held.length === 0) return before
   const sinceMs = Math.min(...held.map((node) => node.lostAtMs))
-  return heldSince(sinceMs, held.length, held.length, nowMs, options)
+  const heldIds = new Set(idsOf(held))
+  const awayBefore = new Set([...lostAtMs.keys()].filter((id) => !heldIds.has(id)))
+  const counts = { vanished: held.length, awayBefore, heldCount: held.length }
+  return heldSince(sinceMs, counts, nowMs, options)
+}
+
+/** All that are gone because of this: also those that are not held any longer. */
+function awaySince(awayBefore: ReadonlySet<string>, { lostAtMs }: Absent): number {
+  let count = 0
+  for (const id of lostAtMs.keys()) if (!awayBefore.has(id)) count++
+  return count
 }
 
 function heldSince(
   sinceMs: number,
-  vanished: number,
-  heldCount: number,
+  counts: Pick<Extract<MassLoss, { kind: 'held' }>, 'vanished' | 'awayBefore' | 'heldCount'>,
   nowMs: number,
   { evictionsPerMinute }: MassLossOptions,
 ): MassLoss {
   const nextReleaseMs = nowMs + minuteMs / evictionsPerMinute
-  return { kind: 'held', sinceMs, vanished, heldCount, changedAtMs: nowMs, nextReleaseMs }
+  return { kind: 'held', sinceMs, ...counts, changedAtMs: nowMs, nextReleaseMs }
 }
 
 function longestAway(held: readonly HeldNode[]): HeldNode {
