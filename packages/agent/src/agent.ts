@@ -96,6 +96,7 @@ export class Agent {
         images: this.#images,
         meter: this.#meter,
         nodeId,
+        sinceBootMs: () => Number(process.hrtime.bigint() / 1_000_000n),
         // The containers' own bridge leads nowhere.
         addresses: () => detectAddresses([bridgeName]),
       },

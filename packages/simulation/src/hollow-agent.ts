@@ -15,7 +15,7 @@ import {
   type ReplicaMetrics,
   type Runtime,
 } from '@cloudless/agent/simulation'
-import { NodeCapabilitiesSchema, type ResourceCapacity } from '@cloudless/api'
+import { NodeCapabilitiesSchema, type ReplicaUsage, type ResourceCapacity } from '@cloudless/api'
 import { randomId, type Random } from '@cloudless/base'
 import type { ProcessClock } from './process-clock.ts'
 import { openSimulatedRecord, type RecordDisk } from './simulated-record.ts'
@@ -26,6 +26,8 @@ export interface HollowAgentDeps {
   readonly runtime: Runtime
   readonly disk: RecordDisk
   readonly dial: () => CoordinatorConnection
+  /** What its replicas use. */
+  readonly usages: () => ReplicaUsage[]
   readonly logger: AgentLogger
 }
 
@@ -69,8 +71,9 @@ export class HollowAgent {
         capabilities: { current: capabilities },
         images: { current: undefined },
         nodeId: () => options.nodeId,
+        sinceBootMs: () => clock.monotonicMs(),
         addresses: () => ['192.168.1.7'],
-        meter: { take: () => [] },
+        meter: { take: deps.usages },
       },
       { ...options, instanceId: randomId(random, 16) },
     )

@@ -29,6 +29,8 @@ export interface NodeReportDeps {
   /** Another object when they have changed; undefined while they are not known. */
   readonly images: { readonly current: NodeImages | undefined }
   readonly nodeId: () => string
+  /** Of its monotonic clock: one for all processes of one boot. */
+  readonly sinceBootMs: () => number
   /** Of this machine. */
   readonly addresses: () => string[]
   /** What replicas use that was not told yet, as far as one heartbeat takes it. */
@@ -70,7 +72,7 @@ export class NodeReport {
   }
 
   hello(): Hello {
-    const { capabilities, images, nodeId, addresses, supervisor } = this.#deps
+    const { capabilities, images, nodeId, addresses, sinceBootMs, supervisor } = this.#deps
     const { capacity, bootId, instanceId } = this.#options
     this.#told = capabilities.current
     this.#toldImages = images.current
@@ -83,6 +85,7 @@ export class NodeReport {
       addresses: addresses(),
       replicas: supervisor.observations(),
       wallTimeMs: this.#wallTimeMs(),
+      sinceBootMs: BigInt(Math.floor(sinceBootMs())),
       bootId,
       instanceId,
       runtimeReady: supervisor.runtimeReady,

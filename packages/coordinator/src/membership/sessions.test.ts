@@ -165,6 +165,21 @@ test('an agent of another machine with the same certificate takes over, and the 
   assert.match(last.value.message, /from another machine/)
 })
 
+test('a hello that was said before the newest one is refused, however late it comes', async (t) => {
+  const { dial, sessions } = await openSessions(t)
+  const helloAt = (sinceBootMs: bigint, bootId = 'b-1') => {
+    const value = { nodeId: 'node-a', instanceId: `i-${sinceBootMs}`, bootId, sinceBootMs }
+    return { case: 'hello', value: create(HelloSchema, value) } as const
+  }
+  const now = await dial('', helloAt(2_000n))
+  const late = await dial('', helloAt(1_999n))
+  assert.equal((late.ended!.error as { code: string }).code, 'failed_precondition')
+  assert.equal(now.ended, undefined)
+  assert.equal(sessions.size, 1)
+  await dial('', helloAt(5n, 'b-2'))
+  await eventually(() => now.ended !== undefined)
+})
+
 test('a stream that breaks starts the grace; a goodbye does not', async (t) => {
   const { dial, kind } = await openSessions(t)
   const breaking = await dial()

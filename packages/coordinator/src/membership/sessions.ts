@@ -2,7 +2,8 @@
  * The agents' sessions: one stream each, over which heartbeats and reports come up and assignments go down.
  *
  * A node has one session. A newer one takes over from an older; the agent of the older is told, unless it is the same
- * agent dialling again after its link broke.
+ * agent dialling again after its link broke. Newer is what was said later, not what arrives later: a link that was cut may
+ * deliver the first words of an agent that was killed meanwhile after those of the one that runs now.
  */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
@@ -59,6 +60,8 @@ export class Sessions {
   readonly #deps: SessionsDeps
   readonly #options: SessionsOptions
   readonly #open = new Map<string, OpenSession>()
+  /** When each member's newest hello was said, by the clock of its boot. */
+  readonly #newest = new Map<string, Pick<Hello, 'bootId' | 'sinceBootMs'>>()
   readonly #stopListening: () => void
   #closed = false
 
@@ -112,6 +115,7 @@ export class Sessions {
     if (this.#closed) throw new CloudlessError('unavailable', 'the coordinator is shutting down')
     const reader = incoming[Symbol.asyncIterator]()
     const hello = await this.#readHello(nodeId, reader)
+    this.#requireNewest(nodeId, hello)
     // Heard before anything is stored: a slow disk must not make a node look dead.
     this.#deps.liveNodes.connected(nodeId, hello)
     const session = this.#begin(nodeId, hello)
@@ -175,6 +179,18 @@ export class Sessions {
     } finally {
       cancel()
     }
+  }
+
+  /** What it says of replicas is no longer so, and whoever said it is gone. */
+  #requireNewest(nodeId: string, { bootId, sinceBootMs }: Hello): void {
+    const newest = this.#newest.get(nodeId)
+    if (newest?.bootId === bootId && sinceBootMs < newest.sinceBootMs) {
+      throw new CloudlessError(
+        'failed_precondition',
+        `this hello of ${nodeId} was said ${newest.sinceBootMs - sinceBootMs} ms before another that is known already`,
+      )
+    }
+    this.#newest.set(nodeId, { bootId, sinceBootMs })
   }
 
   #begin(nodeId: string, hello: Hello): OpenSession {
@@ -254,6 +270,7 @@ export class Sessions {
 
   #onChanges(changes: readonly RecordChange[]): void {
     for (const change of changes) {
+      if (change.kind === 'node' && change.after === undefined) this.#newest.delete(change.id)
       if (change.kind !== 'replica') continue
       const { before, after } = change as RecordChange<'replica'>
       const nodeIds = new Set([before?.status!.nodeId, after?.status!.nodeId])

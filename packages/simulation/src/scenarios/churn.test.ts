@@ -95,6 +95,25 @@ describe('churn', () => {
     assert.deepEqual([...node.containers.running()], [])
   })
 
+  it('is not confused by the first words of an agent that was killed, delivered late', async () => {
+    const scenario = await begin()
+    const { world } = scenario
+    const node = scenario.node('b')
+    node.killAgent()
+    node.startAgent()
+    // Between the handshake and the hello.
+    await world.until(() => node.connectionCount > 0, 1_000, 0.1)
+    await world.run(1)
+    node.link.cut('up')
+    await world.run(2_000)
+    node.killAgent()
+    node.link.heal('up')
+    node.startAgent()
+    await scenario.converge(5 * minuteMs)
+    await scenario.pass(2 * minuteMs)
+    assert.ok(node.agent?.connected, 'its agent goes on')
+  })
+
   it('loses nothing when the coordinator crashes in the middle of a rollout', async () => {
     const scenario = await begin()
     await scenario.apply({ ...web, spec: { ...web.spec, image: imageOf('slow', 2) } })
