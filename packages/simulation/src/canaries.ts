@@ -4,7 +4,8 @@
  * They are put in from outside, where the world is made: into what the coordinator writes on its way to the store, into
  * the disk, or into the settings. The code that runs in production has no switch for them.
  */
-import { ReplicaState, type ReplicaRecord } from '@cloudless/api'
+import { ReplicaState, WorkloadType, type ReplicaRecord } from '@cloudless/api'
+import type { Clock } from '@cloudless/base'
 import type { MetadataStore, Transaction, Write } from '@cloudless/metadata'
 import { keyOf, putRecord, RecordDecoder } from '@cloudless/coordinator/simulation'
 import type { SimulatedDisk } from './simulated-disk.ts'
@@ -18,6 +19,8 @@ export interface Canary {
   readonly flags?: readonly string[]
   /** The disk says that it has what it has not. */
   readonly losesAcknowledgedWrites?: boolean
+  /** The time as the control plane is given it. */
+  readonly clock?: (clock: Clock) => Clock
 }
 
 const replicaPrefix = keyOf('replica', '')
@@ -53,6 +56,27 @@ export const canaries = {
     ],
   },
   'forgets-what-it-stored': { foundBy: 'acknowledged writes', losesAcknowledgedWrites: true },
+  /** Whatever its workload says of nodes that are away, a replica is replaced at once. */
+  'replaces-at-once': {
+    foundBy: 'replacements',
+    rewrite: (writes) => writes.map((write) => replacedAtOnce(write) ?? write),
+  },
+  /** Nodes that vanish together are given up as if each had gone alone. */
+  'holds-nothing-back': { foundBy: 'mass loss', flags: ['--membership-mass-loss-hold', '0'] },
+  /** Each move is followed by another. */
+  'moves-for-ever': {
+    foundBy: 'calm',
+    rewrite: (writes, disk) => [...writes, ...oneMoveMore(writes, disk)],
+  },
+  /** What is not waited for any longer stays in memory until its time is up. */
+  'cancels-no-timer': { foundBy: 'bounded', clock: withoutCancelling },
+  'throws-when-a-replica-is-made': {
+    foundBy: 'no errors of our own',
+    rewrite: (writes, disk) => {
+      for (const write of writes) if (isNewReplica(write, disk)) throw new TypeError('a bug')
+      return writes
+    },
+  },
 } satisfies Record<string, Canary>
 
 export function canaryOf(name: string): Canary {
@@ -102,6 +126,50 @@ function oneStopMore(writes: readonly Write[], disk: SimulatedDisk): Write[] {
     }
   }
   return []
+}
+
+function oneMoveMore(writes: readonly Write[], disk: SimulatedDisk): Write[] {
+  const written = new Set(writes.map((write) => (write.kind === 'delete-prefix' ? '' : write.key)))
+  for (const write of writes) {
+    if (!isDeletionOfAReplica(write)) continue
+    const gone = replicaIn(write.key, disk.get(write.key)?.value)
+    for (const key of disk.keys()) {
+      const other = written.has(key) ? undefined : replicaIn(key, disk.get(key)?.value)
+      const isSibling = other?.status!.workloadId === gone?.status!.workloadId
+      if (!other?.status!.ready || !isSibling || other.spec!.type !== WorkloadType.SERVICE) continue
+      const moved = { ...other, replaceWanted: true, replaceReason: 'rebalanced' }
+      return [putRecord('replica', other.status!.id, moved)]
+    }
+  }
+  return []
+}
+
+function replacedAtOnce(write: Write): Write | undefined {
+  const replica = write.kind === 'put' ? replicaIn(write.key, write.value) : undefined
+  if (replica?.status!.state !== ReplicaState.LOST) return undefined
+  return putRecord('replica', replica.status!.id, { ...replica, replaceAtMs: 0n })
+}
+
+function isNewReplica(write: Write, disk: SimulatedDisk): boolean {
+  return (
+    write.kind === 'put' && write.key.startsWith(replicaPrefix) && disk.get(write.key) === undefined
+  )
+}
+
+function withoutCancelling(clock: Clock): Clock {
+  return {
+    monotonicMs: () => clock.monotonicMs(),
+    wallMs: () => clock.wallMs(),
+    after(delayMs, fire) {
+      let isCancelled = false
+      clock.after(delayMs, () => {
+        if (!isCancelled) fire()
+      })
+      return () => {
+        isCancelled = true
+      }
+    },
+  }
 }
 
 function countedAgain(write: Write, disk: SimulatedDisk): Write | undefined {

@@ -1,5 +1,5 @@
 /** The coordinator's machine: its disk, and the process that runs on it or does not. The control plane in it is the real one. */
-import { CloudlessError, type Random } from '@cloudless/base'
+import { CloudlessError, type Clock, type Random } from '@cloudless/base'
 import type { AgentMessage, CoordinatorMessage } from '@cloudless/api'
 import {
   ClusterState,
@@ -135,7 +135,7 @@ export class SimulatedCoordinator {
     )
     const observed = { report, heartbeat: () => undefined }
     const load = { isHigh: false }
-    const deps = { state, clock, random, load, observed }
+    const deps = { state, clock: canary?.clock?.(clock) ?? clock, random, load, observed }
     const control = startControlPlane(deps, this.#options, opened)
     this.#opened = opened
     this.#running = {
@@ -165,7 +165,7 @@ function serveOver(state: ClusterState, { sessions }: ControlPlane): Server['ser
 }
 
 function usersOf(
-  { state, clock }: { readonly state: ClusterState; readonly clock: ProcessClock },
+  { state, clock }: { readonly state: ClusterState; readonly clock: Clock },
   { nodeView, sessions, liveNodes, autoscalingOf }: ControlPlane,
 ): Pick<RunningCoordinator, 'workloads' | 'nodes'> {
   const nothing = (): void => undefined

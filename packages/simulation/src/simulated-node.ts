@@ -1,7 +1,8 @@
 /** A machine that is a member: its power, its clock, its containers, and the agent that runs on it or does not. */
+import { create } from '@bufbuild/protobuf'
+import type { AgentLogger, ContainerInfo } from '@cloudless/agent/simulation'
+import { ReplicaUsageSchema, type ReplicaUsage, type ResourceCapacity } from '@cloudless/api'
 import { randomId, type Random } from '@cloudless/base'
-import type { AgentLogger } from '@cloudless/agent/simulation'
-import type { ResourceCapacity } from '@cloudless/api'
 import { Connection, type ConnectionDeps } from './connection.ts'
 import { HollowAgent } from './hollow-agent.ts'
 import { Disturbance } from './disturbance.ts'
@@ -21,6 +22,8 @@ export interface SimulatedNodeDeps {
   /** The coordinator's side of a connection. */
   readonly server: Pick<ConnectionDeps, 'serverMachine' | 'listening' | 'onMessage'>
   readonly onRunning: (replicaId: string, isRunning: boolean) => void
+  /** What clients ask of each container of a workload, millicores; undefined: nothing. */
+  readonly loadOf: (workloadId: string) => number | undefined
 }
 
 export interface SimulatedNodeOptions {
@@ -100,10 +103,11 @@ export class SimulatedNode {
     this.disturbance.note()
     const clock = new ProcessClock(this.#deps.world, this.wall)
     const random = forkRandom(this.#deps.random)
-    const { logger } = this.#deps
+    const { logger, loadOf } = this.#deps
     const runtime = this.containers.runtimeFor(clock)
     const dial = () => this.#dial(clock)
-    const deps = { clock, random, runtime, disk: this.disk, dial, logger }
+    const usages = () => usagesOf(this.containers.running(), loadOf)
+    const deps = { clock, random, runtime, disk: this.disk, dial, logger, usages }
     const agent = new HollowAgent(deps, { ...this.#options, bootId: this.#bootId })
     if (this.#asleep) clock.suspend()
     this.#agent = agent
@@ -202,4 +206,17 @@ export class SimulatedNode {
     this.#connections.add(connection)
     return connection.asClient()
   }
+}
+
+function usagesOf(
+  containers: Iterable<ContainerInfo>,
+  loadOf: SimulatedNodeDeps['loadOf'],
+): ReplicaUsage[] {
+  const usages: ReplicaUsage[] = []
+  for (const { replicaId, workloadId } of containers) {
+    const load = loadOf(workloadId)
+    if (load === undefined) continue
+    usages.push(create(ReplicaUsageSchema, { replicaId, cpuMillicores: Math.round(load) }))
+  }
+  return usages
 }

@@ -74,6 +74,8 @@ export class World {
   readonly trace: Trace
   readonly coordinator: SimulatedCoordinator
   readonly nodes = new Map<string, SimulatedNode>()
+  /** What the clients of a workload ask of all its replicas together, by its id, millicores; they share it evenly. */
+  readonly loads = new Map<string, number>()
   readonly #listeners: WorldListener[] = []
   readonly #settling: Settling
   #subnets = 0
@@ -203,6 +205,7 @@ export class World {
           listening: () => this.coordinator.running,
           onMessage: (from, message) => this.#heard(from, message),
         },
+        loadOf: (workloadId) => this.#loadOfEach(workloadId),
         onRunning: (replicaId, isRunning) => {
           this.trace.note(`${nodeId} ${replicaId}`, Number(isRunning))
           this.trace.tell(() => `${name}: ${replicaId} ${isRunning ? 'runs' : 'runs no more'}`)
@@ -213,6 +216,17 @@ export class World {
       },
       { nodeId, name, capacity, allocatable: capacity },
     )
+  }
+
+  /** Of one of its containers, millicores; undefined: nobody asks anything of them. */
+  #loadOfEach(workloadId: string): number | undefined {
+    const load = this.loads.get(workloadId)
+    if (load === undefined) return undefined
+    let containers = 0
+    for (const node of this.nodes.values()) {
+      for (const info of node.containers.running()) if (info.workloadId === workloadId) containers++
+    }
+    return load / containers
   }
 
   #heard(nodeId: string, { message }: AgentMessage | CoordinatorMessage): void {

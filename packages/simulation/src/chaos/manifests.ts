@@ -1,6 +1,7 @@
 /** The manifests that users apply, made of what was drawn. */
 import { create } from '@bufbuild/protobuf'
 import {
+  AutoscalingSchema,
   CanaryPolicySchema,
   CronPolicySchema,
   DisconnectPolicySchema,
@@ -101,8 +102,19 @@ function minAvailableOf({ minAvailable, maxSurge, replicas }: PlannedWorkload) {
   return { minAvailable: Math.min(minAvailable, maxSurge === 0 ? replicas - 1 : replicas) }
 }
 
-function policiesOf({ rebalances, onDisconnect }: PlannedWorkload): Spec {
+/** Of its request, in hundredths. */
+export const cpuTargetPercent = 50
+
+function autoscalingOf(maxReplicas: number) {
+  return create(AutoscalingSchema, {
+    ...{ minReplicas: 1, maxReplicas, scaleDownStabilizationMs: 60_000n },
+    metrics: [{ type: 'cpu', targetPercent: cpuTargetPercent }],
+  })
+}
+
+function policiesOf({ replicas, rebalances, autoscales, onDisconnect }: PlannedWorkload): Spec {
   const policies: Spec = {}
+  if (autoscales) policies.autoscaling = autoscalingOf(replicas)
   if (rebalances) policies.rebalance = create(RebalancePolicySchema, { enabled: true })
   if (onDisconnect === undefined) return policies
   const { keep, onReturn, replaceAfterMs, stopAfterMs } = onDisconnect

@@ -13,10 +13,11 @@ import {
   UndoRolloutRequestSchema,
   type Workload,
 } from '@cloudless/api'
+import { between } from '@cloudless/base'
 import { chance, pickOne, wholeBetween } from '../random-streams.ts'
 import type { NodeFacts } from '../world.ts'
 import type { Chaos } from './chaos.ts'
-import { manifestOf } from './manifests.ts'
+import { cpuTargetPercent, manifestOf } from './manifests.ts'
 import { behaviourFor, type PlannedWorkload } from './workload-draws.ts'
 
 type Operation = (chaos: Chaos) => Promise<void> | void
@@ -69,6 +70,17 @@ export const operations = {
     if (answer === undefined) return
     chaos.workloads.set(name, { ...planned, replicas })
     answered(answer)
+  },
+
+  /** Its clients become more, or fewer. */
+  'change-load'(chaos) {
+    const autoscaled = chaos.plan.workloads.filter((planned) => planned.autoscales)
+    if (autoscaled.length === 0) return
+    const { name, replicas, cpuMillicores } = pickOne(chaos.random, autoscaled)
+    const loadMax = replicas * cpuMillicores * (cpuTargetPercent / 100) * 1.2
+    const load = Math.round(between(chaos.random, 0, loadMax))
+    chaos.say(`users: ask ${load} millicores of ${name}`)
+    chaos.world.loads.set(`default-${name}`, load)
   },
 
   async restart(chaos) {

@@ -39,6 +39,8 @@ export interface PlannedWorkload {
   readonly graceMs: number
   readonly isSpread: boolean
   readonly rebalances: boolean
+  /** It has as many replicas as its load asks for: from one to all that were drawn. */
+  readonly autoscales: boolean
   readonly onDisconnect: PlannedDisconnect | undefined
   /** Of jobs. */
   readonly completions: number
@@ -92,6 +94,7 @@ export function drawWorkload(random: Random, room: DrawRoom): PlannedWorkload | 
     graceMs: pickOne(random, [1_000, 10_000, 30_000]),
     isSpread: chance(random, 0.3),
     rebalances: chance(random, 0.3),
+    autoscales: type === 'service' && replicas > 1 && chance(random, 0.3),
     onDisconnect: chance(random, 0.5) ? drawDisconnect(random) : undefined,
     completions: replicas + wholeBetween(random, 0, 4),
     retries: wholeBetween(random, 0, 4),

@@ -20,7 +20,8 @@ export function missingFrom(world: World): string[] {
   if (running === undefined) return ['the coordinator does not run']
   const { state } = running
   const missing = [...nodesNotReady(state)]
-  for (const { record } of state.all('workload')) missing.push(...workloadNotReady(record, state))
+  for (const { record } of state.all('workload'))
+    missing.push(...workloadNotReady(record, world, state))
   missing.push(...recordsLeftOver(state), ...containersOutOfPlace(world, state))
   return missing
 }
@@ -33,7 +34,11 @@ function* nodesNotReady(state: Picture): Iterable<string> {
   }
 }
 
-function* workloadNotReady(workload: WorkloadRecord, state: Picture): Iterable<string> {
+function* workloadNotReady(
+  workload: WorkloadRecord,
+  world: World,
+  state: Picture,
+): Iterable<string> {
   const { id, name, spec } = workload.workload!
   if (workload.deletedAtMs > 0n) {
     yield `workload ${name} is still being deleted`
@@ -54,6 +59,7 @@ function* workloadNotReady(workload: WorkloadRecord, state: Picture): Iterable<s
     }
     default:
       yield* replicasNotReady(workload, replicas, spec!.replicas)
+      yield* loadNotMet(workload, world.loads.get(id))
       yield* rolloutNotOver(workload)
   }
 }
@@ -72,6 +78,19 @@ function* replicasNotReady(
     `workload ${name} of revision ${revision} wants ${wanted} ready, and nothing else; ` +
       `there are: ${replicas.map(inWords).join(', ') || 'none'}`
   )
+}
+
+/** Within what a mean near its target, and the rounding up to whole replicas, leave open. */
+function* loadNotMet({ workload }: WorkloadRecord, load: number | undefined): Iterable<string> {
+  const { name, spec } = workload!
+  const { autoscaling, replicas } = spec!
+  const metric = autoscaling?.metrics[0]
+  if (load === undefined || autoscaling === undefined || metric === undefined) return
+  const each = spec!.resources!.requests!.cpuMillicores * (metric.targetPercent / 100)
+  const { minReplicas, maxReplicas } = autoscaling
+  const wanted = Math.min(maxReplicas, Math.max(minReplicas, Math.ceil(load / each)))
+  if (Math.abs(wanted - replicas) <= 1) return
+  yield `workload ${name} has ${replicas} replicas, and its load of ${load} m asks for ${wanted}`
 }
 
 function* rolloutNotOver({ workload, rollout }: WorkloadRecord): Iterable<string> {

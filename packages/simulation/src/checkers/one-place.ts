@@ -5,9 +5,10 @@
  * By the records: a replica that was given to a node stays that node's; a stop is final; an id that is gone is not used
  * again; one that was lost returns only when its node does. By the machines: never are there two containers of one replica.
  */
-import { ReplicaState, type ReplicaRecord } from '@cloudless/api'
+import type { ReplicaRecord } from '@cloudless/api'
 import type { RecordChange } from '@cloudless/coordinator/simulation'
 import type { Checker, CheckerDeps } from './checker.ts'
+import { isLost } from './replica-facts.ts'
 
 export function onePlaceChecker({ fail }: CheckerDeps): Checker {
   const gone = new Set<string>()
@@ -53,8 +54,4 @@ export function onePlaceChecker({ fail }: CheckerDeps): Checker {
       else running.set(replicaId, places)
     },
   }
-}
-
-function isLost(replica: ReplicaRecord): boolean {
-  return replica.status!.state === ReplicaState.LOST
 }

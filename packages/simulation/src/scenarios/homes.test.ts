@@ -22,6 +22,36 @@ describe('a home', () => {
     assert.equal(home.replicas.length, 6)
   })
 
+  it('lets one machine go a minute when most stay away, and no faster for those it has let go', async () => {
+    const home = await Scenario.begin([...lan, { name: 'vps', zone: 'cloud' }])
+    await home.apply(web)
+    await home.converge()
+    for (const { name } of lan) home.node(name).powerOff()
+    const created = home.countSaid('replicaCreated')
+    const made: number[] = []
+    for (let minute = 0; minute < 4; minute++) {
+      await home.pass(minuteMs)
+      made.push(home.countSaid('replicaCreated') - created)
+    }
+    assert.equal(made[0], 0, 'nothing is replaced at first')
+    const replaced = made.map((count, n) => count - (made[n - 1] ?? 0))
+    assert.ok(
+      replaced.every((count) => count <= 3),
+      `what no more than one machine ran is replaced in a minute: ${replaced.join(', ')}`,
+    )
+    for (const { name } of lan) home.node(name).powerOn()
+    await home.converge(10 * minuteMs)
+  })
+
+  it('keeps a phone that loses a tenth of its packets', async () => {
+    const link = { delayMs: 60, jitterMs: 300, lossShare: 0.1 }
+    const home = await Scenario.begin([...lan, { name: 'phone', link }])
+    await home.apply({ ...web, spec: { ...web.spec, replicas: 10 } })
+    await home.converge()
+    await home.pass(60 * minuteMs)
+    assert.equal(home.countSaid('nodePhaseChanged'), 5, 'each has come, and none has gone')
+  })
+
   it('runs on while its coordinator is down for a quarter of an hour', async () => {
     const home = await Scenario.begin(lan)
     await home.apply(web)
