@@ -50,6 +50,11 @@ test-integration: packages ## Tests with real containers, hosts and programs (ro
 	@tools/install/debian.sh tests
 	@node --test --test-concurrency=1 $(integration_tests)
 
+.PHONY: test-faults
+test-faults: packages ## Machines, disks, links and programs that fail under real containers (root)
+	@tools/install/debian.sh tests
+	@node --test --test-concurrency=1 'test/faults/**/*.test.ts'
+
 .PHONY: test-chaos
 test-chaos: packages ## What takes minutes: services that follow their use, and machines that come and go under clients (root)
 	@tools/install/debian.sh tests
