@@ -30,12 +30,15 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string', default: '60' },
     /** A file for a CPU profile of the coordinator's main thread while its CPU is looked at. */
     profile: { type: 'string' },
+    /** The same of the time while the newcomers join. */
+    'profile-joins': { type: 'string' },
   },
 })
 const nodeCount = Number(flags.nodes)
 const joiningCount = Number(flags.joining ?? nodeCount / 5)
 const measuredSeconds = Number(flags.seconds)
 const isFull = nodeCount >= 5_000 && joiningCount >= 1_000
+const joinMsWanted = 10_000
 const address = '127.0.0.1:18482'
 
 const directory = mkdtempSync(join(tmpdir(), 'cloudless-membership-'))
@@ -47,7 +50,7 @@ const coordinator = createCoordinator({
     // The default network has 255 subnets. All agents here have one address, and its strangers one rate.
     network: { cluster_cidr: '10.0.0.0/8' },
     api: { rate_limit: 100_000, rate_burst: 100_000 },
-    profiling: { enabled: flags.profile !== undefined },
+    profiling: { enabled: (flags.profile ?? flags['profile-joins']) !== undefined },
   },
 })
 const processes: ChildProcess[] = []
@@ -107,12 +110,13 @@ async function measure(): Promise<Row[]> {
   const newcomers = await prepare(joiningCount)
   const joinCpuSecondsBefore = figuresOf(pid).cpuSeconds
   const joinStartMs = systemClock.monotonicMs()
+  const profiled = flags['profile-joins'] && saveProfile(flags['profile-joins'], joinMsWanted)
   const joined = newcomers.join(joiningCount)
   const areReady = (): boolean => newcomers.names.every((name) => phases.isReady(name))
   await phases.when('the newcomers to be ready', 600_000, areReady)
   const joinMs = systemClock.monotonicMs() - joinStartMs
   const joinCpuSeconds = figuresOf(pid).cpuSeconds - joinCpuSecondsBefore
-  await joined
+  await Promise.all([joined, profiled])
   phases.close()
   return [
     shown(
@@ -132,7 +136,7 @@ async function measure(): Promise<Row[]> {
       figure: `${joiningCount} join at once: enrolled, connected, schedulable`,
       measured: `${(joinMs / 1_000).toFixed(1)} s, of which the coordinator computed ${joinCpuSeconds.toFixed(1)} s`,
       wanted: '<= 10 s (1,000 beside 5,000)',
-      isMet: joinMs <= 10_000 || !isFull,
+      isMet: joinMs <= joinMsWanted || !isFull,
     },
   ]
 }
@@ -165,7 +169,7 @@ async function measureIdle(pid: number): Promise<Row[]> {
   const before = figuresOf(pid)
   const startMs = systemClock.monotonicMs()
   if (flags.profile === undefined) await sleep(systemClock, measuredSeconds * 1_000)
-  else await saveProfile(flags.profile)
+  else await saveProfile(flags.profile, measuredSeconds * 1_000)
   const after = figuresOf(pid)
   const tookMs = systemClock.monotonicMs() - startMs
   const percent = ((after.cpuSeconds - before.cpuSeconds) / (tookMs / 1_000)) * 100
@@ -183,12 +187,12 @@ async function measureIdle(pid: number): Promise<Row[]> {
   ]
 }
 
-async function saveProfile(path: string): Promise<void> {
+async function saveProfile(path: string, durationMs: number): Promise<void> {
   const operator = join(directory, 'operator')
-  const url = `https://${address}/debug/profile/cpu?seconds=${measuredSeconds}`
+  const url = `https://${address}/debug/profile/cpu?seconds=${durationMs / 1_000}`
   const credentials = ['--cert', join(operator, 'cert.pem'), '--key', join(operator, 'key.pem')]
   await mustRun(['curl', '-sf', '--insecure', ...credentials, '-o', path, url], {
-    deadlineMs: (measuredSeconds + 30) * 1_000,
+    deadlineMs: durationMs + 30_000,
   })
 }
 

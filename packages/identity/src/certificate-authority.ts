@@ -2,10 +2,20 @@
  * The cluster's own certificate authority: one ECDSA P-256 key, made at the first start, that signs short-lived
  * certificates for keys made elsewhere. What a request asks for is ignored but its key: the caller decides the names.
  */
-import { createPrivateKey, randomBytes, X509Certificate, type webcrypto } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  randomBytes,
+  verify,
+  type KeyObject,
+  type X509Certificate,
+} from 'node:crypto'
 import { assert, CloudlessError, type Clock } from '@cloudless/base'
 import { readCaFiles, storeCaFiles, type CaFiles } from './ca-directory.ts'
+import { encodeCertificate, type Signer } from './certificate-encoding.ts'
 import { certificateFacts, parseCertificate, type CertificateFacts } from './certificate-facts.ts'
+import { firstOf } from './der.ts'
 import { createKey, importKeyPair } from './key-and-csr.ts'
 import { formatSpiffeId, type SpiffeId } from './spiffe-id.ts'
 import { loadX509, signingAlgorithm, type X509Library } from './x509-library.ts'
@@ -67,15 +77,17 @@ export async function openCertificateAuthority(
   const files =
     readCaFiles(options.directory) ??
     storeCaFiles(options.directory, await createCa(deps.clock, options))
-  const keys = await importKeyPair(files.keyPem)
+  await importKeyPair(files.keyPem) // Refuses what is no key of ours.
+  const key = createPrivateKey(files.keyPem)
   const certificate = parseCertificate(files.certificatePem, `ca.crt in ${options.directory}`)
-  if (!certificate.checkPrivateKey(createPrivateKey(files.keyPem))) {
+  if (!certificate.checkPrivateKey(key)) {
     throw new CloudlessError(
       'corrupt_data',
       `ca.key and ca.crt in ${options.directory} do not belong together: restore both from one backup`,
     )
   }
   const facts = certificateFacts(certificate)
+  const signer = await signerOf(files.certificatePem, key)
   return {
     trustDomain: options.trustDomain,
     certificatePem: files.certificatePem,
@@ -85,9 +97,7 @@ export async function openCertificateAuthority(
     tokenKey: Buffer.from(files.tokenKey, 'base64url'),
     issue: (request) =>
       issueCertificate(request, {
-        signingKey: keys.privateKey,
-        caKey: keys.publicKey,
-        subject: caSubject,
+        signer,
         trustDomain: options.trustDomain,
         nowMs: deps.clock.wallMs(),
         caNotBeforeMs: facts.notBeforeMs,
@@ -104,7 +114,7 @@ async function createCa(clock: Clock, options: CertificateAuthorityOptions): Pro
   const keys = await importKeyPair(keyPem)
   const nowMs = clock.wallMs()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: newSerial(),
+    serialNumber: newSerial().toString('hex'),
     name: caSubject,
     notBefore: new Date(nowMs - caBackdateMs),
     notAfter: new Date(nowMs + (options.lifetimeMs ?? caLifetimeMs)),
@@ -126,10 +136,20 @@ async function createCa(clock: Clock, options: CertificateAuthorityOptions): Pro
   }
 }
 
+async function signerOf(certificatePem: string, key: KeyObject): Promise<Signer> {
+  const x509 = await loadX509()
+  const certificate = new x509.X509Certificate(certificatePem)
+  const identifier = certificate.getExtension(x509.SubjectKeyIdentifierExtension)
+  assert(identifier !== null, 'the certificate of a CA names its key')
+  return {
+    key,
+    name: new Uint8Array(certificate.subjectName.toArrayBuffer()),
+    keyIdentifier: Buffer.from(identifier.keyId, 'hex'),
+  }
+}
+
 interface Issuer {
-  readonly signingKey: webcrypto.CryptoKey
-  readonly caKey: webcrypto.CryptoKey
-  readonly subject: string
+  readonly signer: Signer
   readonly trustDomain: string
   readonly nowMs: number
   readonly caNotBeforeMs: number
@@ -147,67 +167,80 @@ async function issueCertificate(request: IssueRequest, issuer: Issuer): Promise<
     )
   }
   const x509 = await loadX509()
-  const publicKey = await checkedKeyOf(x509, request.csrPem)
+  const publicKey = checkedKeyOf(x509, request.csrPem)
   const backdateMs = Math.min(
     request.backdateMs ?? backdateMsDefault,
     request.lifetimeMs * backdateFractionMax,
   )
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: newSerial(),
-    subject: [{ CN: [request.spiffeId.id.slice(0, 64)] }, { O: ['Cloudless'] }],
-    issuer: issuer.subject,
-    notBefore: new Date(Math.max(issuer.nowMs - backdateMs, issuer.caNotBeforeMs)),
-    notAfter: new Date(Math.min(issuer.nowMs + request.lifetimeMs, issuer.caNotAfterMs)),
-    signingAlgorithm,
-    publicKey,
-    signingKey: issuer.signingKey,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([serverAuthOid, clientAuthOid]),
-      new x509.SubjectAlternativeNameExtension([
-        { type: 'url', value: formatSpiffeId(request.spiffeId) },
-        ...(request.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
-        ...(request.ipAddresses ?? []).map((value) => ({ type: 'ip' as const, value })),
-      ]),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.caKey),
-    ],
-  })
-  const certificatePem = `${certificate.toString('pem')}\n`
-  return { certificatePem, ...certificateFacts(new X509Certificate(certificatePem)) }
+  const serial = newSerial()
+  const notBeforeMs = wholeSeconds(Math.max(issuer.nowMs - backdateMs, issuer.caNotBeforeMs))
+  const notAfterMs = wholeSeconds(Math.min(issuer.nowMs + request.lifetimeMs, issuer.caNotAfterMs))
+  const der = encodeCertificate(
+    {
+      ...{ serial, notBeforeMs, notAfterMs, publicKey },
+      commonName: request.spiffeId.id.slice(0, commonNameMax),
+      uri: formatSpiffeId(request.spiffeId),
+      dnsNames: request.dnsNames ?? [],
+      ipAddresses: request.ipAddresses ?? [],
+    },
+    issuer.signer,
+  )
+  return {
+    certificatePem: pemOf(der),
+    spiffeId: request.spiffeId,
+    serial: serial.toString('hex'),
+    ...{ notBeforeMs, notAfterMs },
+    fingerprint: sha256(der),
+    publicKeyFingerprint: sha256(publicKey),
+  }
 }
 
-const serverAuthOid = '1.3.6.1.5.5.7.3.1'
-const clientAuthOid = '1.3.6.1.5.5.7.3.2'
+/** Of a name (RFC 5280, appendix A.1). */
+const commonNameMax = 64
 
-/** The key of a request, once it has proven that the sender holds its private half. */
-async function checkedKeyOf(x509: X509Library, csrPem: string): Promise<webcrypto.CryptoKey> {
+/** As a certificate can say it. */
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1_000) * 1_000
+}
+
+function pemOf(der: Uint8Array): string {
+  const lines = Buffer.from(der)
+    .toString('base64')
+    .replaceAll(/.{64}(?=.)/g, '$&\n')
+  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** The key of a request (SPKI, DER), once it has proven that the sender holds its private half. */
+function checkedKeyOf(x509: X509Library, csrPem: string): Uint8Array {
   const refuse = (problem: string, cause?: unknown): CloudlessError =>
     new CloudlessError('invalid_argument', `csr_pem: ${problem}`, { cause })
   if (csrPem.length > csrBytesMax) throw refuse(`is longer than ${csrBytesMax} bytes`)
-  let verified = false
-  let publicKey: webcrypto.CryptoKey
+  let isVerified: boolean
+  let publicKey: KeyObject
   try {
     const csr = new x509.Pkcs10CertificateRequest(csrPem)
-    // Fails for every key that is not on P-256: the algorithm is given here, not taken from the request.
-    publicKey = await crypto.subtle.importKey(
-      'spki',
-      csr.publicKey.rawData,
-      signingAlgorithm,
-      true,
-      ['verify'],
-    )
-    verified = await csr.verify()
+    publicKey = createPublicKey({
+      ...{ key: Buffer.from(csr.publicKey.rawData), format: 'der', type: 'spki' },
+    })
+    const { namedCurve } = publicKey.asymmetricKeyDetails ?? {}
+    if (namedCurve !== 'prime256v1') throw new TypeError(`a key on the curve ${namedCurve}`)
+    const { hash } = csr.signatureAlgorithm
+    const signed = firstOf(new Uint8Array(csr.rawData))
+    isVerified = verify(hash.name, signed, publicKey, Buffer.from(csr.signature))
   } catch (reason) {
     throw refuse('is not a PKCS#10 request for an ECDSA P-256 key in PEM', reason)
   }
-  if (!verified) throw refuse('is not signed with its own key')
-  return publicKey
+  if (!isVerified) throw refuse('is not signed with its own key')
+  return publicKey.export({ format: 'der', type: 'spki' })
 }
 
 /** 127 random bits, positive: never the same twice. */
-function newSerial(): string {
+function newSerial(): Buffer {
   const bytes = randomBytes(16)
   bytes[0] = (bytes[0]! & 0x7f) | 0x40
-  return bytes.toString('hex')
+  return bytes
 }
