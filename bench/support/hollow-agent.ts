@@ -3,17 +3,15 @@ import { randomBytes } from 'node:crypto'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   AgentMessageSchema,
-  CoordinatorService,
+  EnrollNodeRequestSchema,
   ReplicaState,
   type Assignment,
   type AssignmentUpdate,
   type ReplicaObservationSchema,
 } from '@cloudless/api'
 import { sleep, systemClock } from '@cloudless/base'
-import { createCsr, createKey, tlsClientOptions, type Credentials } from '@cloudless/identity'
-import { createClient } from '@connectrpc/connect'
-import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node'
-import { openSession } from './hollow-session.ts'
+import { createCsr, createKey, type Credentials } from '@cloudless/identity'
+import { enrollNode, openSession } from './hollow-session.ts'
 
 export interface Meeting {
   /** "host:port" of the coordinator. */
@@ -40,8 +38,6 @@ const room = {
 /** What is given within so much time is reported together, as containers that start take their time. */
 const reportDelayMs = 200
 const redialDelayMs = 500
-/** As the real agent. */
-const pingIntervalMs = 10_000
 
 type Outgoing = MessageInitShape<typeof AgentMessageSchema>['message']
 type Observation = MessageInitShape<typeof ReplicaObservationSchema>
@@ -147,8 +143,7 @@ async function enrol(
   nodeName: string,
   { keyPem, csrPem }: Identity,
 ): Promise<{ readonly nodeId: string; readonly credentials: Credentials }> {
-  const { client, connection } = dial(meeting)
-  const answer = await client.enrollNode({
+  const request = create(EnrollNodeRequestSchema, {
     token: meeting.token,
     nodeName,
     csrPem,
@@ -156,26 +151,8 @@ async function enrol(
     allocatable: room,
     capabilities: { architecture: 'amd64', os: 'linux' },
   })
-  connection.abort()
-  const { nodeId, certificate, caCertificate } = answer
+  const { nodeId, certificate, caCertificate } = await enrollNode(meeting, request)
   return { nodeId, credentials: { keyPem, certificatePem: certificate, caPem: caCertificate } }
-}
-
-/** For enrolling: without a certificate. */
-function dial({ address, caPem }: Meeting) {
-  const baseUrl = `https://${address}`
-  const tls = tlsClientOptions({
-    caPem,
-    trustDomain: 'cloudless',
-    serverType: 'controller',
-  })
-  const connection = new Http2SessionManager(baseUrl, { pingIntervalMs }, { ...tls })
-  const transport = createConnectTransport({
-    httpVersion: '2',
-    baseUrl,
-    sessionManager: connection,
-  })
-  return { client: createClient(CoordinatorService, transport), connection }
 }
 
 function helloOf(nodeId: string, name: string) {

@@ -1,18 +1,30 @@
 /**
- * A session as an agent opens it, spoken straight on HTTP/2: the same bytes as the real agent's, without the library's
- * layers, so that thousands of agents fit beside the coordinator that is measured.
+ * The two calls of an agent, to enrol and to open its session, spoken straight on HTTP/2: the same bytes as the real
+ * agent's, without the library's layers, so that thousands of agents fit beside the coordinator that is measured.
  */
-import { connect, type ClientHttp2Stream } from 'node:http2'
+import { once } from 'node:events'
+import {
+  connect,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2'
+import { buffer } from 'node:stream/consumers'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import {
   AgentMessageSchema,
   compressedFlag,
   CoordinatorMessageSchema,
+  CoordinatorService,
+  EnrollNodeRequestSchema,
+  EnrollNodeResponseSchema,
   encodeEnvelope,
   EnvelopeReader,
   endStreamFlag,
   type AgentMessage,
   type CoordinatorMessage,
+  type EnrollNodeRequest,
+  type EnrollNodeResponse,
 } from '@cloudless/api'
 import { tlsClientOptions, type Credentials } from '@cloudless/identity'
 import { gunzipSync } from 'node:zlib'
@@ -24,6 +36,52 @@ export interface HollowSession {
   close(): void
 }
 
+/** On a connection of its own, without a certificate. Rejects with what the coordinator says. */
+export async function enrollNode(
+  { address, caPem }: { readonly address: string; readonly caPem: string },
+  request: EnrollNodeRequest,
+): Promise<EnrollNodeResponse> {
+  const connection = dial(address, { caPem })
+  const failed = once(connection, 'error').then(([reason]) => Promise.reject(reason as Error))
+  try {
+    return await Promise.race([failed, answered(connection, request)])
+  } finally {
+    failed.catch(() => undefined) // It was raced, and may fail once more when it is closed.
+    connection.destroy()
+  }
+}
+
+async function answered(
+  connection: ClientHttp2Session,
+  request: EnrollNodeRequest,
+): Promise<EnrollNodeResponse> {
+  const stream = connection.request({
+    ...headersOf('EnrollNode'),
+    'content-type': 'application/proto',
+  })
+  stream.end(toBinary(EnrollNodeRequestSchema, request))
+  const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders]
+  const body = await buffer(stream)
+  if (Number(headers[':status']) === 200) return fromBinary(EnrollNodeResponseSchema, body)
+  throw new Error(`enrolling: ${headers[':status']} ${body.toString()}`)
+}
+
+function headersOf(method: 'EnrollNode' | 'Session') {
+  return {
+    ':method': 'POST',
+    ':path': `/${CoordinatorService.typeName}/${method}`,
+    'connect-protocol-version': '1',
+  }
+}
+
+function dial(
+  address: string,
+  who: { readonly caPem: string; readonly credentials?: Credentials },
+): ClientHttp2Session {
+  const tls = tlsClientOptions({ ...who, trustDomain: 'cloudless', serverType: 'controller' })
+  return connect(`https://${address}`, tls)
+}
+
 const messageBytesMax = 4 * 1024 * 1024
 
 export function openSession(
@@ -31,13 +89,7 @@ export function openSession(
   credentials: Credentials,
   onMessage: (message: CoordinatorMessage) => void,
 ): HollowSession {
-  const tls = tlsClientOptions({
-    caPem: credentials.caPem,
-    trustDomain: 'cloudless',
-    serverType: 'controller',
-    credentials,
-  })
-  const connection = connect(`https://${address}`, tls)
+  const connection = dial(address, { caPem: credentials.caPem, credentials })
   const ended = Promise.withResolvers<never>()
   const fail = (reason: Error): void => {
     ended.reject(reason)
@@ -46,10 +98,8 @@ export function openSession(
   connection.on('error', fail)
   connection.once('close', () => fail(new Error('the connection was closed')))
   const stream = connection.request({
-    ':method': 'POST',
-    ':path': '/cloudless.api.v1.CoordinatorService/Session',
+    ...headersOf('Session'),
     'content-type': 'application/connect+proto',
-    'connect-protocol-version': '1',
     'connect-accept-encoding': 'gzip',
   })
   stream.on('error', fail)
