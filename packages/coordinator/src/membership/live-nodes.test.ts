@@ -69,6 +69,33 @@ test('a node is lost within a second and a half, whenever between two heartbeats
   }
 })
 
+test('however many nodes there are, one timer waits for all of them, and a delay of ours counts once', () => {
+  const { clock, nodes, kind, know } = open()
+  const random = seededRandom(7)
+  const nodeIds = Array.from({ length: 50 }, (_, n) => `node-${n}`)
+  know(...nodeIds)
+  let losses = 0
+  for (let round = 0; round < 3_000; round++) {
+    clock.advance(random.next() * 20)
+    const nodeId = nodeIds[Math.floor(random.next() * nodeIds.length)]!
+    // Some are silent for so long that they are lost, while others are heard.
+    if (kind(nodeId) === 'connected') nodes.heard(nodeId)
+    else {
+      losses++
+      nodes.connected(nodeId, { ...hello, nodeId })
+    }
+    nodes.ask(nodeId)
+    assert.ok(clock.timerCount <= 1, `${clock.timerCount} timers`)
+  }
+  assert.ok(losses > 10, `${losses} losses`)
+  clock.stall(400)
+  clock.advance(10_000)
+  nodes.connected('node-new', { ...hello, nodeId: 'node-new' })
+  nodes.reset('node-new')
+  clock.advance(livenessDefaults.resetGraceMs + 250)
+  assert.equal(kind('node-new'), 'lost')
+})
+
 test('a node whose connection was reset is lost exactly when its grace is over', () => {
   const { clock, nodes, kind, know } = open()
   know('node-a')

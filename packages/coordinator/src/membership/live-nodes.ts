@@ -243,9 +243,15 @@ export class LiveNodes {
       (this.#queue.first?.dueMs ?? Number.POSITIVE_INFINITY) + this.#marginMs() - this.#nowMs()
     const delayMs = Math.min(Math.max(1, Math.ceil(dueInMs)), probeMs)
     if (this.#wake && this.#wake.atMs <= nowMs + delayMs) return
-    this.#wake?.cancel()
     const atMs = nowMs + delayMs
-    this.#wake = { atMs, cancel: clock.after(delayMs, () => this.#woken(atMs)) }
+    this.#wakeAfter(delayMs, () => this.#woken(atMs))
+  }
+
+  /** In place of the timer that is set: of two, each would tell of the same delay of ours. */
+  #wakeAfter(delayMs: number, fire: () => void): void {
+    const { clock } = this.#deps
+    this.#wake?.cancel()
+    this.#wake = { atMs: clock.monotonicMs() + delayMs, cancel: clock.after(delayMs, fire) }
   }
 
   /**
@@ -258,7 +264,7 @@ export class LiveNodes {
     const wasLate = this.#own.fired(dueAtMs, nowMs)
     this.#wake = undefined
     if (!wasLate && !this.#isAnyDue()) return this.#arm()
-    this.#wake = { atMs: nowMs, cancel: clock.after(0, () => this.#look()) }
+    this.#wakeAfter(0, () => this.#look())
   }
 
   #look(): void {
