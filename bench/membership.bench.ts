@@ -201,7 +201,9 @@ async function vanish(phases: NodePhases, group: Group, signal: NodeJS.Signals):
   const startMs = systemClock.monotonicMs()
   group.child.kill(signal)
   const areLost = (): boolean => phases.lostAmong(group.names) === group.names.length
-  await phases.when('the verdict of all that vanished', 120_000, areLost)
+  await phases.when('the verdict of all that vanished', 120_000, areLost, () =>
+    phases.exceptionsTo(NodePhase.OFFLINE, group.names),
+  )
   if (signal === 'SIGSTOP') group.child.kill('SIGKILL')
   return group.names.map((name) => phases.changedAtMs(name) - startMs)
 }

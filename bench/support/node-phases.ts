@@ -39,17 +39,29 @@ export class NodePhases {
     return names.filter((name) => this.#seen.get(name)?.phase === NodePhase.OFFLINE).length
   }
 
+  /** For a person: of these, those that are in another phase than this one. */
+  exceptionsTo(phase: NodePhase, names: readonly string[]): string {
+    const others = names.filter((name) => this.#seen.get(name)?.phase !== phase)
+    const [first = ''] = others
+    return `: ${others.length} of ${names.length}, such as ${first}`
+  }
+
   /** When its phase was last seen to change, as of `systemClock.monotonicMs`. */
   changedAtMs(name: string): number {
     return this.#seen.get(name)?.atMs ?? NaN
   }
 
   /** Resolves once `isAsWanted`, which is asked after every change. */
-  async when(what: string, deadlineMs: number, isAsWanted: () => boolean): Promise<void> {
+  async when(
+    what: string,
+    deadlineMs: number,
+    isAsWanted: () => boolean,
+    describe: () => string = () => '',
+  ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const look = (): void => void (isAsWanted() && resolve())
     const cancel = systemClock.after(deadlineMs, () =>
-      reject(new Error(`gave up waiting for ${what} after ${deadlineMs} ms`)),
+      reject(new Error(`gave up waiting for ${what} after ${deadlineMs} ms${describe()}`)),
     )
     this.#listeners.add(look)
     look()
