@@ -220,12 +220,14 @@ function checkedKeyOf(x509: X509Library, csrPem: string): Uint8Array {
     new CloudlessError('invalid_argument', `csr_pem: ${problem}`, { cause })
   if (csrPem.length > csrBytesMax) throw refuse(`is longer than ${csrBytesMax} bytes`)
   let isVerified: boolean
-  let publicKey: KeyObject
+  let spki: Buffer
   try {
     const csr = new x509.Pkcs10CertificateRequest(csrPem)
-    publicKey = createPublicKey({
+    const publicKey = createPublicKey({
       ...{ key: Buffer.from(csr.publicKey.rawData), format: 'der', type: 'spki' },
     })
+    // However the request wrote it down: certificates name it by these bytes.
+    spki = publicKey.export({ format: 'der', type: 'spki' })
     const { namedCurve } = publicKey.asymmetricKeyDetails ?? {}
     if (namedCurve !== 'prime256v1') throw new TypeError(`a key on the curve ${namedCurve}`)
     const { hash } = csr.signatureAlgorithm
@@ -235,7 +237,7 @@ function checkedKeyOf(x509: X509Library, csrPem: string): Uint8Array {
     throw refuse('is not a PKCS#10 request for an ECDSA P-256 key in PEM', reason)
   }
   if (!isVerified) throw refuse('is not signed with its own key')
-  return publicKey.export({ format: 'der', type: 'spki' })
+  return spki
 }
 
 /** 127 random bits, positive: never the same twice. */

@@ -15,6 +15,12 @@ export interface BoundAddress {
   readonly port: number
 }
 
+/**
+ * Connections that wait to be taken, as far as the system allows as many. When thousands of agents dial at once, after a
+ * power cut or our own start, each that finds no room tries again only a second later, then three.
+ */
+const backlogMax = 4_096
+
 /** `failed_precondition` when the port is taken. */
 export async function listen(
   server: Server,
@@ -22,7 +28,7 @@ export async function listen(
   purpose: string,
 ): Promise<BoundAddress> {
   try {
-    server.listen(address.port, address.host)
+    server.listen({ ...address, backlog: backlogMax })
     await once(server, 'listening')
   } catch (reason) {
     throw await explainListenFailure(reason, { ...address, purpose })
