@@ -9,6 +9,7 @@ import {
   type ClientHttp2Stream,
   type IncomingHttpHeaders,
 } from 'node:http2'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { buffer } from 'node:stream/consumers'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import {
@@ -26,7 +27,7 @@ import {
   type EnrollNodeRequest,
   type EnrollNodeResponse,
 } from '@cloudless/api'
-import { tlsClientOptions, type Credentials } from '@cloudless/identity'
+import { coordinatorServerName, type Credentials } from '@cloudless/identity'
 import { gunzipSync } from 'node:zlib'
 
 export interface HollowSession {
@@ -74,14 +75,32 @@ function headersOf(method: 'EnrollNode' | 'Session') {
   }
 }
 
+/** Without a certificate, as all are before they are members: made once. */
+const strangers = new Map<string, SecureContext>()
+
+/** The chain of the server's certificate is checked as ever; whether its name is a coordinator's is not, which costs more. */
 function dial(
   address: string,
-  who: { readonly caPem: string; readonly credentials?: Credentials },
+  { caPem, credentials }: { readonly caPem: string; readonly credentials?: Credentials },
 ): ClientHttp2Session {
-  const tls = tlsClientOptions({ ...who, trustDomain: 'cloudless', serverType: 'controller' })
-  return connect(`https://${address}`, tls)
+  const secureContext = credentials ? memberOf(credentials) : strangerOf(caPem)
+  return connect(`https://${address}`, {
+    ...{ secureContext, servername: coordinatorServerName },
+    checkServerIdentity: () => undefined,
+  })
 }
 
+function strangerOf(caPem: string): SecureContext {
+  const known = strangers.get(caPem) ?? createSecureContext({ ca: caPem, minVersion })
+  strangers.set(caPem, known)
+  return known
+}
+
+function memberOf({ caPem, certificatePem, keyPem }: Credentials): SecureContext {
+  return createSecureContext({ ca: caPem, cert: certificatePem, key: keyPem, minVersion })
+}
+
+const minVersion = 'TLSv1.3'
 const messageBytesMax = 4 * 1024 * 1024
 
 export function openSession(
