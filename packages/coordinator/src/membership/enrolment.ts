@@ -45,7 +45,7 @@ import { nodeNameKey, nodeSubnetKey } from '../state/records.ts'
 import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { problemsOfLabels, problemsOfTaints } from './node-validation.ts'
 import { CommittedTogether, type Draft } from '../state/committed-together.ts'
-import { freeSubnets, type SubnetPlan } from './subnets.ts'
+import { Subnets, type SubnetPlan } from './subnets.ts'
 
 export interface EnrolmentDeps {
   readonly state: ClusterState
@@ -80,7 +80,11 @@ export class Enrolments {
   constructor(deps: EnrolmentDeps, options: EnrolmentOptions) {
     this.#deps = deps
     this.#options = options
-    this.#together = new CommittedTogether(deps.state, () => new EnrolmentDraft(deps, options))
+    const subnets = new Subnets(options.subnets)
+    this.#together = new CommittedTogether(
+      deps.state,
+      () => new EnrolmentDraft(deps, options, subnets),
+    )
   }
 
   /** Makes a member of the device, or throws why it cannot be one. */
@@ -126,7 +130,8 @@ class EnrolmentDraft implements Draft<Attempt, Enrolled> {
   readonly #deps: EnrolmentDeps
   readonly #options: EnrolmentOptions
   readonly #nowMs: number
-  readonly #nextSubnet: () => string
+  readonly #subnets: Subnets
+  readonly #subnetsGiven = new Set<string>()
   /** As they will be, by id. */
   readonly #tokens = new Map<
     string,
@@ -136,11 +141,11 @@ class EnrolmentDraft implements Draft<Attempt, Enrolled> {
   readonly #preconditions: Precondition[] = []
   readonly #writes: Write[] = []
 
-  constructor(deps: EnrolmentDeps, options: EnrolmentOptions) {
+  constructor(deps: EnrolmentDeps, options: EnrolmentOptions, subnets: Subnets) {
     this.#deps = deps
     this.#options = options
+    this.#subnets = subnets
     this.#nowMs = deps.clock.wallMs()
-    this.#nextSubnet = freeSubnets(options.subnets, (subnet) => deps.state.isSubnetTaken(subnet))
   }
 
   get bytes(): number {
@@ -176,7 +181,9 @@ class EnrolmentDraft implements Draft<Attempt, Enrolled> {
     const token = usableToken(known, nowMs, tokenId)
     checkScope(token, request)
     const namesake = this.#namesakeOf(request.nodeName)
-    const podCidr = this.#nextSubnet()
+    const podCidr = this.#subnets.next(
+      (subnet) => this.#subnetsGiven.has(subnet) || state.isSubnetTaken(subnet),
+    )
     const node = newNode(request, token, { nodeId, certificate, nowMs, podCidr })
     const response = create(EnrollNodeResponseSchema, {
       nodeId,
@@ -191,6 +198,7 @@ class EnrolmentDraft implements Draft<Attempt, Enrolled> {
     const ownId = new TextEncoder().encode(nodeId)
     this.#tokens.set(tokenId, { held: held!, used })
     this.#nodeIdByName.set(request.nodeName, nodeId)
+    this.#subnetsGiven.add(podCidr)
     this.#preconditions.push(
       ...remember.preconditions,
       absent('node', nodeId),

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freeSubnets, subnetPlanDefault, type SubnetPlan } from './subnets.ts'
+import { Subnets, subnetPlanDefault, type SubnetPlan } from './subnets.ts'
 
 const none = new Set<string>()
 
 const allocateSubnet = (plan: SubnetPlan, taken: ReadonlySet<string>): string =>
-  freeSubnets(plan, (subnet) => taken.has(subnet))()
+  new Subnets(plan).next((subnet) => taken.has(subnet))
 
 test('subnets are given in order, never the first, never one twice', () => {
   const taken = new Set<string>()
@@ -22,11 +22,19 @@ test('subnets are given in order, never the first, never one twice', () => {
   assert.equal(allocateSubnet(subnetPlanDefault, taken), '10.244.7.0/24')
 })
 
-test('several are given at once, each another one', () => {
-  const taken = new Set(['10.244.2.0/24'])
-  const free = freeSubnets(subnetPlanDefault, (subnet) => taken.has(subnet))
-  const given = Array.from({ length: 3 }, free)
-  assert.deepEqual(given, ['10.244.1.0/24', '10.244.3.0/24', '10.244.4.0/24'])
+test('what was left is given again when all the others have been', () => {
+  const subnets = new Subnets({ clusterCidr: '10.0.0.0/22', nodePrefixLength: 24 })
+  const taken = new Set(['10.0.2.0/24'])
+  const take = (): string => {
+    const subnet = subnets.next((one) => taken.has(one))
+    taken.add(subnet)
+    return subnet
+  }
+  assert.equal(take(), '10.0.1.0/24')
+  taken.delete('10.0.1.0/24')
+  assert.equal(take(), '10.0.3.0/24')
+  assert.equal(take(), '10.0.1.0/24')
+  assert.throws(take, { code: 'resource_exhausted' })
 })
 
 const plans: readonly [string, number, string][] = [

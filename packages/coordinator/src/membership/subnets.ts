@@ -1,4 +1,4 @@
-/** Which subnet of the cluster's container network each node gets. Pure. */
+/** Which subnet of the cluster's container network each node gets. */
 import { CloudlessError } from '@cloudless/base'
 
 export interface SubnetPlan {
@@ -11,21 +11,31 @@ export interface SubnetPlan {
 export const subnetPlanDefault: SubnetPlan = { clusterCidr: '10.244.0.0/16', nodePrefixLength: 24 }
 
 /**
- * Gives the subnets nobody has, in order, one at each call. The very first of all is never given: its addresses are too
- * easily mistaken for the network's. A call throws `resource_exhausted` when there is none left, `invalid_argument` when
- * the plan is not one.
+ * Gives the subnets nobody has, in order and round and round: each search goes on where the last one ended, so that the
+ * thousandth node is found one as soon as the first, and what a node that was removed has left is not another's at once.
+ * The very first of all is never given: its addresses are too easily mistaken for the network's.
  */
-export function freeSubnets(plan: SubnetPlan, isTaken: (subnet: string) => boolean): () => string {
-  let n = 0
-  return () => {
-    const { base, size, count } = measuresOf(plan)
-    while (++n < count) {
-      const subnet = `${formatAddress(base + n * size)}/${plan.nodePrefixLength}`
+export class Subnets {
+  readonly #plan: SubnetPlan
+  /** Number of the one that was given last. */
+  #last = 0
+
+  constructor(plan: SubnetPlan) {
+    this.#plan = plan
+  }
+
+  /** Throws `resource_exhausted` when there is none left, `invalid_argument` when the plan is not one. */
+  next(isTaken: (subnet: string) => boolean): string {
+    const { clusterCidr, nodePrefixLength } = this.#plan
+    const { base, size, count } = measuresOf(this.#plan)
+    for (let tried = 1; tried < count; tried++) {
+      this.#last = (this.#last % (count - 1)) + 1
+      const subnet = `${formatAddress(base + this.#last * size)}/${nodePrefixLength}`
       if (!isTaken(subnet)) return subnet
     }
     throw new CloudlessError(
       'resource_exhausted',
-      `all ${count - 1} node subnets of ${plan.clusterCidr} are taken; remove nodes that are gone`,
+      `all ${count - 1} node subnets of ${clusterCidr} are taken; remove nodes that are gone`,
     )
   }
 }
