@@ -103,8 +103,9 @@ export class NodeController {
     const lostAtMs = phase === NodePhase.OFFLINE ? Number(lastTransitionMs) : undefined
     let [kept, fenced] = [0, 0]
     for (;;) {
-      const { node, settled } = await this.#welcomeAtLast(nodeId, hello)
+      const { node, settled, reports } = await this.#welcomeAtLast(nodeId, hello)
       this.#sayOfSettled(settled)
+      for (const say of reports) say()
       kept += settled.reclaimed.length
       fenced += settled.fenced.length
       if (!settled.complete) continue
@@ -143,12 +144,15 @@ export class NodeController {
           `${nodeId} is not a member of this cluster any more: join again with a new token`,
         )
       }
-      const node = withHello(withReturn(held.record, hello, this.#watch()), hello)
+      const greeted = withHello(withReturn(held.record, hello, this.#watch()), hello)
       const settled = settleReplicas({ state, nowMs: clock.wallMs() }, nodeId, hello)
+      const reports: Done[] = []
+      // Schedulable with its first words, not with a look of its own: thousands may come at once.
+      const node = settled.complete ? this.#phased(nodeId, greeted, reports) : greeted
       return {
         preconditions: [unchanged('node', held), ...settled.preconditions],
         writes: [putRecord('node', nodeId, node), ...settled.writes],
-        result: { node, settled },
+        result: { node, settled, reports },
       }
     })
     return welcomed!
@@ -194,13 +198,11 @@ export class NodeController {
   }
 
   #decide(held: Held<NodeRecord>): Decision<Done> {
-    const { state, liveNodes } = this.#deps
-    const live = liveNodes.get(held.id)
-    const verdict = nodePhase(held.record, live?.liveness, live?.runtimeReady ?? true)
+    const { state } = this.#deps
     const replicas = state.replicasOnNode(held.id)
     const step: Step = { preconditions: [], writes: [], reports: [] }
-    const after = this.#follow(held, verdict, step)
-    if (verdict.phase === NodePhase.OFFLINE) {
+    const after = this.#follow(held, step)
+    if (after.node!.status!.phase === NodePhase.OFFLINE) {
       // None of the transactions that give up what it ran may come after its session has begun.
       if (after === held.record) step.preconditions.push(unchanged('node', held))
       this.#giveUp(held.record, after, replicas, step)
@@ -214,20 +216,26 @@ export class NodeController {
   }
 
   /** Writes down the node's phase and what it has told, where they are news; the record as it then is. */
-  #follow(held: Held<NodeRecord>, verdict: NodePhaseVerdict, step: Step): NodeRecord {
-    const { clock, liveNodes, report } = this.#deps
-    const live = liveNodes.get(held.id)
-    const status = held.record.node!.status!
-    const told = withTold(held.record.node!, live?.told ?? {})
-    const moved = verdict.phase !== status.phase
-    if (!moved && verdict.message === status.message && told === held.record.node) {
-      return held.record
-    }
-    const lastTransitionMs = moved ? BigInt(clock.wallMs()) : status.lastTransitionMs
-    const node = { ...told, status: { ...status, ...verdict, lastTransitionMs } }
-    const after = { ...(moved ? this.#moved(held.record, verdict) : held.record), node }
+  #follow(held: Held<NodeRecord>, step: Step): NodeRecord {
+    const after = this.#phased(held.id, held.record, step.reports)
+    if (after === held.record) return after
     step.preconditions.push(unchanged('node', held))
     step.writes.push(putRecord('node', held.id, after))
+    return after
+  }
+
+  /** The record with the phase that the node is in now and what it has told; the same one where neither is news. */
+  #phased(nodeId: string, record: NodeRecord, reports: Done[]): NodeRecord {
+    const { clock, liveNodes, report } = this.#deps
+    const live = liveNodes.get(nodeId)
+    const verdict = nodePhase(record, live?.liveness, live?.runtimeReady ?? true)
+    const status = record.node!.status!
+    const told = withTold(record.node!, live?.told ?? {})
+    const moved = verdict.phase !== status.phase
+    if (!moved && verdict.message === status.message && told === record.node) return record
+    const lastTransitionMs = moved ? BigInt(clock.wallMs()) : status.lastTransitionMs
+    const node = { ...told, status: { ...status, ...verdict, lastTransitionMs } }
+    const after = { ...(moved ? this.#moved(record, verdict) : record), node }
     if (!moved) return after
     const change = {
       before: status.phase,
@@ -236,7 +244,7 @@ export class NodeController {
       lastTransitionMs: Number(status.lastTransitionMs),
       silentMs: live && live.lastSeenAtMs > 0 ? clock.wallMs() - live.lastSeenAtMs : undefined,
     }
-    step.reports.push(() => report.nodePhaseChanged(after, change))
+    reports.push(() => report.nodePhaseChanged(after, change))
     return after
   }
 
@@ -335,6 +343,8 @@ type DrainWord = 'drained' | 'stuck'
 interface Welcomed {
   readonly node: NodeRecord
   readonly settled: Settlement
+  /** What is to be said once it is stored. */
+  readonly reports: readonly Done[]
 }
 
 /** A session of it begins: what it had been given up for turns out to be no more than a broken link, or more. */
