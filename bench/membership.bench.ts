@@ -38,6 +38,7 @@ const nodeCount = Number(flags.nodes)
 const joiningCount = Number(flags.joining ?? nodeCount / 5)
 const measuredSeconds = Number(flags.seconds)
 const isFull = nodeCount >= 5_000 && joiningCount >= 1_000
+const joiningProcesses = 4
 const joinMsWanted = 10_000
 const address = '127.0.0.1:18482'
 
@@ -107,12 +108,23 @@ async function measure(): Promise<Row[]> {
   const cut = await vanish(phases, groups[1]!, 'SIGKILL')
   const lostFalsely = await countRedials(groups.slice(2))
 
-  const newcomers = await prepare(joiningCount)
+  // In several processes: a single one would do for all of them what devices do side by side.
+  const newcomers: Group[] = []
+  for (let n = 0; n < joiningProcesses; n++) {
+    newcomers.push(await prepare(Math.ceil(joiningCount / joiningProcesses)))
+  }
+  const waitedFor = new Set(newcomers.flatMap(({ names }) => names))
   const joinCpuSecondsBefore = figuresOf(pid).cpuSeconds
   const joinStartMs = systemClock.monotonicMs()
   const profiled = flags['profile-joins'] && saveProfile(flags['profile-joins'], joinMsWanted)
-  const joined = newcomers.join(joiningCount)
-  const areReady = (): boolean => newcomers.names.every((name) => phases.isReady(name))
+  const joined = Promise.all(newcomers.map((group) => group.join(joiningCount)))
+  const areReady = (): boolean => {
+    for (const name of waitedFor) {
+      if (!phases.isReady(name)) return false
+      waitedFor.delete(name)
+    }
+    return true
+  }
   await phases.when('the newcomers to be ready', 600_000, areReady)
   const joinMs = systemClock.monotonicMs() - joinStartMs
   const joinCpuSeconds = figuresOf(pid).cpuSeconds - joinCpuSecondsBefore

@@ -10,6 +10,7 @@ interface Seen {
 
 export class NodePhases {
   readonly #seen = new Map<string, Seen>()
+  readonly #counts = new Map<NodePhase, number>()
   readonly #listeners = new Set<() => void>()
   readonly #closing = new AbortController()
 
@@ -26,9 +27,7 @@ export class NodePhases {
   }
 
   count(phase: NodePhase): number {
-    let count = 0
-    for (const seen of this.#seen.values()) if (seen.phase === phase) count++
-    return count
+    return this.#counts.get(phase) ?? 0
   }
 
   isReady(name: string): boolean {
@@ -76,7 +75,10 @@ export class NodePhases {
   }
 
   #see(name: string, phase: NodePhase): void {
-    if (this.#seen.get(name)?.phase === phase) return
+    const before = this.#seen.get(name)?.phase
+    if (before === phase) return
+    if (before !== undefined) this.#counts.set(before, this.count(before) - 1)
+    this.#counts.set(phase, this.count(phase) + 1)
     this.#seen.set(name, { phase, atMs: systemClock.monotonicMs() })
     for (const listener of this.#listeners) listener()
   }

@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { openCertificateAuthority } from './certificate-authority.ts'
 import { readCaFiles, storeCaFiles } from './ca-directory.ts'
 import { createCsr, createKey, importKeyPair } from './key-and-csr.ts'
@@ -203,6 +204,38 @@ test('refuses requests that are malformed, of another kind of key, or not signed
       message,
     })
   }
+})
+
+test('whatever is changed of a request, it is refused or is as it was', async (t) => {
+  const ca = await openTestCa(t)
+  const good = Buffer.from(
+    (await createCsr(await createKey())).replaceAll(/-----.*-----|\s/g, ''),
+    'base64',
+  )
+  const { publicKeyFingerprint } = await issueFor(good)
+  function issueFor(der: Uint8Array) {
+    const body = Buffer.from(der).toString('base64')
+    const csrPem = `-----BEGIN CERTIFICATE REQUEST-----\n${body}\n-----END CERTIFICATE REQUEST-----`
+    return ca.issue({ csrPem, spiffeId: node, lifetimeMs: day })
+  }
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(good.byteLength - 1),
+      fc.integer({ min: 1, max: 255 }),
+      fc.nat(good.byteLength),
+      async (at, change, length) => {
+        const bad = Buffer.from(
+          good.subarray(0, length === 0 ? undefined : Math.max(at + 1, length)),
+        )
+        bad[at]! ^= change
+        const issued = await issueFor(bad).catch((reason: unknown) => {
+          assert.equal((reason as { code?: string }).code, 'invalid_argument')
+          return undefined
+        })
+        if (issued) assert.equal(issued.publicKeyFingerprint, publicKeyFingerprint)
+      },
+    ),
+  )
 })
 
 test('does not name anyone in another trust domain', async (t) => {

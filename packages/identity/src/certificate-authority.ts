@@ -15,7 +15,7 @@ import { assert, CloudlessError, type Clock } from '@cloudless/base'
 import { readCaFiles, storeCaFiles, type CaFiles } from './ca-directory.ts'
 import { encodeCertificate, type Signer } from './certificate-encoding.ts'
 import { certificateFacts, parseCertificate, type CertificateFacts } from './certificate-facts.ts'
-import { firstOf } from './der.ts'
+import { elementsOf } from './der.ts'
 import { createKey, importKeyPair } from './key-and-csr.ts'
 import { formatSpiffeId, type SpiffeId } from './spiffe-id.ts'
 import { loadX509, signingAlgorithm, type X509Library } from './x509-library.ts'
@@ -220,24 +220,33 @@ function checkedKeyOf(x509: X509Library, csrPem: string): Uint8Array {
     new CloudlessError('invalid_argument', `csr_pem: ${problem}`, { cause })
   if (csrPem.length > csrBytesMax) throw refuse(`is longer than ${csrBytesMax} bytes`)
   let isVerified: boolean
-  let spki: Buffer
+  let spki: Uint8Array
   try {
     const csr = new x509.Pkcs10CertificateRequest(csrPem)
-    const publicKey = createPublicKey({
-      ...{ key: Buffer.from(csr.publicKey.rawData), format: 'der', type: 'spki' },
-    })
-    // However the request wrote it down: certificates name it by these bytes.
-    spki = publicKey.export({ format: 'der', type: 'spki' })
+    // CertificationRequest: what is signed, how, and the signature; of the first, the third is the key (RFC 2986, 4).
+    const [signed] = elementsOf(new Uint8Array(csr.rawData))
+    const [, , key] = elementsOf(signed!)
+    const publicKey = createPublicKey({ key: Buffer.from(key!), format: 'der', type: 'spki' })
     const { namedCurve } = publicKey.asymmetricKeyDetails ?? {}
     if (namedCurve !== 'prime256v1') throw new TypeError(`a key on the curve ${namedCurve}`)
+    // However the request wrote it down: certificates name it by these bytes.
+    spki = isCanonical(key!) ? key! : publicKey.export({ format: 'der', type: 'spki' })
     const { hash } = csr.signatureAlgorithm
-    const signed = firstOf(new Uint8Array(csr.rawData))
-    isVerified = verify(hash.name, signed, publicKey, Buffer.from(csr.signature))
+    isVerified = verify(hash.name, signed!, publicKey, Buffer.from(csr.signature))
   } catch (reason) {
     throw refuse('is not a PKCS#10 request for an ECDSA P-256 key in PEM', reason)
   }
   if (!isVerified) throw refuse('is not signed with its own key')
   return spki
+}
+
+/** What comes before the two coordinates of a P-256 key in its SubjectPublicKeyInfo, as everybody writes it. */
+const canonicalPrefix = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
+const canonicalBytes = canonicalPrefix.byteLength + 64
+
+function isCanonical(spki: Uint8Array): boolean {
+  const prefix = spki.subarray(0, canonicalPrefix.byteLength)
+  return spki.byteLength === canonicalBytes && canonicalPrefix.equals(prefix)
 }
 
 /** 127 random bits, positive: never the same twice. */

@@ -93,21 +93,25 @@ export function explicit(tag: number, element: Uint8Array): Der {
   return encode(contextSpecific | constructed | tag, element)
 }
 
-/** The bytes of the first element of a sequence that is known to be well-formed. */
-export function firstOf(der: Uint8Array): Uint8Array {
-  const start = headerBytes(der, 0)
-  return der.subarray(start, start + headerBytes(der, start) + contentBytes(der, start))
+/** The elements of a sequence that is known to be well-formed, each with its tag and length. */
+export function elementsOf(der: Uint8Array): Uint8Array[] {
+  const elements: Uint8Array[] = []
+  const end = sizeOf(der, 0)
+  for (let at = headerSizeOf(der, 0); at < end; at += elements.at(-1)!.byteLength) {
+    elements.push(der.subarray(at, at + sizeOf(der, at)))
+  }
+  return elements
 }
 
-function headerBytes(der: Uint8Array, at: number): number {
+function headerSizeOf(der: Uint8Array, at: number): number {
   const length = der[at + 1]!
   return length < 0x80 ? 2 : 2 + (length & 0x7f)
 }
 
-function contentBytes(der: Uint8Array, at: number): number {
+function sizeOf(der: Uint8Array, at: number): number {
   const length = der[at + 1]!
-  if (length < 0x80) return length
-  let bytes = 0
-  for (let n = 0; n < (length & 0x7f); n++) bytes = bytes * 256 + der[at + 2 + n]!
-  return bytes
+  if (length < 0x80) return 2 + length
+  let content = 0
+  for (let n = 0; n < (length & 0x7f); n++) content = content * 256 + der[at + 2 + n]!
+  return headerSizeOf(der, at) + content
 }
