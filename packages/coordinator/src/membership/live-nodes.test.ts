@@ -96,6 +96,19 @@ test('however many nodes there are, one timer waits for all of them, and a delay
   assert.equal(kind('node-new'), 'lost')
 })
 
+test('a machine that is killed and started again and again has no more time to return each time', () => {
+  const { clock, nodes, kind, know } = open()
+  know('node-a')
+  for (const instanceId of ['i-1', 'i-2', 'i-3', 'i-4']) {
+    nodes.reset('node-a')
+    clock.advance(livenessDefaults.resetGraceMs + 5)
+    assert.equal(kind(), 'lost', `before ${instanceId}`)
+    clock.advance(2_000)
+    nodes.connected('node-a', { ...hello, instanceId })
+    nodes.ask('node-a')
+  }
+})
+
 test('a node whose connection was reset is lost exactly when its grace is over', () => {
   const { clock, nodes, kind, know } = open()
   know('node-a')

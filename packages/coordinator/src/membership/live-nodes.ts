@@ -69,6 +69,8 @@ export interface Asked {
 
 /** A node that is looked at when it is due; what is queued for it is put right when its turn comes. */
 interface Watched extends LiveNode {
+  /** Of the agent whose session was the last; undefined before the first. */
+  instanceId: string | undefined
   queuedMs: number
 }
 
@@ -171,7 +173,8 @@ export class LiveNodes {
     node.told = toldBy(hello)
     this.#toldImages(nodeId, hello.images)
     this.#heardWall(node, Number(hello.wallTimeMs))
-    this.#step(node, { kind: 'session' })
+    this.#step(node, { kind: 'session', isSameAgent: node.instanceId === hello.instanceId })
+    node.instanceId = hello.instanceId
     this.#deps.onChange(nodeId)
   }
 
@@ -346,6 +349,7 @@ export class LiveNodes {
       nodeId,
       liveness,
       queuedMs: Number.POSITIVE_INFINITY,
+      instanceId: undefined,
       lastSeenAtMs: 0,
       usage: undefined,
       conditions: [],

@@ -65,8 +65,14 @@ const cases: readonly [string, Liveness, LivenessEvent, number, string][] = [
   ['our lateness extends the grace', reset, tick(50), 320, 'reset until 300'],
   ['a reset of what is lost changes nothing', lost, { kind: 'reset' }, 1, 'lost silence'],
   ['a reset while leaving changes nothing', leaving, { kind: 'reset' }, 1, 'leaving until 60000'],
-  ['a new session ends the grace', reset, { kind: 'session' }, 9_999, 'connected'],
-  ['a new session ends a loss', lost, { kind: 'session' }, 9_999, 'connected'],
+  [
+    'a new session ends the grace',
+    reset,
+    { kind: 'session', isSameAgent: true },
+    9_999,
+    'connected',
+  ],
+  ['a new session ends a loss', lost, { kind: 'session', isSameAgent: true }, 9_999, 'connected'],
   ['what is heard of the lost changes nothing', lost, { kind: 'heard' }, 1, 'lost silence'],
   [
     'a goodbye is believed',
@@ -153,7 +159,7 @@ test('what waited behind a lost packet and comes with it teaches nothing twice',
 })
 
 test('the first heartbeat of a session teaches nothing, however late it is', () => {
-  const greeted = stepLiveness(lost, { kind: 'session' }, 0, options)
+  const greeted = stepLiveness(lost, { kind: 'session', isSameAgent: true }, 0, options)
   const welcomed = stepLiveness(greeted, { kind: 'asked', intervalMs: 500 }, 100, options)
   const first = stepLiveness(welcomed, { kind: 'heard' }, 3_000, options)
   assert.deepEqual(first.habits, habits)
@@ -163,15 +169,20 @@ test('the first heartbeat of a session teaches nothing, however late it is', () 
 
 test('what was learnt survives a loss and a reset', () => {
   const gone = stepLiveness(connected, tick(), 5_000, options)
-  const back = stepLiveness(gone, { kind: 'session' }, 60_000, options)
+  const back = stepLiveness(gone, { kind: 'session', isSameAgent: true }, 60_000, options)
   assert.deepEqual(back.habits, habits)
 })
 
 test('a return after a reset is remembered, also one that came after the verdict', () => {
   const verdict = stepLiveness(reset, tick(), 300, options)
-  const back = stepLiveness(verdict, { kind: 'session' }, 900, options)
+  const back = stepLiveness(verdict, { kind: 'session', isSameAgent: true }, 900, options)
   assert.equal(back.habits.returns.count, 1)
   assert.equal(back.habits.returns.worstMs, 900)
+})
+
+test('that of an agent which was killed and started anew says nothing of the link', () => {
+  const back = stepLiveness(reset, { kind: 'session', isSameAgent: false }, 200, options)
+  assert.deepEqual(back.habits, reset.habits)
 })
 
 test('a node whose interval is lengthened is not judged by the old one', () => {

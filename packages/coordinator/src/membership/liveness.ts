@@ -73,7 +73,8 @@ export type Liveness =
 export type LossCause = 'silence' | 'reset' | 'goodbye' | 'absence'
 
 export type LivenessEvent =
-  | { readonly kind: 'session' }
+  /** `isSameAgent`: it goes on, and only its connection was another's before. */
+  | { readonly kind: 'session'; readonly isSameAgent: boolean }
   /** It was told how often to send heartbeats, with the welcome or an answer. */
   | { readonly kind: 'asked'; readonly intervalMs: number }
   | { readonly kind: 'heard' }
@@ -106,7 +107,7 @@ export function stepLiveness(
       return {
         kind: 'connected',
         ...{ heardAtMs: nowMs, beatAtMs: undefined, gapMs: 0, isWelcomed: false },
-        habits: habitsAfterReturn(state, nowMs, options),
+        habits: event.isSameAgent ? habitsAfterReturn(state, nowMs, options) : habits,
       }
     case 'asked':
       return wasAsked(state, event.intervalMs, nowMs)
@@ -153,6 +154,7 @@ const pastMs = 1
 /** Whatever an agent says of when it will be back. */
 const leaveMsMax = 600_000
 
+/** What its link does is learnt; one whose agent was killed and started anew says nothing of the next time. */
 function habitsAfterReturn(state: Liveness, nowMs: number, options: LivenessOptions): Habits {
   if (!('resetAtMs' in state) || state.resetAtMs === undefined) return state.habits
   return returned(state.habits, nowMs - state.resetAtMs, nowMs, options)
