@@ -6,7 +6,7 @@ set -eu
 # program:package, or /path:package for what is not on PATH.
 needed=(containerd:containerd ctr:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins
   ip:iproute2 tc:iproute2 iptables:iptables nsenter:util-linux sysctl:procps busybox:busybox-static)
-if [ "${1:-cluster}" = tests ]; then needed+=(docker-registry:docker-registry script:bsdutils curl:curl strace:strace faketime:faketime); fi
+if [ "${1:-cluster}" = tests ]; then needed+=(docker-registry:docker-registry script:bsdutils curl:curl strace:strace faketime:faketime etcd:etcd-server); fi
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
@@ -35,9 +35,9 @@ if [ "${#missing[@]}" -gt 0 ]; then
     echo "apt-get could not install ${missing[*]} (above)." >&2
     exit 1
   }
-  # Each agent runs a containerd of its own, and the tests a registry: Debian's services are not needed.
+  # Agents run containerds of their own, the tests a registry and etcds: Debian's services are not needed.
   if command -v systemctl >/dev/null && [ -d /run/systemd/system ]; then
-    for service in containerd docker-registry; do
+    for service in containerd docker-registry etcd; do
       if printf '%s\n' "${missing[@]}" | grep -qx "$service"; then
         systemctl disable --now "$service" >/dev/null 2>&1 || true
       fi

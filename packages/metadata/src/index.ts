@@ -1,3 +1,4 @@
+export { createEtcdStore, type EtcdStoreDeps, type EtcdStoreOptions } from './etcd/etcd-store.ts'
 export { operationsPerTransactionMax, transactionBytesMax } from './rules.ts'
 export {
   createSqliteStore,

@@ -1,0 +1,231 @@
+/**
+ * The metadata store on etcd: the contract of `store.ts` over the members of a cluster, whichever of them answers.
+ *
+ * Of etcd: leases have whole seconds, and at least about two (one and a half elections); values of a list may be many, so
+ * they are read in pages that all are of one revision.
+ */
+import { CloudlessError, type Clock } from '@cloudless/base'
+import { Code, ConnectError } from '@connectrpc/connect'
+import {
+  problemWithKey,
+  problemWithPrefix,
+  problemWithTransaction,
+  requireValid,
+} from '../rules.ts'
+import type {
+  ChangeBatch,
+  Entry,
+  ListOptions,
+  ListResult,
+  MetadataStore,
+  StoreStatus,
+  Transaction,
+  TransactionResult,
+} from '../store.ts'
+import { explainFailure, leavesOutcomeUnknown, outcomeUnknown } from './failure.ts'
+import { Members, requireLeader, type CallOptions, type MembersOptions } from './members.ts'
+import { bytesOfKey, entryOf, rangeOf, requestOf, resultOf } from './transaction.ts'
+import { compactedRevisionOf, watchMembers } from './watch.ts'
+
+export interface EtcdStoreDeps {
+  readonly clock: Clock
+}
+
+export interface EtcdStoreOptions extends MembersOptions {
+  /** How long a call waits for a cluster that has no leader, or is not there; 10 s when not given. */
+  readonly callMsMax?: number
+}
+
+const callMsMaxDefault = 10_000
+const pageEntries = 5_000
+const latenciesKept = 100
+
+export function createEtcdStore(deps: EtcdStoreDeps, options: EtcdStoreOptions): MetadataStore {
+  return new EtcdStore(deps, options)
+}
+
+class EtcdStore implements MetadataStore {
+  readonly #clock: Clock
+  readonly #members: Members
+  readonly #callMsMax: number
+  readonly #closing = new AbortController()
+  readonly #begun = new Set<Promise<unknown>>()
+  readonly #latenciesMs: number[] = []
+  #isClosed = false
+
+  constructor({ clock }: EtcdStoreDeps, options: EtcdStoreOptions) {
+    this.#clock = clock
+    this.#members = new Members(clock, options)
+    this.#callMsMax = options.callMsMax ?? callMsMaxDefault
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    requireValid(`reading key ${JSON.stringify(key)}`, problemWithKey(key))
+    const { kvs } = await this.#read('reading from', ({ kv }, call) =>
+      kv.range({ key: bytesOfKey(key) }, call),
+    )
+    return kvs[0] && entryOf(kvs[0])
+  }
+
+  async list(prefix: string, { limit, afterKey }: ListOptions = {}): Promise<ListResult> {
+    requireValid(`listing prefix ${JSON.stringify(prefix)}`, problemWithPrefix(prefix))
+    const isWhole = limit === undefined || (Number.isInteger(limit) && limit > 0)
+    requireValid('listing with a limit', isWhole ? undefined : 'it must be a whole number above 0')
+    const entries: Entry[] = []
+    let revision = 0
+    let more = true
+    while (more && entries.length < (limit ?? Number.POSITIVE_INFINITY)) {
+      const page = Math.min(pageEntries, (limit ?? Number.POSITIVE_INFINITY) - entries.length)
+      const range = rangeOf(prefix, entries.at(-1)?.key ?? afterKey)
+      const request = { ...range, limit: BigInt(page), revision: BigInt(revision) }
+      const answer = await this.#read('reading from', ({ kv }, call) => kv.range(request, call))
+      entries.push(...answer.kvs.map(entryOf))
+      revision ||= Number(answer.header!.revision)
+      more = answer.more
+    }
+    return { entries, revision, more }
+  }
+
+  async transact(transaction: Transaction): Promise<TransactionResult> {
+    requireValid('writing to the metadata store', problemWithTransaction(transaction))
+    const startMs = this.#clock.monotonicMs()
+    // Made before anything is waited for: the caller may use its buffers again.
+    const request = copyOf(requestOf(transaction))
+    const response = await this.#change('writing to', ({ kv }, call) => kv.txn(request, call))
+    this.#latenciesMs.push(this.#clock.monotonicMs() - startMs)
+    if (this.#latenciesMs.length > latenciesKept) this.#latenciesMs.shift()
+    return resultOf(transaction, response)
+  }
+
+  async *watch(
+    prefix: string,
+    options: { readonly fromRevision: number; readonly signal: AbortSignal },
+  ): AsyncGenerator<ChangeBatch, undefined> {
+    this.#requireOpen()
+    requireValid(`watching prefix ${JSON.stringify(prefix)}`, problemWithPrefix(prefix))
+    const signal = AbortSignal.any([options.signal, this.#closing.signal])
+    const sources = { members: this.#members, clock: this.#clock }
+    yield* watchMembers(sources, prefix, { ...options, signal })
+    if (!options.signal.aborted) throw closed()
+    return undefined
+  }
+
+  async grantLease(ttlMs: number): Promise<string> {
+    const request = { TTL: BigInt(Math.max(1, Math.ceil(ttlMs / 1_000))) }
+    const { ID } = await this.#change('taking a lease in', ({ lease }, call) =>
+      lease.leaseGrant(request, call),
+    )
+    return String(ID)
+  }
+
+  async keepLeaseAlive(leaseId: string): Promise<boolean> {
+    const ID = BigInt(leaseId)
+    return this.#read('keeping a lease in', async ({ lease }, call) => {
+      async function* once() {
+        yield { ID }
+      }
+      const options = { ...call, headers: requireLeader }
+      for await (const { TTL } of lease.leaseKeepAlive(once(), options)) return TTL > 0n
+      return false
+    })
+  }
+
+  async revokeLease(leaseId: string): Promise<void> {
+    const request = { ID: BigInt(leaseId) }
+    // Twice is as good as once: the second finds none.
+    await this.#read('ending a lease in', async ({ lease }, call) => {
+      try {
+        await lease.leaseRevoke(request, call)
+      } catch (reason) {
+        if (ConnectError.from(reason).code !== Code.NotFound) throw reason
+      }
+    })
+  }
+
+  async compact(revision: number): Promise<void> {
+    const request = { revision: BigInt(revision), physical: true }
+    await this.#read('compacting', async ({ kv }, call) => {
+      try {
+        await kv.compact(request, call)
+      } catch (reason) {
+        if (!ConnectError.from(reason).rawMessage.includes('has been compacted')) throw reason
+      }
+    })
+  }
+
+  async status(): Promise<StoreStatus> {
+    return this.#read('asking', async (member, call) => {
+      const { header, dbSize } = await member.maintenance.status({}, call)
+      const { signal } = call
+      return {
+        engine: 'etcd',
+        revision: Number(header!.revision),
+        compactedRevision: await compactedRevisionOf(member, signal),
+        sizeBytes: Number(dbSize),
+        commitLatencyMs: median(this.#latenciesMs),
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#closing.abort()
+    await Promise.allSettled(this.#begun)
+    this.#members.close()
+  }
+
+  #read<T>(
+    attempt: string,
+    call: (member: Members['current'], options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    return this.#ask(attempt, call, false)
+  }
+
+  #change<T>(
+    attempt: string,
+    call: (member: Members['current'], options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    return this.#ask(attempt, call, true)
+  }
+
+  async #ask<T>(
+    attempt: string,
+    call: (member: Members['current'], options: CallOptions) => Promise<T>,
+    isChange: boolean,
+  ): Promise<T> {
+    this.#requireOpen()
+    const members = this.#members
+    const failed = { attempt, members: members.addresses }
+    const timeoutMs = this.#callMsMax
+    // What was begun is waited for when the store closes, so it has no end but its time.
+    const { signal } = new AbortController()
+    const answer = isChange
+      ? members.change(call, { timeoutMs, signal })
+      : members.read(call, { timeoutMs, signal })
+    this.#begun.add(answer)
+    try {
+      return await answer
+    } catch (reason) {
+      if (isChange && leavesOutcomeUnknown(reason)) throw outcomeUnknown(reason, failed)
+      throw explainFailure(reason, failed)
+    } finally {
+      this.#begun.delete(answer)
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw closed()
+  }
+}
+
+function closed(): CloudlessError {
+  return new CloudlessError('unavailable', 'the metadata store is closed')
+}
+
+function copyOf(request: ReturnType<typeof requestOf>): ReturnType<typeof requestOf> {
+  return structuredClone(request)
+}
+
+function median(samples: readonly number[]): number {
+  return samples.toSorted((a, b) => a - b)[samples.length >> 1] ?? 0
+}

@@ -1,0 +1,145 @@
+/**
+ * The members of an etcd cluster as a client dials them: one is asked as long as it answers, then the next.
+ *
+ * A call that changes nothing is repeated at another member until its time is up. One that changes something is repeated
+ * only when it surely was not heard: what may have been done is not done twice.
+ */
+import type { SecureClientSessionOptions } from 'node:http2'
+import { sleep, type Clock } from '@cloudless/base'
+import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect'
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
+import { KV, Lease, Maintenance, Watch } from '../gen/etcd/etcdserver/etcdserverpb/rpc_pb.ts'
+import { isPassing, wasNeverSent } from './failure.ts'
+
+export interface MemberClients {
+  /** "host:port". */
+  readonly address: string
+  readonly kv: Client<typeof KV>
+  readonly lease: Client<typeof Lease>
+  readonly watch: Client<typeof Watch>
+  readonly maintenance: Client<typeof Maintenance>
+}
+
+export interface MembersOptions {
+  /** Where they serve clients, such as "https://10.0.0.2:2379"; at least one. */
+  readonly endpoints: readonly string[]
+  /** Key, certificate and CA in PEM; none for plain HTTP. */
+  readonly tls?: Pick<SecureClientSessionOptions, 'ca' | 'cert' | 'key'>
+}
+
+interface Member extends MemberClients {
+  readonly sessions: Http2SessionManager
+}
+
+export interface CallOptions {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** A connection that does not answer this long after a ping is dead. */
+const pingIntervalMs = 2_000
+const pingTimeoutMs = 3_000
+const pauseMs = 50
+
+/** A member that has lost its leader says so, in place of serving what may be old. */
+export const requireLeader = { hasleader: 'true' }
+
+export class Members {
+  readonly #clock: Clock
+  readonly #members: readonly Member[]
+  #current = 0
+
+  constructor(clock: Clock, { endpoints, tls }: MembersOptions) {
+    this.#clock = clock
+    this.#members = endpoints.map((endpoint) => memberAt(endpoint, tls))
+  }
+
+  get addresses(): string[] {
+    return this.#members.map(({ address }) => address)
+  }
+
+  /** The one that answers, as far as is known. */
+  get current(): MemberClients {
+    return this.#members[this.#current]!
+  }
+
+  /** This one did not answer: another is asked from now on. */
+  givesWay(member: MemberClients): void {
+    if (this.current === member) this.#current = (this.#current + 1) % this.#members.length
+  }
+
+  /** Repeated until it is answered or its time is up. */
+  async read<T>(
+    call: (member: MemberClients, options: CallOptions) => Promise<T>,
+    options: CallOptions,
+  ): Promise<T> {
+    return this.#call(call, options, isPassing)
+  }
+
+  /** Repeated only while nobody has heard it. */
+  async change<T>(
+    call: (member: MemberClients, options: CallOptions) => Promise<T>,
+    options: CallOptions,
+  ): Promise<T> {
+    return this.#call(call, options, wasNeverSent)
+  }
+
+  close(): void {
+    for (const { sessions } of this.#members) sessions.abort()
+  }
+
+  async #within<T>(timeoutMs: number, call: (timeoutMs: number) => Promise<T>): Promise<T> {
+    const overdue = Promise.withResolvers<never>()
+    const cancel = this.#clock.after(timeoutMs + overdueMs, () =>
+      overdue.reject(new ConnectError('the member did not answer in time', Code.DeadlineExceeded)),
+    )
+    try {
+      return await Promise.race([call(timeoutMs), overdue.promise])
+    } finally {
+      cancel()
+    }
+  }
+
+  async #call<T>(
+    call: (member: MemberClients, options: CallOptions) => Promise<T>,
+    { timeoutMs, signal }: CallOptions,
+    mayRepeat: (reason: unknown) => boolean,
+  ): Promise<T> {
+    const clock = this.#clock
+    const untilMs = clock.monotonicMs() + timeoutMs
+    for (let tried = 1; ; tried++) {
+      const member = this.current
+      const leftMs = Math.max(1, Math.ceil(untilMs - clock.monotonicMs()))
+      // The last of them has all the time that is left; one that is silent must leave some for the others.
+      const shareMs = Math.max(minimumMs, leftMs / Math.max(1, this.#members.length - tried + 1))
+      try {
+        return await this.#within(Math.min(leftMs, shareMs), (timeoutMs) =>
+          call(member, { timeoutMs, signal }),
+        )
+      } catch (reason) {
+        if (isPassing(reason)) this.givesWay(member)
+        const isOver = clock.monotonicMs() + pauseMs >= untilMs
+        if (signal.aborted || isOver || !mayRepeat(reason)) throw reason
+        if (tried % this.#members.length === 0) await sleep(clock, pauseMs, signal)
+      }
+    }
+  }
+}
+
+/** What is left to one member at least. */
+const minimumMs = 500
+/** The library ends a call in time, but for one whose connection is given up while it writes. */
+const overdueMs = 250
+
+function memberAt(endpoint: string, tls: MembersOptions['tls'] = {}): Member {
+  const sessions = new Http2SessionManager(endpoint, { pingIntervalMs, pingTimeoutMs }, tls)
+  const transport = createGrpcTransport({ baseUrl: endpoint, sessionManager: sessions })
+  return {
+    address: new URL(endpoint).host,
+    sessions,
+    kv: createClient(KV, transport),
+    lease: createClient(Lease, transport),
+    watch: createClient(Watch, transport),
+    maintenance: createClient(Maintenance, transport),
+  }
+}
