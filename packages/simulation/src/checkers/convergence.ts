@@ -83,12 +83,14 @@ function* replicasNotReady(
 /** Within what a mean near its target, and the rounding up to whole replicas, leave open. */
 function* loadNotMet({ workload }: WorkloadRecord, load: number | undefined): Iterable<string> {
   const { name, spec } = workload!
-  const { autoscaling, replicas } = spec!
+  const { autoscaling, replicas, rollout } = spec!
   const metric = autoscaling?.metrics[0]
   if (load === undefined || autoscaling === undefined || metric === undefined) return
   const each = spec!.resources!.requests!.cpuMillicores * (metric.targetPercent / 100)
   const { minReplicas, maxReplicas } = autoscaling
-  const wanted = Math.min(maxReplicas, Math.max(minReplicas, Math.ceil(load / each)))
+  // There are never fewer than an update must keep available.
+  const fewest = Math.max(minReplicas, rollout?.minAvailable ?? 0)
+  const wanted = Math.min(maxReplicas, Math.max(fewest, Math.ceil(load / each)))
   if (Math.abs(wanted - replicas) <= 1) return
   yield `workload ${name} has ${replicas} replicas, and its load of ${load} m asks for ${wanted}`
 }
