@@ -97,9 +97,10 @@ function rolloutOf(planned: PlannedWorkload) {
 }
 
 /** What would leave an update no way to go is refused. */
-function minAvailableOf({ minAvailable, maxSurge, replicas }: PlannedWorkload) {
+function minAvailableOf({ minAvailable, maxSurge, replicas, autoscales }: PlannedWorkload) {
   if (minAvailable === undefined || replicas === 0) return {}
-  return { minAvailable: Math.min(minAvailable, maxSurge === 0 ? replicas - 1 : replicas) }
+  const fewest = autoscales ? 1 : replicas
+  return { minAvailable: Math.min(minAvailable, maxSurge === 0 ? fewest - 1 : replicas) }
 }
 
 /** Of its request, in hundredths. */
