@@ -3,7 +3,6 @@
  * certificates for keys made elsewhere. What a request asks for is ignored but its key: the caller decides the names.
  */
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   randomBytes,
@@ -14,7 +13,12 @@ import {
 import { assert, CloudlessError, type Clock } from '@cloudless/base'
 import { readCaFiles, storeCaFiles, type CaFiles } from './ca-directory.ts'
 import { encodeCertificate, type Signer } from './certificate-encoding.ts'
-import { certificateFacts, parseCertificate, type CertificateFacts } from './certificate-facts.ts'
+import {
+  certificateFacts,
+  parseCertificate,
+  sha256,
+  type CertificateFacts,
+} from './certificate-facts.ts'
 import { elementsOf } from './der.ts'
 import { createKey, importKeyPair } from './key-and-csr.ts'
 import { formatSpiffeId, type SpiffeId } from './spiffe-id.ts'
@@ -208,10 +212,6 @@ function pemOf(der: Uint8Array): string {
     .toString('base64')
     .replaceAll(/.{64}(?=.)/g, '$&\n')
   return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }
 
 /** The key of a request (SPKI, DER), once it has proven that the sender holds its private half. */

@@ -39,12 +39,16 @@ export function parseCertificate(pem: string, what: string): X509Certificate {
 
 /** SHA-256 of the certificate's DER, lower-case hex: how a join token names the CA. */
 export function fingerprintOf(certificate: X509Certificate): string {
-  return createHash('sha256').update(certificate.raw).digest('hex')
+  return sha256(certificate.raw)
 }
 
 export function publicKeyFingerprintOf(publicKey: KeyObject): string {
-  const der = publicKey.export({ type: 'spki', format: 'der' })
-  return createHash('sha256').update(der).digest('hex')
+  return sha256(publicKey.export({ type: 'spki', format: 'der' }))
+}
+
+/** Lower-case hex. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 /**

@@ -4,6 +4,7 @@ export { RecentChanges } from './recent-changes.ts'
 export {
   endOfPrefix,
   problemWithKey,
+  problemWithLimit,
   problemWithPrefix,
   problemWithTransaction,
   requireValid,

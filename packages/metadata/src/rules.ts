@@ -29,6 +29,12 @@ export function problemWithPrefix(prefix: string): string | undefined {
   return undefined
 }
 
+/** Undefined when a list may be cut after so many; otherwise what is wrong with it. */
+export function problemWithLimit(limit: number | undefined): string | undefined {
+  if (limit === undefined || (Number.isInteger(limit) && limit > 0)) return undefined
+  return 'it must be a whole number above 0'
+}
+
 /**
  * Undefined when the transaction may be tried; otherwise what is wrong with it. No key is written twice in one
  * transaction, not even by a prefix that covers it: engines differ in which of the two would win.

@@ -117,15 +117,25 @@ function oneStopMore(writes: readonly Write[], disk: SimulatedDisk): Write[] {
     const replica = replicaIn(write.key, write.value)
     if (!replica?.stopping || replicaIn(write.key, disk.get(write.key)?.value)?.stopping) continue
     const { workloadId } = replica.status!
-    for (const key of disk.keys()) {
-      const other = written.has(key) ? undefined : replicaIn(key, disk.get(key)?.value)
-      if (other?.status!.workloadId !== workloadId || !other.status!.ready) continue
+    for (const other of readyReplicasOf(workloadId, written, disk)) {
       const status = { ...other.status!, state: ReplicaState.STOPPING, ready: false }
       const stopped = { ...other, status, stopping: true, stopReason: replica.stopReason }
-      return [putRecord('replica', other.status!.id, stopped)]
+      return [putRecord('replica', status.id, stopped)]
     }
   }
   return []
+}
+
+/** Of those that are not written in the same transaction. */
+function* readyReplicasOf(
+  workloadId: string | undefined,
+  written: ReadonlySet<string>,
+  disk: SimulatedDisk,
+): Iterable<ReplicaRecord> {
+  for (const key of disk.keys()) {
+    const replica = written.has(key) ? undefined : replicaIn(key, disk.get(key)?.value)
+    if (replica?.status!.ready && replica.status!.workloadId === workloadId) yield replica
+  }
 }
 
 function oneMoveMore(writes: readonly Write[], disk: SimulatedDisk): Write[] {
@@ -133,10 +143,8 @@ function oneMoveMore(writes: readonly Write[], disk: SimulatedDisk): Write[] {
   for (const write of writes) {
     if (!isDeletionOfAReplica(write)) continue
     const gone = replicaIn(write.key, disk.get(write.key)?.value)
-    for (const key of disk.keys()) {
-      const other = written.has(key) ? undefined : replicaIn(key, disk.get(key)?.value)
-      const isSibling = other?.status!.workloadId === gone?.status!.workloadId
-      if (!other?.status!.ready || !isSibling || other.spec!.type !== WorkloadType.SERVICE) continue
+    for (const other of readyReplicasOf(gone?.status!.workloadId, written, disk)) {
+      if (other.spec!.type !== WorkloadType.SERVICE) continue
       const moved = { ...other, replaceWanted: true, replaceReason: 'rebalanced' }
       return [putRecord('replica', other.status!.id, moved)]
     }

@@ -12,6 +12,7 @@ import {
   createWatch,
   LeaseTimers,
   problemWithKey,
+  problemWithLimit,
   problemWithPrefix,
   problemWithTransaction,
   RecentChanges,
@@ -66,8 +67,7 @@ export class SimulatedStore implements MetadataStore {
   async list(prefix: string, { limit, afterKey = '' }: ListOptions = {}): Promise<ListResult> {
     this.#requireOpen()
     requireValid(`listing prefix ${JSON.stringify(prefix)}`, problemWithPrefix(prefix))
-    const whole = limit === undefined || (Number.isInteger(limit) && limit > 0)
-    requireValid('listing with a limit', whole ? undefined : 'it must be a whole number above 0')
+    requireValid('listing with a limit', problemWithLimit(limit))
     await sleep(this.#deps.clock, readMs)
     const { disk } = this.#deps
     const keys = disk.keys().filter((key) => key.startsWith(prefix) && key > afterKey)

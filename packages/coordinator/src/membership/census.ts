@@ -15,7 +15,7 @@ const suspicionOfSilent = 2
 /** Nodes that are awaited after our start have one deadline; nearer to it than this they are not expected back. */
 const absentLeftMs = 1_000
 /** Those that went within this time went together. */
-const goneTogetherMs = 10_000
+export const goneTogetherMs = 10_000
 
 /** `nowMs`: by the clock of liveness, less what we may be late ourselves. */
 export function takeCensus(

@@ -16,7 +16,7 @@
  *
  * Pure: times are unix milliseconds, handed in. What it needs after a restart is on the nodes' records.
  */
-import type { Census } from './census.ts'
+import { goneTogetherMs, type Census } from './census.ts'
 
 export interface MassLossOptions {
   /** Longest time for which a node's replicas are not replaced. */
@@ -68,8 +68,6 @@ const shareMin = 1 / 3
 /** Most are back and nothing has changed for so long: the picture is clear. */
 const settledMs = 15_000
 const minuteMs = 60_000
-/** Those that went no longer ago than this when it began are part of it. */
-const togetherMs = 10_000
 
 export const calm: MassLoss = { kind: 'calm' }
 
@@ -92,7 +90,9 @@ export function beginMassLoss(
   }
   const counts = {
     vanished: census.silent + census.lost,
-    awayBefore: new Set([...lostAtMs].flatMap(([id, ms]) => (nowMs - ms > togetherMs ? id : []))),
+    awayBefore: new Set(
+      [...lostAtMs.keys()].filter((id) => nowMs - lostAtMs.get(id)! > goneTogetherMs),
+    ),
     heldCount: 0,
   }
   return { state: heldSince(nowMs, counts, nowMs, options), word: 'begun' }

@@ -8,10 +8,12 @@ import { CloudlessError, type Clock } from '@cloudless/base'
 import { Code, ConnectError } from '@connectrpc/connect'
 import {
   problemWithKey,
+  problemWithLimit,
   problemWithPrefix,
   problemWithTransaction,
   requireValid,
 } from '../rules.ts'
+import { copyOf } from '../sqlite/packing.ts'
 import type {
   ChangeBatch,
   Entry,
@@ -22,6 +24,7 @@ import type {
   Transaction,
   TransactionResult,
 } from '../store.ts'
+import { CommitLatency } from '../commit-latency.ts'
 import { explainFailure, leavesOutcomeUnknown, outcomeUnknown } from './failure.ts'
 import { Members, requireLeader, type CallOptions, type MembersOptions } from './members.ts'
 import { bytesOfKey, entryOf, rangeOf, requestOf, resultOf } from './transaction.ts'
@@ -38,7 +41,6 @@ export interface EtcdStoreOptions extends MembersOptions {
 
 const callMsMaxDefault = 10_000
 const pageEntries = 5_000
-const latenciesKept = 100
 
 export function createEtcdStore(deps: EtcdStoreDeps, options: EtcdStoreOptions): MetadataStore {
   return new EtcdStore(deps, options)
@@ -50,7 +52,7 @@ class EtcdStore implements MetadataStore {
   readonly #callMsMax: number
   readonly #closing = new AbortController()
   readonly #begun = new Set<Promise<unknown>>()
-  readonly #latenciesMs: number[] = []
+  readonly #latency = new CommitLatency()
   #isClosed = false
 
   constructor({ clock }: EtcdStoreDeps, options: EtcdStoreOptions) {
@@ -69,8 +71,7 @@ class EtcdStore implements MetadataStore {
 
   async list(prefix: string, { limit, afterKey }: ListOptions = {}): Promise<ListResult> {
     requireValid(`listing prefix ${JSON.stringify(prefix)}`, problemWithPrefix(prefix))
-    const isWhole = limit === undefined || (Number.isInteger(limit) && limit > 0)
-    requireValid('listing with a limit', isWhole ? undefined : 'it must be a whole number above 0')
+    requireValid('listing with a limit', problemWithLimit(limit))
     const entries: Entry[] = []
     let revision = 0
     let more = true
@@ -90,11 +91,11 @@ class EtcdStore implements MetadataStore {
     requireValid('writing to the metadata store', problemWithTransaction(transaction))
     const startMs = this.#clock.monotonicMs()
     // Made before anything is waited for: the caller may use its buffers again.
-    const request = copyOf(requestOf(transaction))
+    const own = copyOf(transaction)
+    const request = requestOf(own)
     const response = await this.#change('writing to', ({ kv }, call) => kv.txn(request, call))
-    this.#latenciesMs.push(this.#clock.monotonicMs() - startMs)
-    if (this.#latenciesMs.length > latenciesKept) this.#latenciesMs.shift()
-    return resultOf(transaction, response)
+    this.#latency.add(this.#clock.monotonicMs() - startMs)
+    return resultOf(own, response)
   }
 
   async *watch(
@@ -162,7 +163,7 @@ class EtcdStore implements MetadataStore {
         revision: Number(header!.revision),
         compactedRevision: await compactedRevisionOf(member, signal),
         sizeBytes: Number(dbSize),
-        commitLatencyMs: median(this.#latenciesMs),
+        commitLatencyMs: this.#latency.medianMs,
       }
     })
   }
@@ -220,12 +221,4 @@ class EtcdStore implements MetadataStore {
 
 function closed(): CloudlessError {
   return new CloudlessError('unavailable', 'the metadata store is closed')
-}
-
-function copyOf(request: ReturnType<typeof requestOf>): ReturnType<typeof requestOf> {
-  return structuredClone(request)
-}
-
-function median(samples: readonly number[]): number {
-  return samples.toSorted((a, b) => a - b)[samples.length >> 1] ?? 0
 }

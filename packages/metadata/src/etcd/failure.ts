@@ -10,17 +10,8 @@ import { Code, ConnectError } from '@connectrpc/connect'
 export function leavesOutcomeUnknown(reason: unknown): boolean {
   if (wasNeverSent(reason)) return false
   const { code } = ConnectError.from(reason)
-  return maybeDone.has(code)
+  return passing.has(code) || code === Code.Unknown
 }
-
-const maybeDone = new Set([
-  Code.Unavailable,
-  Code.DeadlineExceeded,
-  Code.Canceled,
-  Code.Aborted,
-  Code.Internal,
-  Code.Unknown,
-])
 
 /** Nobody listened, or nobody who could be believed. */
 export function wasNeverSent(reason: unknown): boolean {

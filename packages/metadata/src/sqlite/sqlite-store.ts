@@ -18,11 +18,13 @@ import { LeaseTimers } from '../lease-timers.ts'
 import { RecentChanges } from '../recent-changes.ts'
 import {
   problemWithKey,
+  problemWithLimit,
   problemWithPrefix,
   problemWithTransaction,
   requireValid,
 } from '../rules.ts'
 import type { MetadataStore, Transaction } from '../store.ts'
+import { CommitLatency } from '../commit-latency.ts'
 import { createWatch } from '../watch.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { fromFailureMessage } from './failure.ts'
@@ -50,7 +52,6 @@ export interface SqliteStoreOptions {
 }
 
 const recentOptions = { changesMax: 20_000, bytesMax: 8 * 1024 * 1024 }
-const latencySamples = 100
 /** A lease whose end could not be written is tried again after this. */
 const leaseRetryMs = 1_000
 
@@ -87,7 +88,7 @@ export async function createSqliteStore(
   const changes = new RecentChanges(opened.revision, recentOptions)
   wakeWatches = () => changes.wakeAll()
   let { compactedRevision } = opened
-  const latenciesMs: number[] = []
+  const latency = new CommitLatency()
 
   const queue = new CommitQueue(
     async (operations) => {
@@ -103,8 +104,7 @@ export async function createSqliteStore(
       }
       compactedRevision = reply.compactedRevision
       changes.forgetBefore(compactedRevision)
-      latenciesMs.push(reply.commitMs)
-      if (latenciesMs.length > latencySamples) latenciesMs.shift()
+      latency.add(reply.commitMs)
     },
   )
   const leases = new LeaseTimers(deps.clock, (leaseId) => void endLease(leaseId))
@@ -210,7 +210,7 @@ export async function createSqliteStore(
         revision: changes.head,
         compactedRevision,
         sizeBytes: await read({ kind: 'size' }),
-        commitLatencyMs: medianOf(latenciesMs),
+        commitLatencyMs: latency.medianMs,
       }
     },
 
@@ -230,14 +230,4 @@ function bytesOf(transaction: Transaction): number {
     (total, write) => total + (write.kind === 'put' ? write.value.byteLength : 0),
     0,
   )
-}
-
-function problemWithLimit(limit: number | undefined): string | undefined {
-  if (limit === undefined || (Number.isInteger(limit) && limit > 0)) return undefined
-  return 'it must be a whole number above 0'
-}
-
-function medianOf(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
