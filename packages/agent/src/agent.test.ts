@@ -225,6 +225,33 @@ describe('a session', () => {
     assert.equal(runtime.requests.length, 1)
   })
 
+  it('tells what changed between its hello and the welcome', async () => {
+    const { session } = await startMember()
+    session.send(upsert('web-1'))
+    await waitFor('running', () => runtime.containers.get('web-1')?.state === 'running')
+    await coordinator.close()
+    const welcome = Promise.withResolvers<void>()
+    coordinator.beforeWelcome = welcome.promise
+    coordinator.onSession = () => {}
+    await coordinator.listen()
+    const next = await waitFor('hello', () =>
+      coordinator.sessions.slice(1).find((opened) => opened.of('hello').length > 0),
+    )
+    assert.equal(next.of('hello')[0]!.replicas[0]!.state, ReplicaState.RUNNING)
+    runtime.end('web-1', 0)
+    await waitFor(
+      'its end',
+      () => running[0]!.agent.supervisor.find('web-1')?.state.stage !== 'running',
+    )
+    welcome.resolve()
+    await waitFor('told', () =>
+      next
+        .of('replicas')
+        .flatMap(({ replicas }) => replicas)
+        .some(({ reason }) => reason === 'Completed'),
+    )
+  })
+
   it('is opened again when the coordinator falls silent', async () => {
     const { session } = await startMember()
     coordinator.silent = true

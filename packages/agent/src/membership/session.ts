@@ -115,6 +115,8 @@ export class Session {
     let error = new CloudlessError('unavailable', 'the coordinator closed the session')
     try {
       this.#send({ case: 'hello', value: ports.hello() })
+      // From here on: what changes before the welcome is in no hello.
+      ports.listen((replicas) => this.#send({ case: 'replicas', value: { replicas } }))
       const stream = this.#connection.client.session(this.#outgoing.drain(), {
         signal: this.#abort.signal,
       })
@@ -176,7 +178,6 @@ export class Session {
     this.#keepPace(welcome)
     ports.welcomed(welcome, this.#connection)
     ports.coordinatorTime(Number(welcome.wallTimeMs), 0)
-    ports.listen((replicas) => this.#send({ case: 'replicas', value: { replicas } }))
     this.#cancelTimer()
     this.#heartbeat()
     this.#schedule()

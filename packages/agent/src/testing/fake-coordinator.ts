@@ -61,6 +61,8 @@ export class FakeCoordinator {
   clockAheadMs = 0
   /** Silent sessions acknowledge nothing. */
   silent = false
+  /** The welcome waits for it. */
+  beforeWelcome: Promise<unknown> | undefined
   refuse: CloudlessError | undefined
   /** Answers enrolments but drops the connection before the answer, this many times. */
   loseAnswers = 0
@@ -217,6 +219,7 @@ export class FakeCoordinator {
           wallTimeMs: BigInt(Math.round(systemClock.wallMs() + this.clockAheadMs)),
         }
         if (inner.case === 'hello') {
+          await this.beforeWelcome
           const node = { id: inner.value.nodeId, name: 'n1', podCidr: '10.244.7.0/24' }
           session.send({ case: 'welcome', value: { ...times, node } })
           this.onSession(session)
