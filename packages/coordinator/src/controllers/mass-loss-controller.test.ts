@@ -48,10 +48,21 @@ async function openMany(t: TestContext, count: number) {
   }
   let now = start()
 
+  const hear = (nodeIds: readonly string[], afterMs: number): void => {
+    clock.advance(afterMs)
+    for (const id of nodeIds) now.liveNodes.heard(id)
+  }
   const beat = (nodeIds: readonly string[], beats: number): void => {
-    for (let n = 0; n < beats; n++) {
-      clock.advance(intervalMs)
-      for (const id of nodeIds) now.liveNodes.heard(id)
+    for (let n = 0; n < beats; n++) hear(nodeIds, intervalMs)
+  }
+  /** All are heard, but every tenth heartbeat of these has to be sent again. */
+  const beatOnBadLinks = (nodeIds: readonly string[], beats: number): void => {
+    const others = ids.filter((id) => !nodeIds.includes(id))
+    for (let n = 0; n < beats; n += 10) {
+      beat(ids, 9)
+      hear(others, intervalMs)
+      hear(nodeIds, 200)
+      hear(ids, intervalMs - 200)
     }
   }
   const connect = (nodeIds: readonly string[]): void => {
@@ -64,7 +75,7 @@ async function openMany(t: TestContext, count: number) {
   beat(ids, 120)
   const replicaOf = (id: string) => state.get('replica', `web-${id}`)!
   return {
-    ...{ ids, clock, state, beat, connect, replicaOf },
+    ...{ ids, clock, state, beat, beatOnBadLinks, connect, replicaOf },
     massLoss: () => now.massLoss,
     words: () => said.map(({ what }) => what).filter((what) => what.startsWith('massLoss')),
     restart: async () => {
@@ -142,6 +153,21 @@ test('they stay away: one a minute is replaced, and all when the hold is over', 
   many.beat(left, 120)
   await eventually(() => replaced() === 7)
   await eventually(() => many.massLoss().heldCount === 0)
+})
+
+test('what is silent on a bad link, and is given up much later, is not back', async (t) => {
+  const many = await openMany(t, 7)
+  const [servers, phones] = [many.ids.slice(0, 3), many.ids.slice(3)]
+  many.beatOnBadLinks(phones, 300)
+  const arePhonesKept = (): boolean => phones.every((id) => many.phase(id) === NodePhase.READY)
+  const letGo = (): string[] => servers.filter((id) => many.massLoss().isReleased(id, Infinity))
+  many.beat([], 4)
+  await eventually(() => servers.every((id) => many.replacedInMs(id)! > 0))
+  many.beat([], 34)
+  assert.deepEqual([arePhonesKept(), letGo()], [true, []])
+  many.beat(phones, 64)
+  await eventually(() => servers.every((id) => many.replacedInMs(id) === 0))
+  assert.ok(arePhonesKept())
 })
 
 test('a restart in the middle forgets nothing', async (t) => {

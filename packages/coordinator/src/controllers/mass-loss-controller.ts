@@ -118,7 +118,8 @@ export class MassLossController {
   #step(): void {
     const nowMs = this.#deps.clock.wallMs()
     const held = [...this.#held.values()].filter(({ nodeId }) => !this.#released.has(nodeId))
-    const absent = { held, lostAtMs: this.#lostAtMs }
+    const { silent } = this.#deps.liveNodes.census()
+    const absent = { held, lostAtMs: this.#lostAtMs, silent }
     const step = stepMassLoss(this.#state, absent, nowMs, this.#options)
     this.#take(step)
     for (const nodeId of step.release) this.#released.add(nodeId)

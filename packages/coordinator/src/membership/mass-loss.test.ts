@@ -45,12 +45,13 @@ const held = (count: number, lostAtMs = 0): HeldNode[] =>
   }))
 const after = (nodes: HeldNode[], atMs: number, from = begun): MassLoss =>
   stepMassLoss(from, away(nodes), atMs, options).state
-/** These, and so many others that are not held. */
+/** These, and so many others that are not held; nobody is silent. */
 function away(nodes: readonly HeldNode[], others = 0, lostAtMs = 0): Absent {
   const lost = Array.from({ length: others }, (_, n) => [`other-${n}`, lostAtMs] as const)
   return {
     held: nodes,
     lostAtMs: new Map([...nodes.map((node) => [node.nodeId, node.lostAtMs] as const), ...lost]),
+    silent: 0,
   }
 }
 const allBack = after([], 20_000, after(held(20), 100))
@@ -102,6 +103,22 @@ test('those that were let go, or went just before, are not back', () => {
   assert.deepEqual(stepMassLoss(state, absent, 50_000, options).release, [])
 })
 
+test('those that are silent and not given up yet are not back', () => {
+  const start = after(held(3), 100)
+  const silent = { ...away(held(3)), silent: 17 }
+  const open = stepMassLoss(start, silent, 20_000, options)
+  assert.deepEqual([open.release, open.wakeAtMs], [[], 35_000])
+  const isStillOpen = stepMassLoss(open.state, silent, 35_000, options)
+  assert.deepEqual([isStillOpen.release, isStillOpen.wakeAtMs], [[], 50_000])
+  const { release } = stepMassLoss(isStillOpen.state, away(held(3)), 50_000, options)
+  assert.equal(release.length, 3, 'they were heard again')
+})
+
+test('a few that are silent, of those that are back, keep nobody waiting', () => {
+  const few = { ...away(held(3)), silent: 6 }
+  assert.equal(stepMassLoss(after(held(3), 100), few, 20_000, options).release.length, 3)
+})
+
 test('those that had been away for long are nobody who could come back', () => {
   const start = beginMassLoss(calm, many, away([], 100, -minuteMs), 0, options).state
   const absent = away(held(9), 100, -minuteMs)
@@ -124,6 +141,8 @@ test('with a rate of none nobody is let go before the hold is over', () => {
 /** What happens to nodes while they are held: some are lost, some return, time passes. */
 interface History {
   readonly changes: readonly (readonly ['lose' | 'return' | 'wait' | 'restart', number])[]
+  /** So many are silent all the time. */
+  readonly silent: number
 }
 
 const history: fc.Arbitrary<History> = fc.record({
@@ -131,11 +150,12 @@ const history: fc.Arbitrary<History> = fc.record({
     fc.tuple(fc.constantFrom('lose', 'return', 'wait', 'wait', 'restart'), fc.nat(20)),
     { maxLength: 60 },
   ),
+  silent: fc.nat(20),
 })
 
 test('no node is held for longer than the hold, none is let go twice, and it ends', () => {
   fc.assert(
-    fc.property(history, ({ changes }) => {
+    fc.property(history, ({ changes, silent }) => {
       const absent = new Map<string, HeldNode>()
       let released = 0
       let [state, nowMs, next]: [MassLoss, number, number] = [calm, 0, 0]
@@ -154,7 +174,8 @@ test('no node is held for longer than the hold, none is let go twice, and it end
         }
       }
       const step = (): number => {
-        const taken = stepMassLoss(state, away([...absent.values()], released), nowMs, options)
+        const gone = { ...away([...absent.values()], released), silent }
+        const taken = stepMassLoss(state, gone, nowMs, options)
         state = taken.state
         for (const nodeId of taken.release) assert.ok(absent.delete(nodeId), `${nodeId} twice`)
         released += taken.release.length

@@ -7,7 +7,7 @@
  *
  * While it is held, every node that is given up is held for `holdMs` at most, from when it was lost. Until then one after
  * the other is let go at `evictionsPerMinute`, those that have been away longest first; and all that are still away are when
- * most of the others are back and nothing has changed for a while.
+ * most of the others are back and nothing has changed for a while. Those that are silent and not given up yet are not back.
  *
  * Invariants
  *   1. A node is never held for longer than `holdMs`, whatever happens to the others or to us.
@@ -42,7 +42,7 @@ export type MassLoss =
       /** Nodes that were away when it began, and have been ever since. */
       readonly awayBefore: ReadonlySet<string>
       readonly heldCount: number
-      /** When a node was last added to those held, or taken from them. */
+      /** When a node was last added to those held or taken from them, or silent ones left it open whether most are back. */
       readonly changedAtMs: number
       readonly nextReleaseMs: number
     }
@@ -52,6 +52,8 @@ export interface Absent {
   readonly held: readonly HeldNode[]
   /** When each that was given up and is not back, held or not, was lost; by id. */
   readonly lostAtMs: ReadonlyMap<string, number>
+  /** Not given up yet, but silent: a node with a longer limit may vanish with the others and be given up much later. */
+  readonly silent: number
 }
 
 export interface MassLossStep {
@@ -141,9 +143,13 @@ function followed(
   if (before.kind === 'held') {
     const stillAway = [...before.awayBefore].filter((id) => lostAtMs.has(id))
     const awayBefore = new Set(stillAway)
-    if (held.length === before.heldCount) return { ...before, awayBefore }
-    const vanished = Math.max(before.vanished, awaySince(awayBefore, absent))
-    return { ...before, awayBefore, vanished, heldCount: held.length, changedAtMs: nowMs }
+    const away = awaySince(awayBefore, absent)
+    const hasChanged = held.length !== before.heldCount
+    const vanished = hasChanged ? Math.max(before.vanished, away) : before.vanished
+    const isOpen = away * 2 < vanished && (away + absent.silent) * 2 >= vanished
+    const isUnclear = hasChanged || (isOpen && held.length > 0)
+    const changedAtMs = isUnclear ? nowMs : before.changedAtMs
+    return { ...before, awayBefore, vanished, heldCount: held.length, changedAtMs }
   }
   // After our own restart in the middle of it.
   if (held.length === 0) return before

@@ -32,6 +32,19 @@ async function uncordon(scenario: Scenario, name: string): Promise<void> {
 }
 
 describe('churn', () => {
+  it('replaces nothing while all are silent, though most are given up much later than the first', async () => {
+    const badLink = { delayMs: 20, jitterMs: 5, lossShare: 0.08 }
+    const phones = ['e', 'f', 'g', 'h', 'i'].map((name) => ({ name, link: badLink }))
+    const scenario = await Scenario.begin([...nodes.slice(1), ...phones])
+    await scenario.apply(web)
+    await scenario.converge()
+    await scenario.pass(5 * minuteMs)
+    for (const { link } of scenario.world.nodes.values()) link.cut('up')
+    await scenario.pass(50_000)
+    assert.equal(scenario.countSaid('nodeLost'), 8)
+    assert.equal(scenario.replicas.length, 8)
+  })
+
   it('finishes the drain of a node that dies half-way', async () => {
     const scenario = await begin()
     await drain(scenario, 'a')
