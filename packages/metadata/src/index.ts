@@ -1,4 +1,22 @@
 export { createEtcdStore, type EtcdStoreDeps, type EtcdStoreOptions } from './etcd/etcd-store.ts'
+export type { Alarm, AlarmChange, AlarmKind } from './etcd/member/alarms.ts'
+export type { MemberCredentials, MemberNames, MemberTls } from './etcd/member/certificate.ts'
+export {
+  createEtcdCluster,
+  type EtcdCluster,
+  type EtcdClusterMember,
+  type EtcdClusterOptions,
+} from './etcd/member/etcd-cluster.ts'
+export { startEtcdMember, type EtcdMember } from './etcd/member/etcd-member.ts'
+export type { EtcdPeer } from './etcd/member/flags.ts'
+export type {
+  EtcdMemberDeps,
+  EtcdMemberOptions,
+  InitialCluster,
+} from './etcd/member/member-options.ts'
+export type { MemberStatus } from './etcd/member/status.ts'
+export type { EtcdMemberState } from './etcd/member/supervisor.ts'
+export type { EtcdTimers } from './etcd/member/timers.ts'
 export { operationsPerTransactionMax, transactionBytesMax } from './rules.ts'
 export {
   createSqliteStore,

@@ -8,7 +8,13 @@ import type { SecureClientSessionOptions } from 'node:http2'
 import { sleep, type Clock } from '@cloudless/base'
 import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect'
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
-import { KV, Lease, Maintenance, Watch } from '../gen/etcd/etcdserver/etcdserverpb/rpc_pb.ts'
+import {
+  Cluster,
+  KV,
+  Lease,
+  Maintenance,
+  Watch,
+} from '../gen/etcd/etcdserver/etcdserverpb/rpc_pb.ts'
 import { isPassing, wasNeverSent } from './failure.ts'
 
 export interface MemberClients {
@@ -18,12 +24,13 @@ export interface MemberClients {
   readonly lease: Client<typeof Lease>
   readonly watch: Client<typeof Watch>
   readonly maintenance: Client<typeof Maintenance>
+  readonly cluster: Client<typeof Cluster>
 }
 
 export interface MembersOptions {
   /** Where they serve clients, such as "https://10.0.0.2:2379"; at least one. */
   readonly endpoints: readonly string[]
-  /** Key, certificate and CA in PEM; none for plain HTTP. */
+  /** Key, certificate and CA in PEM, read anew for each connection; none for plain HTTP. */
   readonly tls?: Pick<SecureClientSessionOptions, 'ca' | 'cert' | 'key'>
 }
 
@@ -141,5 +148,6 @@ function memberAt(endpoint: string, tls: MembersOptions['tls'] = {}): Member {
     lease: createClient(Lease, transport),
     watch: createClient(Watch, transport),
     maintenance: createClient(Maintenance, transport),
+    cluster: createClient(Cluster, transport),
   }
 }
