@@ -1,10 +1,10 @@
 /** A real coordinator in the background: started, found again, killed, stopped. */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { get } from 'node:http'
 import { join } from 'node:path'
 import { CloudlessError } from '@cloudless/base'
 import { stringify } from 'yaml'
 import { mustRun } from './command.ts'
+import { httpAnswers } from './http-answers.ts'
 import {
   argumentsOf,
   identifyProcess,
@@ -88,16 +88,7 @@ export function createCoordinator(options: CoordinatorOptions): CoordinatorProce
     return startInBackground(command, log, environment)
   }
 
-  function isReady(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const call = get(`http://${options.healthAddress}/readyz`, { timeout: 1000 }, (response) => {
-        response.resume()
-        resolve(response.statusCode === 200)
-      })
-      call.on('timeout', () => call.destroy())
-      call.on('error', () => resolve(false))
-    })
-  }
+  const isReady = (): Promise<boolean> => httpAnswers(`http://${options.healthAddress}/readyz`)
 
   async function stop(): Promise<void> {
     const identity = find()

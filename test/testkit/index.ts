@@ -19,6 +19,8 @@ export {
   type CoordinatorOptions,
   type CoordinatorProcess,
 } from './coordinator-process.ts'
+export { createCoordinatorOn, type CoordinatorOnHost } from './coordinator-on-host.ts'
+export { startCoordinators, type Coordinators, type CoordinatorsOptions } from './coordinators.ts'
 export { createCtl, type Ctl } from './ctl.ts'
 export { containerdSocket } from './host-containerd.ts'
 export {

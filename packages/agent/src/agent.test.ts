@@ -252,6 +252,30 @@ describe('a session', () => {
     )
   })
 
+  it('is opened with the leader, wherever it was asked for', async () => {
+    const follower = await FakeCoordinator.open(join(directory, 'ca'))
+    const details = { reason: 'not_leader', leader: coordinator.address }
+    follower.refuse = new CloudlessError('unavailable', 'another leads', { details })
+    const { agent, ended } = await startMember()
+    await stopAgent(agent, ended)
+    startAgent({ coordinators: [follower.address] })
+    await sessionNumber(1)
+    await follower.close()
+  })
+
+  it('learns of other coordinators while it lasts, and knows them at the next start', async () => {
+    const { agent, ended, session } = await startMember()
+    const other = await FakeCoordinator.open(join(directory, 'ca'))
+    session.send({ case: 'welcome', value: { coordinators: [coordinator.address, other.address] } })
+    await waitFor('known', () => agent.coordinators.includes(other.address))
+    await stopAgent(agent, ended)
+    await coordinator.close()
+    startAgent()
+    await waitFor('a session with the other', () => other.sessions.length > 0)
+    await other.close()
+    await coordinator.listen()
+  })
+
   it('is opened again when the coordinator falls silent', async () => {
     const { session } = await startMember()
     coordinator.silent = true

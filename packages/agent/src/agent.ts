@@ -135,6 +135,11 @@ export class Agent {
     return this.#enrolled.promise
   }
 
+  /** "host:port" of those that are known; none before the enrolment. */
+  get coordinators(): readonly string[] {
+    return this.#membership?.addresses ?? []
+  }
+
   get connected(): boolean {
     return this.#membership?.connected ?? false
   }
@@ -252,6 +257,7 @@ export class Agent {
           },
           listen: (listener) => this.supervisor.listen(listener),
           welcomed: (welcome) => this.#welcomed(welcome),
+          coordinators: (addresses) => this.#keepFacts(undefined, addresses),
           coordinatorTime: (wallMs, roundTripMs) => {
             this.#silence?.heard()
             this.#report.heardTime(wallMs, roundTripMs)

@@ -258,6 +258,27 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/cluster-status.ts')).clusterStatus,
   },
   {
+    name: 'cluster members',
+    aliases: ['ls'],
+    summary: 'List the coordinators: who leads, and how each is',
+    load: async () => (await import('./commands/cluster-members.ts')).clusterMembers,
+  },
+  {
+    name: 'cluster health',
+    summary: 'Say whether the coordinators are well, and how many may fail',
+    load: async () => (await import('./commands/cluster-health.ts')).clusterHealth,
+  },
+  {
+    name: 'cluster transfer-leader',
+    summary: 'Let another coordinator lead',
+    load: async () => (await import('./commands/cluster-transfer-leader.ts')).clusterTransferLeader,
+  },
+  {
+    name: 'cluster remove',
+    summary: 'Take a coordinator that is gone out of the RAFT group',
+    load: async () => (await import('./commands/cluster-remove.ts')).clusterRemove,
+  },
+  {
     name: 'vrn show',
     summary: 'Show capacity, what is promised and used, and what is free',
     load: async () => (await import('./commands/vrn-show.ts')).vrnShow,

@@ -59,7 +59,7 @@ for (const called of methods) {
 
   test(`${name} refuses everyone the table does not name`, () => {
     const anonymous = authorizeCall({ kind: 'anonymous' }, called).kind
-    const isEnrolment = called.name === 'EnrollNode'
+    const isEnrolment = called.name === 'EnrollNode' || called.name === 'JoinCoordinator'
     assert.equal(anonymous, isEnrolment ? 'allowed' : 'unauthenticated')
     const foreign = authorizeCall({ kind: 'foreign', reason: 'not ours' }, called)
     assert.equal(foreign.kind, 'unauthenticated')

@@ -87,6 +87,12 @@ const coordinatorRules: Rules<typeof CoordinatorService> = {
   createJoinToken: operators,
   listJoinTokens: operators,
   revokeJoinToken: operators,
+  // Authenticated by the join token in the request.
+  joinCoordinator: { callers: ['anonymous', 'operator'] },
+  listCoordinators: operators,
+  describeCoordinator: { callers: ['operator', 'controller'] },
+  removeCoordinator: operators,
+  transferLeadership: operators,
   getClusterStatus: operators,
   listEvents: operators,
   watchEvents: operators,

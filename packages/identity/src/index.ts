@@ -7,6 +7,7 @@ export {
   type CalledMethod,
   type Caller,
 } from './authorization.ts'
+export { readCaFiles, storeCaFiles, type CaFiles } from './ca-directory.ts'
 export {
   openCertificateAuthority,
   type CertificateAuthority,

@@ -21,6 +21,8 @@ export interface JoinTokenClaims {
   readonly nodeName?: string
   readonly region?: string
   readonly zone?: string
+  /** Lets a coordinator join, and no node. */
+  readonly forCoordinator?: boolean
   /** Where coordinators answer, "host:port". */
   readonly addresses?: readonly string[]
 }
@@ -48,6 +50,7 @@ export async function signJoinToken(key: Uint8Array, claims: JoinTokenClaims): P
     ...(claims.nodeName === undefined ? {} : { node_name: claims.nodeName }),
     ...(claims.region === undefined ? {} : { region: claims.region }),
     ...(claims.zone === undefined ? {} : { zone: claims.zone }),
+    ...(claims.forCoordinator === true ? { role: 'coordinator' } : {}),
     ...(claims.addresses === undefined ? {} : { addresses: [...claims.addresses] }),
   })
     .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
@@ -136,6 +139,7 @@ function claimsOf(payload: JWTPayload): JoinTokenClaims | undefined {
     ...textClaim('nodeName', payload['node_name']),
     ...textClaim('region', payload['region']),
     ...textClaim('zone', payload['zone']),
+    ...(payload['role'] === 'coordinator' ? { forCoordinator: true } : {}),
     ...(Array.isArray(addresses) && addresses.every((address) => typeof address === 'string')
       ? { addresses }
       : {}),

@@ -93,6 +93,7 @@ export class HollowAgent {
           listen: (listener) => this.supervisor.listen(listener),
           welcomed: () => undefined,
           coordinatorTime: (wallMs, roundTripMs) => report.heardTime(wallMs, roundTripMs),
+          coordinators: () => undefined,
           dialBack: () => undefined,
         },
       },

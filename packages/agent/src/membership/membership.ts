@@ -86,6 +86,11 @@ export class Membership {
     return this.#connection?.address ?? ''
   }
 
+  /** "host:port" of all that are known. */
+  get addresses(): readonly string[] {
+    return this.#addresses
+  }
+
   /** Also those a coordinator named, after the configured ones. */
   addAddresses(addresses: readonly string[]): void {
     for (const address of addresses) {
@@ -97,10 +102,16 @@ export class Membership {
   async run(): Promise<MembershipEnd> {
     const { clock, random } = this.#deps
     const { signal } = this.#leaving
+    let told: string | undefined
     for (let turn = 0, failuresInRow = 0; !signal.aborted; turn++) {
-      const address = this.#addresses[turn % this.#addresses.length]!
+      const address = told ?? this.#addresses[turn % this.#addresses.length]!
+      const wasTold = told !== undefined
+      told = undefined
       const end = await this.#once(address)
       if (end.kind !== 'lost') return end
+      // A coordinator that does not lead says which one does. Asked at once, unless that one sends us on as well.
+      told = this.#leaderIn(end.error)
+      if (told !== undefined && !wasTold) continue
       if (end.error.details['reason'] === 'removed') {
         const { message } = end.error
         return { kind: 'evicted', reason: 'removed', message, elsewhere: false }
@@ -115,6 +126,15 @@ export class Membership {
       await sleep(clock, delayMs, signal).catch(() => undefined) // The loop looks at the signal.
     }
     return { kind: 'left' }
+  }
+
+  /** Where the leader is, when the error is that of a coordinator that does not lead and knows who does. */
+  #leaderIn({ details }: CloudlessError): string | undefined {
+    const { reason, leader } = details
+    if (reason !== 'not_leader' || typeof leader !== 'string' || leader === '') return undefined
+    const addresses = leader.split(',')
+    this.addAddresses(addresses)
+    return addresses[0]
   }
 
   /** Says goodbye if there is anyone to say it to; `run` resolves within two seconds. */
@@ -172,6 +192,10 @@ export class Membership {
       apply: (update) => ports.apply(update),
       listen: (listener) => ports.listen(listener),
       coordinatorTime: (wallMs, roundTripMs) => ports.coordinatorTime(wallMs, roundTripMs),
+      coordinators: (addresses) => {
+        this.addAddresses(addresses)
+        ports.coordinators(addresses)
+      },
       dialBack: (connectionId) => ports.dialBack(connectionId),
       welcomed: (welcome) => {
         this.#connected = true

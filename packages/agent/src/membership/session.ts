@@ -30,6 +30,8 @@ export interface SessionPorts {
   apply(update: AssignmentUpdate): Promise<{ readonly recorded: boolean }>
   listen(listener: ((observations: ReplicaObservation[]) => void) | undefined): void
   welcomed(welcome: Welcome, connection: CoordinatorConnection): void
+  /** "host:port" of all coordinators: they have changed. */
+  coordinators(addresses: readonly string[]): void
   /** The coordinator's clock, with each answer. Unix milliseconds. */
   coordinatorTime(wallMs: number, roundTripMs: number): void
   dialBack(connectionId: string): void
@@ -172,9 +174,11 @@ export class Session {
   }
 
   #welcome(welcome: Welcome): void {
-    if (this.#welcomed || this.#leaving) return
-    this.#welcomed = true
+    if (this.#leaving) return
     const { ports } = this.#deps
+    // Said again, it tells of coordinators that have come or gone.
+    if (this.#welcomed) return ports.coordinators(welcome.coordinators)
+    this.#welcomed = true
     this.#keepPace(welcome)
     ports.welcomed(welcome, this.#connection)
     ports.coordinatorTime(Number(welcome.wallTimeMs), 0)

@@ -9,7 +9,7 @@
  */
 import { placeIn, readFileValues, type FileReader } from './file.ts'
 import { readFlags } from './flags.ts'
-import { environmentPrefix, flagOf, variableOf, type Setting, type Values } from './setting.ts'
+import { environmentPrefix, flagOf, variablesOf, type Setting, type Values } from './setting.ts'
 import { parseValue } from './value.ts'
 
 /** The file is the one named by --config or CLOUDLESS_CONFIG_FILE; CLOUDLESS_CONFIG is the CLI's. */
@@ -63,8 +63,10 @@ export function loadConfiguration<const S extends readonly Setting[]>(
     const { key } = setting
     const flag = flags.get(flagOf(setting))
     if (flag !== undefined) return { source: `flag --${flagOf(setting)}`, value: flag }
-    const inEnvironment = input.env[variableOf(setting)]
-    if (inEnvironment) return { source: variableOf(setting), value: inEnvironment }
+    for (const name of variablesOf(setting)) {
+      const value = input.env[name]
+      if (value) return { source: name, value }
+    }
     if (!file.has(key)) return undefined
     return { source: placeIn(path ?? '', key, input), value: file.get(key) }
   }

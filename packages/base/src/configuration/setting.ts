@@ -30,6 +30,8 @@ export type Setting = {
     readonly secret?: boolean
     /** The flag when it is not the key with dashes. */
     readonly flag?: string
+    /** A variable beside the one made of the key, such as one that people know it by. */
+    readonly variable?: string
     /** The only values there are. */
     readonly choices?: readonly string[]
     readonly min?: number
@@ -50,6 +52,12 @@ export function flagOf(setting: Setting): string {
 
 export function variableOf(setting: Setting): string {
   return environmentPrefix + setting.key.replaceAll('.', '_').toUpperCase()
+}
+
+/** All that it is read from, the first that is set. */
+export function variablesOf(setting: Setting): string[] {
+  const { variable } = setting
+  return [variableOf(setting), ...(variable === undefined ? [] : [variable])]
 }
 
 /** Several of one flag are one longer list; of anything else the last counts. */

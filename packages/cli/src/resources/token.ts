@@ -12,6 +12,7 @@ export function tokenStatus(token: JoinToken, nowMs: number): string {
 
 /** "node edge-1, zone home"; "any node" when it has no scope. */
 export function tokenScope(token: JoinToken): string {
+  if (token.forCoordinator) return 'a coordinator'
   const parts = [
     ...(token.nodeName === '' ? [] : [`node ${token.nodeName}`]),
     ...(token.region === '' ? [] : [`region ${token.region}`]),

@@ -26,7 +26,7 @@ export interface ClusterHandlersDeps {
   readonly authority: CertificateAuthority
   readonly cluster: ClusterRecord
   readonly startedAtMs: number
-  readonly coordinators: readonly string[]
+  readonly coordinators: () => readonly string[]
   readonly queueDepth: () => number
   readonly massLoss: Pick<MassLossController, 'status'>
 }
@@ -75,7 +75,7 @@ export function clusterHandlers(deps: ClusterHandlersDeps) {
         revision: BigInt(store.revision),
         schedulingQueueDepth: deps.queueDepth(),
         commitLatencyMs: store.commitLatencyMs,
-        coordinators: [...deps.coordinators],
+        coordinators: [...deps.coordinators()],
         ...(massLoss && { massLoss }),
       })
     },

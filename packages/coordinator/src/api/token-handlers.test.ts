@@ -27,7 +27,7 @@ async function openTokens(t: TestContext) {
     clock: systemClock,
     random: systemRandom,
     authority,
-    addresses: ['c:1'],
+    addresses: () => ['c:1'],
     onChanged: () => undefined,
   })
   const make = (facts: MessageInitShape<typeof CreateJoinTokenRequestSchema> = {}) =>

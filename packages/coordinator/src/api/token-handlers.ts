@@ -31,7 +31,7 @@ export interface TokenHandlersDeps {
   readonly random: Random
   readonly authority: CertificateAuthority
   /** "host:port" where agents reach the coordinators; travels in the token. */
-  readonly addresses: readonly string[]
+  readonly addresses: () => readonly string[]
   readonly onChanged: (token: JoinToken, action: 'create' | 'revoke') => void
 }
 
@@ -45,7 +45,9 @@ export function tokenHandlers(deps: TokenHandlersDeps) {
   /** The answer with its token: a secret, so it is never stored, but signed anew, to the same text. */
   async function withToken(answer: CreateJoinTokenResponse): Promise<CreateJoinTokenResponse> {
     if (answer.token !== '') return answer
-    const { id, maxUses, createdAtMs, expiresAtMs, nodeName, region, zone } = answer.joinToken!
+    const { id, maxUses, createdAtMs, expiresAtMs, nodeName, region, zone, forCoordinator } =
+      answer.joinToken!
+    const addresses = deps.addresses()
     const token = await signJoinToken(deps.authority.tokenKey, {
       tokenId: id,
       caFingerprint: deps.authority.fingerprint,
@@ -55,7 +57,8 @@ export function tokenHandlers(deps: TokenHandlersDeps) {
       ...(nodeName === '' ? {} : { nodeName }),
       ...(region === '' ? {} : { region }),
       ...(zone === '' ? {} : { zone }),
-      ...(deps.addresses.length === 0 ? {} : { addresses: deps.addresses }),
+      ...(forCoordinator ? { forCoordinator } : {}),
+      ...(addresses.length === 0 ? {} : { addresses }),
     })
     return create(CreateJoinTokenResponseSchema, { ...answer, token })
   }
@@ -126,6 +129,9 @@ function newToken(request: CreateJoinTokenRequest, nowMs: number, id: string): J
     (request.description.length > 256
       ? 'description: must have at most 256 characters'
       : undefined) ??
+    (request.forCoordinator && (request.nodeName || request.region || request.zone) !== ''
+      ? 'for_coordinator: such a token has no scope of nodes'
+      : undefined) ??
     scopeProblem('node_name', request.nodeName) ??
     scopeProblem('region', request.region) ??
     scopeProblem('zone', request.zone)
@@ -139,6 +145,7 @@ function newToken(request: CreateJoinTokenRequest, nowMs: number, id: string): J
     region: request.region,
     zone: request.zone,
     description: request.description,
+    forCoordinator: request.forCoordinator,
   })
 }
 

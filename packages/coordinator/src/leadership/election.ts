@@ -54,6 +54,9 @@ const retryMs = 200
 const renewalsPerLease = 4
 /** How long the others let a chosen successor go first. */
 const successorLeaseMs = 3_000
+const releaseMsMax = 1_000
+/** Whoever asked for it is answered first. */
+const farewellMs = 50
 
 export class Election {
   readonly #deps: ElectionDeps
@@ -88,9 +91,9 @@ export class Election {
     this.#wake()
   }
 
-  /** Lets another coordinator lead. `failed_precondition` when this one does not. */
+  /** Lets another coordinator lead, soon after it resolves. `failed_precondition` when this one does not. */
   async handOver(successorId: string): Promise<void> {
-    const { store } = this.#deps
+    const { clock, store } = this.#deps
     const term = this.#term
     if (term === undefined) {
       throw new CloudlessError(
@@ -104,7 +107,7 @@ export class Election {
       preconditions: [term.guard],
       writes: [{ kind: 'put', key: successorKey, value, leaseId }],
     })
-    term.end(leadsNoLonger(`it has handed over to ${successorId}`))
+    clock.after(farewellMs, () => term.end(leadsNoLonger(`it has handed over to ${successorId}`)))
   }
 
   /** Ends the term there is, lets the others know, and stands no more. */
@@ -257,13 +260,16 @@ export class Election {
     }
   }
 
-  /** The others need not wait for the lease to run out. */
+  /** The others need not wait for the lease to run out. Not waited for without end: it runs out anyway. */
   async #release(term: Term): Promise<void> {
-    try {
-      await this.#deps.store.revokeLease(term.leaseId)
-    } catch (reason) {
-      this.#deps.listener.onProblem('giving back the lease of the leader', reason)
-    }
+    const { clock, store, listener } = this.#deps
+    const waited = new AbortController()
+    const released = store.revokeLease(term.leaseId).catch((reason: unknown) => {
+      if (!this.#closing.signal.aborted) listener.onProblem('giving back the lead', reason)
+    })
+    // Aborted: it was released.
+    await Promise.race([released, sleep(clock, releaseMsMax, waited.signal).catch(() => undefined)])
+    waited.abort()
   }
 
   #pause(): Promise<void> {

@@ -46,6 +46,7 @@ import { recordsPerTransactionMax } from '../state/transaction-limits.ts'
 import { problemsOfLabels, problemsOfTaints } from './node-validation.ts'
 import { CommittedTogether, type Draft } from '../state/committed-together.ts'
 import { Subnets, type SubnetPlan } from './subnets.ts'
+import { usableToken, usedOnce } from './usable-token.ts'
 
 export interface EnrolmentDeps {
   readonly state: ClusterState
@@ -178,7 +179,7 @@ class EnrolmentDraft implements Draft<Attempt, Enrolled> {
     const nowMs = this.#nowMs
     const held = this.#tokens.get(tokenId)?.held ?? state.held('token', tokenId)
     const known = this.#tokens.get(tokenId)?.used ?? held?.record
-    const token = usableToken(known, nowMs, tokenId)
+    const token = usableToken(known, { nowMs, tokenId, purpose: 'node' })
     checkScope(token, request)
     const namesake = this.#namesakeOf(request.nodeName)
     const podCidr = this.#subnets.next(
@@ -270,31 +271,6 @@ export function removalWrites(
   ]
 }
 
-function usableToken(
-  token: JoinTokenRecord | undefined,
-  nowMs: number,
-  tokenId: string,
-): JoinTokenRecord {
-  const make = 'make another with `cloudlessctl token create`'
-  if (!token) {
-    throw new CloudlessError('unauthenticated', `the join token ${tokenId} is not known: ${make}`)
-  }
-  const { revoked, uses, maxUses, expiresAtMs, usedBy } = token.joinToken!
-  if (revoked) {
-    throw new CloudlessError('unauthenticated', `the join token ${tokenId} was revoked: ${make}`)
-  }
-  if (Number(expiresAtMs) <= nowMs) {
-    throw new CloudlessError('unauthenticated', `the join token ${tokenId} has expired: ${make}`)
-  }
-  if (uses >= maxUses) {
-    throw new CloudlessError(
-      'unauthenticated',
-      `the join token ${tokenId} is used up (${uses} of ${maxUses}, last by ${usedBy.at(-1)}): ${make}`,
-    )
-  }
-  return token
-}
-
 function checkScope(token: JoinTokenRecord, request: EnrollNodeRequest): void {
   const { nodeName, region, zone, id } = token.joinToken!
   const scopes = [
@@ -309,15 +285,6 @@ function checkScope(token: JoinTokenRecord, request: EnrollNodeRequest): void {
       `the join token ${id} is only for ${what} "${scope}", not "${asked}"`,
     )
   }
-}
-
-/** Names of users kept on a token; enough to see who, bounded for a token of 10,000 uses. */
-const usersKeptMax = 100
-
-function usedOnce(token: JoinTokenRecord, nodeName: string): JoinTokenRecord {
-  const joinToken = token.joinToken!
-  const usedBy = [...joinToken.usedBy, nodeName].slice(-usersKeptMax)
-  return { ...token, joinToken: { ...joinToken, uses: joinToken.uses + 1, usedBy } }
 }
 
 interface NewNodeFacts {

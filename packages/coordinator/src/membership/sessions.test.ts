@@ -81,7 +81,7 @@ async function openSessions(t: TestContext) {
       welcome: async (nodeId) => cluster.state.get('node', nodeId)!,
       onHeartbeat: () => undefined,
     },
-    { coordinators: ['c:1'] },
+    { coordinators: () => ['c:1'] },
   )
   cleanUp(t, () => sessions.close())
   const dial = async (instanceId = 'i-1', first?: NonNullable<Message>): Promise<FakeAgent> => {

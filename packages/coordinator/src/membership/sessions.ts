@@ -40,7 +40,7 @@ export interface SessionsDeps {
 
 export interface SessionsOptions {
   /** "host:port" of all coordinators, told to agents. */
-  readonly coordinators: readonly string[]
+  readonly coordinators: () => readonly string[]
 }
 
 interface OpenSession {
@@ -152,7 +152,7 @@ export class Sessions {
       heartbeatIntervalMs: BigInt(asked.heartbeatIntervalMs),
       silenceLimitMs: BigInt(asked.silenceLimitMs),
       wallTimeMs: BigInt(this.#deps.clock.wallMs()),
-      coordinators: [...this.#options.coordinators],
+      coordinators: [...this.#options.coordinators()],
     })
   }
 
@@ -268,7 +268,15 @@ export class Sessions {
     if (!session.orderly) this.#deps.liveNodes.reset(session.nodeId)
   }
 
+  #tellOfCoordinators(): void {
+    for (const { nodeId, outbox } of this.#open.values()) {
+      const node = this.#deps.state.get('node', nodeId)
+      if (node) outbox.send({ case: 'welcome', value: this.#welcomeMessage(node) })
+    }
+  }
+
   #onChanges(changes: readonly RecordChange[]): void {
+    if (changes.some(({ kind }) => kind === 'coordinator')) this.#tellOfCoordinators()
     for (const change of changes) {
       if (change.kind === 'node' && change.after === undefined) this.#newest.delete(change.id)
       if (change.kind !== 'replica') continue

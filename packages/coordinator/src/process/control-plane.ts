@@ -16,6 +16,7 @@ import { isOfMove } from '../controllers/rebalance-moves.ts'
 import type { Reporter } from '../controllers/reporter.ts'
 import { SchedulerView } from '../controllers/scheduler-view.ts'
 import { WorkloadController } from '../controllers/workload-controller.ts'
+import { coordinatorAddresses } from '../membership/coordinator-addresses.ts'
 import { LiveNodes } from '../membership/live-nodes.ts'
 import type { Load } from '../membership/loop-load.ts'
 import { ObservationWriter } from '../membership/observation-writer.ts'
@@ -136,7 +137,7 @@ export function startControlPlane(
         observed.heartbeat(nodeId, heartbeat)
       },
     },
-    { coordinators: options.advertised },
+    { coordinators: () => coordinatorAddresses(state, options.advertised) },
   )
   opened.defer(() => sessions.close())
   const autoscalingOf = (workloadId: string): AutoscalingStatus | undefined =>

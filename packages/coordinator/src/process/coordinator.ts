@@ -1,30 +1,27 @@
 /**
- * The coordinator put together: store and state, membership and controllers, API. Nothing is decided here.
+ * The coordinator put together: what it stands on, its doors, and its part in leading the cluster. Nothing is decided here.
  *
  * Opened in the order in which each needs the one before, and closed in the opposite order.
  */
+import type { Coordinator as CoordinatorMessage } from '@cloudless/api'
 import { formatAddress, type Clock } from '@cloudless/base'
+import type { Credentials } from '@cloudless/identity'
 import { createProfiler } from '@cloudless/observability'
-import { ReleasedFragments } from '../api/fragments.ts'
-import { locateContainer } from '../api/locate-container.ts'
 import { LoopLoad } from '../membership/loop-load.ts'
-import { isGone } from '../membership/is-gone.ts'
 import { nodesGivenUp } from '../membership/nodes-given-up.ts'
-import { createAgentForwarding } from '../server/agent-forwarding.ts'
+import { describeCoordinator } from '../raft/describe-coordinator.ts'
+import { OtherCoordinators } from '../raft/other-coordinators.ts'
 import { AgentGateway } from '../server/agent-gateway.ts'
 import { startApiServer, type ApiServer, type ApiServerDeps } from '../server/api-server.ts'
-import { Idempotency } from '../server/idempotency.ts'
-import type { ServedService } from '../server/rpc-handler.ts'
+import { issueServerCertificate } from '../server/server-certificate.ts'
 import type { RecordChange } from '../state/cluster-state.ts'
-import { withCallScope } from './call-scope.ts'
+import { CallRoute } from './call-route.ts'
 import { refreshGauges, refreshStoreGauges } from './cluster-gauges.ts'
-import { startControlPlane, type ControlPlane } from './control-plane.ts'
 import { openFoundation, type Foundation, type FoundationDeps } from './foundation.ts'
-import { createHandlers } from './handlers.ts'
+import { leadAlone, SharedLeadership, type Leadership, type LeadershipDeps } from './leadership.ts'
 import { optionsOf, type CoordinatorOptions } from './options.ts'
-import { coordinatorServices } from './services.ts'
 import type { CoordinatorSettings } from './settings.ts'
-import { sweepNowAndThen } from './sweep.ts'
+import { beginTermOfOffice, type TermOfOffice } from './term-of-office.ts'
 
 export type CoordinatorDeps = FoundationDeps
 
@@ -44,12 +41,7 @@ export async function startCoordinator(
   await using opened = new AsyncDisposableStack() // Closes again what was opened before something failed.
   const options = optionsOf(settings)
   const foundation = await openFoundation(deps, settings, opened)
-  const load = new LoopLoad(foundation)
-  opened.defer(() => load.close())
-  const control = startControlPlane({ ...foundation, load }, options, opened)
-  const server = await openDoors(foundation, control, options, opened)
-  const addresses = server.addresses.map(formatAddress)
-  foundation.observed.serving(addresses)
+  const addresses = await open(foundation, options, opened)
   const all = opened.move()
   return {
     addresses,
@@ -58,44 +50,97 @@ export async function startCoordinator(
   }
 }
 
+async function open(
+  foundation: Foundation,
+  options: CoordinatorOptions,
+  opened: AsyncDisposableStack,
+): Promise<string[]> {
+  const { clock, random, observed, authority, raft } = foundation
+  const startedAtMs = clock.wallMs()
+  const office = new CurrentOffice()
+  const load = new LoopLoad(foundation)
+  opened.defer(() => load.close())
+  const gateway = new AgentGateway({
+    clock,
+    random,
+    requestDialBack: (nodeId, connectionId) =>
+      office.current?.control.sessions.requestDialBack(nodeId, connectionId) ?? false,
+  })
+  const route = new CallRoute(clock)
+  const server = await openDoors(foundation, { gateway, route, office }, options, opened)
+  const addresses = server.addresses.map(formatAddress)
+  observed.serving(addresses)
+
+  const describe = (): CoordinatorMessage =>
+    describeCoordinator(foundation, {
+      id: options.server.coordinatorId,
+      addresses: options.advertised,
+      startedAtMs,
+      isLeader: () => leadership.isLeader,
+      raft,
+    })
+  const credentials = async (): Promise<Credentials> =>
+    (await issueServerCertificate(foundation, options.server)).credentials
+  const term = {
+    ...foundation,
+    ...{ load, gateway, describe },
+    others: new OtherCoordinators({ trustDomain: authority.trustDomain, credentials }),
+    closeConnectionsOf: (nodeId: string) => server.closeConnectionsOf(nodeId),
+    handOver: (successorId: string) => leadership.handOver(successorId),
+  }
+  const leadership: Leadership = takePart(
+    {
+      ...foundation,
+      ...{ route, server, describe, credentials },
+      begin: () => beginTermOfOffice(term, options),
+      onOffice: (current) => {
+        office.current = current
+      },
+    },
+    options,
+  )
+  opened.defer(() => leadership.close())
+  return addresses
+}
+
+function takePart(deps: LeadershipDeps, options: CoordinatorOptions): Leadership {
+  if (deps.fence === undefined) return leadAlone(deps)
+  return new SharedLeadership(deps, {
+    coordinatorId: options.server.coordinatorId,
+    addresses: options.advertised,
+    leaseMs: options.leaseMs,
+  })
+}
+
+/** What is decided here now, if anything. */
+class CurrentOffice {
+  current: TermOfOffice | undefined
+}
+
 async function openDoors(
   foundation: Foundation,
-  control: ControlPlane,
+  parts: {
+    readonly gateway: AgentGateway
+    readonly route: CallRoute
+    readonly office: CurrentOffice
+  },
   options: CoordinatorOptions,
   opened: AsyncDisposableStack,
 ): Promise<ApiServer> {
   const { clock, random, state, store, observed, authority } = foundation
-  const { sessions, nodeView, placement, autoscalingOf, massLoss } = control
-  const { metrics, report } = observed
-  const gateway = new AgentGateway({
-    clock,
-    random,
-    requestDialBack: (nodeId, connectionId) => sessions.requestDialBack(nodeId, connectionId),
-  })
+  const { gateway, route, office } = parts
+  const { metrics } = observed
   // Calls that wait for a node which is given up end now, and not when its silent connection does.
   const hangUp = (changes: readonly RecordChange[]): void => {
     for (const nodeId of nodesGivenUp(changes)) gateway.disconnect(nodeId)
   }
   opened.defer(state.listen(hangUp))
-  const idempotency = new Idempotency({ store, clock })
-  const released = new ReleasedFragments({ state, clock })
-  opened.defer(() => released.close())
-  opened.defer(sweepNowAndThen({ clock, state, idempotency, report }))
-  const queueDepth = (): number => placement.queueDepth
-  const gauges = { metrics, state, nodeView, queueDepth, autoscalingOf, massLoss }
-  metrics.beforeExpose(() => refreshGauges(gauges))
-
-  const closeConnectionsOf = (nodeId: string): void => server.closeConnectionsOf(nodeId)
-  const services = [
-    ...coordinatorRpcs(
-      { ...foundation, ...control, idempotency, released, closeConnectionsOf },
-      options,
-    ),
-    createAgentForwarding({
-      locate: (target) => locateContainer(state, target),
-      clientFor: (nodeId, signal) => gateway.clientFor(nodeId, signal),
-    }),
-  ]
+  metrics.beforeExpose(() => {
+    const control = office.current?.control
+    if (control === undefined) return
+    const queueDepth = (): number => control.placement.queueDepth
+    refreshGauges({ ...control, metrics, state, queueDepth })
+  })
   const server = await startApiServer(
     {
       clock,
@@ -110,7 +155,8 @@ async function openDoors(
         return { contentType, text: body }
       },
       ...(options.profiling ? { profile: profileOf(clock, opened) } : {}),
-      services: services.map(withCallScope),
+      forward: (call) => route.take(call),
+      services: [],
       isRemoved: (nodeId) => state.get('removed', nodeId) !== undefined,
       isUnknown: (nodeId) => state.get('node', nodeId) === undefined,
     },
@@ -129,25 +175,4 @@ function profileOf(
   opened.defer(() => closing.abort())
   const profiler = createProfiler({ clock })
   return (kind, durationMs) => profiler.take(kind, { durationMs, signal: closing.signal })
-}
-
-function coordinatorRpcs(
-  deps: Foundation &
-    ControlPlane & {
-      readonly idempotency: Idempotency
-      readonly released: ReleasedFragments
-      readonly closeConnectionsOf: (nodeId: string) => void
-    },
-  options: CoordinatorOptions,
-): ServedService[] {
-  const { liveNodes, clock } = deps
-  return coordinatorServices({
-    ...deps,
-    handlers: createHandlers(deps, options),
-    enrolment: {
-      ...deps,
-      isGone: (node) => isGone(node, liveNodes.get(node.node!.id)?.liveness, clock.wallMs()),
-    },
-    enrolmentOptions: options.enrolment,
-  })
 }

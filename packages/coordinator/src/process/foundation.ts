@@ -1,17 +1,29 @@
 /** What everything else of the coordinator stands on: its data directory, the CA, the store, the state read from it. */
-import type { ClusterRecord } from '@cloudless/api'
-import { makePrivateDirectory, type Clock, type Random } from '@cloudless/base'
-import { openCertificateAuthority, type CertificateAuthority } from '@cloudless/identity'
-import { createSqliteStore, type MetadataStore } from '@cloudless/metadata'
+import { create } from '@bufbuild/protobuf'
+import { CoordinatorRecordSchema, type ClusterRecord } from '@cloudless/api'
+import { makePrivateDirectory, version, type Clock, type Random } from '@cloudless/base'
+import {
+  openCertificateAuthority,
+  readCaFiles,
+  type CaFiles,
+  type CertificateAuthority,
+} from '@cloudless/identity'
+import type { InitialCluster, MetadataStore } from '@cloudless/metadata'
+import type { Logger } from '@cloudless/observability'
+import { fencedStore, type FencedStore } from '../leadership/fenced-store.ts'
 import { ensureClusterRecord } from '../state/cluster-record.ts'
-import { ClusterState } from '../state/cluster-state.ts'
-import { caDirectoryOf, metadataPathOf } from './data-directory.ts'
+import { ClusterState, putRecord } from '../state/cluster-state.ts'
+import { advertisedAddresses } from './addresses.ts'
+import { caDirectoryOf } from './data-directory.ts'
+import { engineOf, openEtcd, openSqlite, type Engine, type Raft } from './engine.ts'
+import { joinCluster } from './join-cluster.ts'
 import type { Observed } from './observed.ts'
 import type { CoordinatorSettings } from './settings.ts'
 
 export interface FoundationDeps {
   readonly clock: Clock
   readonly random: Random
+  readonly logger: Logger
   /** Logs, figures and events of this process; made from the store, which is opened here. */
   readonly observe: (store: MetadataStore) => Promise<Observed>
 }
@@ -20,7 +32,14 @@ export interface Foundation {
   readonly clock: Clock
   readonly random: Random
   readonly authority: CertificateAuthority
+  readonly caFiles: () => CaFiles
+  /** What the leader writes to: with several coordinators, only in its term. */
   readonly store: MetadataStore
+  /** For what every coordinator may write. */
+  readonly unfencedStore: MetadataStore
+  /** With several coordinators: lets the term of this one begin and end. */
+  readonly fence?: FencedStore
+  readonly raft?: Raft
   readonly observed: Observed
   readonly state: ClusterState
   readonly cluster: ClusterRecord
@@ -37,13 +56,13 @@ export async function openFoundation(
   const { clock, random } = deps
   const trustDomain = settings['tls.trust_domain']
   makePrivateDirectory(settings.data_dir)
-  const directory = caDirectoryOf(settings.data_dir)
-  const authority = await openCertificateAuthority(deps, { directory, trustDomain })
-  const bare = await createSqliteStore(deps, { path: metadataPathOf(settings.data_dir) })
-  opened.defer(() => bare.close())
-  const observed = await deps.observe(bare)
+  const { engine, authority } = await openEngine(deps, settings)
+  opened.defer(() => engine.close())
+  const observed = await deps.observe(engine.store)
   opened.defer(() => observed.close())
-  const { store } = observed
+  const unfencedStore = observed.store
+  const fence = engine.raft && fencedStore(unfencedStore)
+  const store = fence ?? unfencedStore
 
   const following = new AbortController()
   opened.defer(() => following.abort())
@@ -53,6 +72,51 @@ export async function openFoundation(
     { store, clock },
     { signal: following.signal, onFailure: failure.reject },
   )
-  const cluster = await ensureClusterRecord({ state, clock, random }, trustDomain)
-  return { clock, random, authority, store, observed, state, cluster, failed: failure.promise }
+  const cluster = await ensureClusterRecord(
+    { state, store: unfencedStore, clock, random },
+    trustDomain,
+  )
+  if (engine.raft) await signIn({ clock, store: unfencedStore }, settings, engine.raft)
+  return {
+    ...{ clock, random, authority, store, unfencedStore, observed, state, cluster },
+    caFiles: () => readCaFiles(caDirectoryOf(settings.data_dir))!,
+    ...(fence && { fence }),
+    ...(engine.raft && { raft: engine.raft }),
+    failed: failure.promise,
+  }
+}
+
+async function openEngine(
+  deps: FoundationDeps,
+  settings: CoordinatorSettings,
+): Promise<{ readonly engine: Engine; readonly authority: CertificateAuthority }> {
+  const directory = caDirectoryOf(settings.data_dir)
+  const isEtcd = engineOf(settings) === 'etcd'
+  const initial: InitialCluster = isEtcd ? await joinCluster(deps, settings) : { kind: 'new' }
+  const authority = await openCertificateAuthority(deps, {
+    directory,
+    trustDomain: settings['tls.trust_domain'],
+  })
+  const whole = { ...deps, authority }
+  const engine = isEtcd
+    ? await openEtcd(whole, settings, initial)
+    : await openSqlite(whole, settings)
+  return { engine, authority }
+}
+
+/** Lets the others know that it is there, and where. */
+async function signIn(
+  { clock, store }: { readonly clock: Clock; readonly store: MetadataStore },
+  settings: CoordinatorSettings,
+  raft: Raft,
+): Promise<void> {
+  const id = settings['raft.id']
+  const record = create(CoordinatorRecordSchema, {
+    id,
+    addresses: advertisedAddresses(settings),
+    raftAddress: raft.address,
+    version,
+    startedAtMs: BigInt(clock.wallMs()),
+  })
+  await store.transact({ writes: [putRecord('coordinator', id, record)] })
 }

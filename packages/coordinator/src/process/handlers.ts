@@ -1,6 +1,7 @@
 /** The handlers of CoordinatorService, each group given what it needs. */
-import type { Workload } from '@cloudless/api'
+import type { Coordinator, Workload } from '@cloudless/api'
 import { clusterHandlers } from '../api/cluster-handlers.ts'
+import { coordinatorHandlers } from '../api/coordinator-handlers.ts'
 import { cronHandlers } from '../api/cron-handlers.ts'
 import { eventHandlers } from '../api/event-handlers.ts'
 import { explainHandlers } from '../api/explain-handlers.ts'
@@ -12,6 +13,9 @@ import { schedulerConfigurationHandlers } from '../api/scheduler-configuration-h
 import { simulateHandlers } from '../api/simulate-handlers.ts'
 import { tokenHandlers } from '../api/token-handlers.ts'
 import { workloadHandlers } from '../api/workload-handlers.ts'
+import { coordinatorAddresses } from '../membership/coordinator-addresses.ts'
+import type { OtherCoordinators } from '../raft/other-coordinators.ts'
+import type { RaftGroup } from '../raft/raft-group.ts'
 import { admitWorkload } from './admission.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { Foundation } from './foundation.ts'
@@ -21,6 +25,10 @@ export interface HandlersDeps extends Foundation, ControlPlane {
   /** Cuts every connection of a node. */
   readonly closeConnectionsOf: (nodeId: string) => void
   readonly released: ReleasedFragments
+  readonly describe: () => Coordinator
+  readonly group: RaftGroup | undefined
+  readonly others: OtherCoordinators
+  readonly handOver: (successorId: string) => Promise<void>
 }
 
 export type Handlers = ReturnType<typeof createHandlers>
@@ -29,8 +37,8 @@ export type Handlers = ReturnType<typeof createHandlers>
 const evictionGraceMs = 100
 
 export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) {
-  const { clock, observed, sessions, liveNodes, placement } = deps
-  const { advertised } = options
+  const { clock, observed, sessions, liveNodes, placement, state } = deps
+  const coordinators = (): string[] => coordinatorAddresses(state, options.advertised)
   const admit = (workload: Workload): void => {
     try {
       admitWorkload(options.admission, workload)
@@ -67,7 +75,7 @@ export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) 
     }),
     tokens: tokenHandlers({
       ...deps,
-      addresses: advertised,
+      addresses: coordinators,
       onChanged: (token, action) => observed.tokenChanged(token, action),
     }),
     schedule: scheduleHandlers({
@@ -86,8 +94,13 @@ export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) 
     cluster: clusterHandlers({
       ...deps,
       startedAtMs: clock.wallMs(),
-      coordinators: advertised,
+      coordinators,
       queueDepth: () => placement.queueDepth,
+    }),
+    coordinators: coordinatorHandlers({
+      ...deps,
+      coordinatorId: options.server.coordinatorId,
+      onChanged: (id, action) => observed.coordinatorChanged(id, action),
     }),
     events: eventHandlers(observed.events),
   }

@@ -14,13 +14,13 @@ import type { MetadataStore } from '@cloudless/metadata'
 import {
   buildFacts,
   createCoordinatorMetrics,
-  createLogger,
   type CoordinatorMetrics,
   EventLog,
   type EventType,
   runWithContext,
   type Logger,
 } from '@cloudless/observability'
+import type { CoordinatorAction } from '../api/coordinator-handlers.ts'
 import type { NodeAction } from '../api/node-handlers.ts'
 import type { WorkloadAction } from '../api/workload-handlers.ts'
 import type { Reporter } from '../controllers/reporter.ts'
@@ -45,6 +45,9 @@ export interface Observed {
   readonly readiness: () => Readiness
   /** The doors are open. */
   serving(addresses: readonly string[]): void
+  /** It leads from now on. */
+  leads(why: string): void
+  leadsNoLonger(why: string): void
   heartbeat(nodeId: string, heartbeat: HeartbeatRequest): void
   enrolled(enrolled: Enrolled): void
   enrolmentRefused(nodeName: string, reason: unknown): void
@@ -53,6 +56,7 @@ export interface Observed {
   nodeRemoved(node: NodeRecord): void
   workloadChanged(workload: WorkloadRecord, action: WorkloadAction, before?: WorkloadRecord): void
   workloadRescheduled(workload: Workload, why: string): void
+  coordinatorChanged(coordinatorId: string, action: CoordinatorAction | 'promote'): void
   tokenChanged(token: JoinToken, action: 'create' | 'revoke'): void
   schedulerConfigured(configuration: SchedulerConfiguration): void
   policyViolated(workload: Workload, reason: unknown): void
@@ -64,12 +68,10 @@ export interface ObservedDeps {
   readonly clock: Clock
   readonly random: Random
   readonly store: MetadataStore
-  /** To standard output when not given. */
-  readonly logger?: Logger
+  readonly logger: Logger
 }
 
 export interface ObservedOptions {
-  readonly logLevel: string
   readonly eventsMax: number
   /** Actor of what nobody asked for. */
   readonly coordinatorId: string
@@ -79,7 +81,7 @@ export async function createObserved(
   deps: ObservedDeps,
   options: ObservedOptions,
 ): Promise<Observed> {
-  const logger = deps.logger ?? createLogger({ name: 'coordinator', level: options.logLevel })
+  const { logger } = deps
   const metrics = createCoordinatorMetrics(deps, buildFacts())
   const health = new StoreHealth(deps)
   const onTransaction = health.note.bind(health)
@@ -104,11 +106,24 @@ export async function createObserved(
     readiness: () => health.readiness,
 
     serving(addresses) {
-      // The only coordinator leads as soon as it serves.
+      metrics.leadership.isLeader.set({}, 0)
+      say('coordinator.started', `serves at ${addresses.join(', ')}`)
+    },
+
+    leads(why) {
       metrics.leadership.elections.increment({ result: 'won' })
       metrics.leadership.isLeader.set({}, 1)
-      say('coordinator.started', `serves at ${addresses.join(', ')}`)
-      say('coordinator.leader_elected', 'leads: it is the only coordinator')
+      logger.info({}, `leads: ${why}`)
+      say('coordinator.leader_elected', `leads: ${why}`)
+    },
+
+    leadsNoLonger(why) {
+      metrics.leadership.isLeader.set({}, 0)
+      logger.info({}, why)
+      say(
+        'coordinator.leader_stepdown',
+        `leads no longer: ${why.replace(/^this coordinator leads no longer: /, '')}`,
+      )
     },
 
     heartbeat(nodeId, heartbeat) {
@@ -183,6 +198,13 @@ export async function createObserved(
       const type = 'scheduling.reschedule'
       const description = `every replica of workload "${name}" is placed anew${why && `: ${why}`}`
       events.append({ type, resourceType: 'workload', resourceId: id, namespace, description })
+    },
+
+    coordinatorChanged(id, action) {
+      const what = { join: 'joins', promote: 'has a vote', remove: 'was removed' }[action]
+      const type = coordinatorEventByAction[action]
+      const description = `coordinator "${id}" ${what}`
+      events.append({ type, resourceType: 'coordinator', resourceId: id, description })
     },
 
     tokenChanged(token, action) {
@@ -282,6 +304,12 @@ function issued(events: EventLog, node: NodeRecord): void {
     metadata: { serial: node.certificateSerials.at(-1) ?? '' },
   })
 }
+
+const coordinatorEventByAction = {
+  join: 'coordinator.joined',
+  promote: 'coordinator.promoted',
+  remove: 'coordinator.removed',
+} as const
 
 const nodeEventByAction = {
   drain: 'node.draining',

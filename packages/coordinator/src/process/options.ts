@@ -10,6 +10,7 @@ export type CoordinatorOptions = ReturnType<typeof optionsOf>
 
 export function optionsOf(settings: CoordinatorSettings) {
   return {
+    leaseMs: Math.ceil(settings['raft.leader_lease'] / 1_000) * 1_000,
     /** "host:port" where agents and other coordinators reach this one. */
     advertised: advertisedAddresses(settings),
     liveness: {

@@ -1,9 +1,10 @@
 /** Serves until told to stop: the coordinator as a process. */
 import { flushCompileCache } from 'node:module'
 import type { Clock, Random } from '@cloudless/base'
+import { createLogger } from '@cloudless/observability'
 import { startCoordinator } from './coordinator.ts'
 import { giveMemoryBack } from './idle-memory.ts'
-import { createObserved, type Observed } from './observed.ts'
+import { createObserved } from './observed.ts'
 import type { CoordinatorSettings } from './settings.ts'
 
 const shutdownMsMax = 30_000
@@ -19,25 +20,22 @@ export async function runCoordinator(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => told.resolve(signal))
   }
-  let observed: Observed | undefined
+  const logger = createLogger({ name: 'coordinator', level: settings.log_level })
   const coordinator = await startCoordinator(
     {
       ...deps,
-      observe: async (store) => {
-        observed = await createObserved(
-          { ...deps, store },
+      logger,
+      observe: (store) =>
+        createObserved(
+          { ...deps, store, logger },
           {
-            logLevel: settings.log_level,
             eventsMax: settings['observability.events_max'],
             coordinatorId: settings['raft.id'],
           },
-        )
-        return observed
-      },
+        ),
     },
     settings,
   )
-  const logger = observed!.logger
   const stopGivingBack = giveMemoryBack(deps.clock)
   const cancelFlush = deps.clock.after(compiledAfterMs, flushCompileCache)
   logger.info({ addresses: coordinator.addresses, dataDir: settings.data_dir }, 'serving')

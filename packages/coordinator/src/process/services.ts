@@ -42,7 +42,7 @@ export interface ServicesDeps {
 
 export function coordinatorServices(deps: ServicesDeps): ServedService[] {
   const { nodes, workloads, tokens, schedule, cluster, events } = deps.handlers
-  const { crons, explain, simulate, pool, scheduler } = deps.handlers
+  const { coordinators, crons, explain, simulate, pool, scheduler } = deps.handlers
   const methods = CoordinatorService.method
   const enrolments = new Enrolments(deps.enrolment, deps.enrolmentOptions)
 
@@ -137,6 +137,12 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       },
       listJoinTokens: tokens.listJoinTokens,
       revokeJoinToken: tokens.revokeJoinToken,
+
+      joinCoordinator: coordinators.joinCoordinator,
+      listCoordinators: coordinators.listCoordinators,
+      describeCoordinator: coordinators.describeCoordinator,
+      removeCoordinator: coordinators.removeCoordinator,
+      transferLeadership: coordinators.transferLeadership,
 
       getClusterStatus: cluster.getClusterStatus,
       listEvents: events.listEvents,

@@ -8,14 +8,21 @@ import type { CertificateAuthority } from '@cloudless/identity'
 import type { Interceptor } from '@connectrpc/connect'
 import type { AgentGateway } from './agent-gateway.ts'
 import type { CallObserver } from './call-observer.ts'
-import type { MembershipChecks } from './client-connection.ts'
+import type { ClientConnection, MembershipChecks } from './client-connection.ts'
 import { ConnectionTable } from './connection-table.ts'
 import { createHealthService } from './health.ts'
 import { answerPath, type HttpPathsDeps, type Readiness } from './http-paths.ts'
 import { listen, type BoundAddress, type ListenAddress } from './listen.ts'
 import { RateLimiter, type RateLimitOptions } from './rate-limiter.ts'
+import { callerBehind } from './on-behalf.ts'
 import { createReflectionServices } from './reflection.ts'
-import { createRpcHandler, type RpcHandler, type ServedService } from './rpc-handler.ts'
+import {
+  createRpcHandler,
+  type HttpRequest,
+  type HttpResponse,
+  type RpcHandler,
+  type ServedService,
+} from './rpc-handler.ts'
 import { keepServerCertificate } from './server-certificate.ts'
 import { startTlsListener, type TlsListener } from './tls-listener.ts'
 
@@ -32,8 +39,20 @@ export interface ApiServerDeps extends MembershipChecks {
   readonly metrics?: NonNullable<HttpPathsDeps['metrics']>
   /** To operators, on the API port only. */
   readonly profile?: NonNullable<HttpPathsDeps['profile']>
+  /**
+   * Asked first for every request: true when the call is taken over, to be sent on or served later by `serveHere`, which
+   * then serves it as any other.
+   */
+  readonly forward?: (call: ForwardableCall) => boolean
   /** Each made by `serve(Service, handlers)`. Methods without a handler answer UNIMPLEMENTED. */
   readonly services: readonly ServedService[]
+}
+
+export interface ForwardableCall {
+  readonly request: HttpRequest
+  readonly response: HttpResponse
+  readonly connection: ClientConnection
+  readonly serveHere: () => void
 }
 
 export interface ApiServerOptions {
@@ -63,13 +82,16 @@ export interface ApiServer {
   readonly healthAddress: BoundAddress | undefined
   readonly metricsAddress: BoundAddress | undefined
   readonly connectionCount: () => number
+  /** Calls that come from now on are served by these; what runs ends as it began. */
+  replaceServices(services: readonly ServedService[]): void
+  /** Ends every running call that is not of health checks. */
+  endCalls(reason: CloudlessError): void
   /** Cuts every connection of a node, the reversed one too. */
   closeConnectionsOf(nodeId: string): void
   /** Takes no more connections, ends the calls, then cuts what is left. */
   close(): Promise<void>
 }
 
-const certificateLifetimeMsDefault = 30 * 86_400_000
 const shutdownGraceMsDefault = 5_000
 
 /** `failed_precondition` when a port is taken; whatever was opened is closed again. */
@@ -78,10 +100,11 @@ export async function startApiServer(
   options: ApiServerOptions,
 ): Promise<ApiServer> {
   const connections = new ConnectionTable(deps.clock)
-  const handleRpc = createRpcHandler(
-    { ...deps, limiter: new RateLimiter(deps.clock, options.rateLimit) },
-    { services: allServices(deps) },
-  )
+  const limiter = new RateLimiter(deps.clock, options.rateLimit)
+  const handlerOf = (services: readonly ServedService[]): RpcHandler =>
+    createRpcHandler({ ...deps, limiter }, { services: allServices({ ...deps, services }) })
+  let current = handlerOf(deps.services)
+  const handleRpc: RpcHandler = (...call) => current(...call)
   let listener: TlsListener | undefined
   const certificate = await keepServerCertificate(
     {
@@ -89,10 +112,7 @@ export async function startApiServer(
       renewed: (credentials) => listener?.replaceCredentials(credentials),
       problem: (message, reason) => deps.observer.problem?.(message, reason),
     },
-    {
-      ...options,
-      lifetimeMs: options.certificateLifetimeMs ?? certificateLifetimeMsDefault,
-    },
+    options,
   )
   const plain: Server[] = []
   const closeDoors = (): void => {
@@ -109,6 +129,10 @@ export async function startApiServer(
       healthAddress,
       metricsAddress,
       connectionCount: () => connections.size,
+      replaceServices: (services) => {
+        current = handlerOf(services)
+      },
+      endCalls: (reason) => connections.endCalls(reason),
       closeConnectionsOf: (nodeId) => {
         connections.closeConnectionsOf(nodeId)
         deps.gateway.disconnect(nodeId)
@@ -156,17 +180,42 @@ function openTlsPort(
       checks: deps,
       connections: parts.connections,
       onAgent: (nodeId, socket) => deps.gateway.accept(nodeId, socket),
-      onRequest: (request, response, connection) => {
-        if (parts.handleRpc(request, response, connection)) return
-        const peer = connection.peerAt(deps.clock.wallMs())
-        answerPath(deps, { openMetrics: false }, { request, response, peer }).catch((reason) => {
-          deps.observer.problem?.(`answering ${request.url} failed`, reason)
-          response.destroy()
-        })
+      onRequest: (request, response, socketOwner) => {
+        const connection = callerOf(deps, parts.connections, { request, response, socketOwner })
+        const serveHere = (): void => {
+          if (parts.handleRpc(request, response, connection)) return
+          const peer = connection.peerAt(deps.clock.wallMs())
+          answerPath(deps, { openMetrics: false }, { request, response, peer }).catch((reason) => {
+            deps.observer.problem?.(`answering ${request.url} failed`, reason)
+            response.destroy()
+          })
+        }
+        if (!deps.forward?.({ request, response, connection, serveHere })) serveHere()
       },
     },
     { ...options, credentials: parts.certificate.first },
   )
+}
+
+/** Who is at the other end of the socket, or whom that asks for. */
+function callerOf(
+  deps: ApiServerDeps,
+  connections: ConnectionTable,
+  {
+    request,
+    response,
+    socketOwner,
+  }: {
+    readonly request: HttpRequest
+    readonly response: HttpResponse
+    readonly socketOwner: ClientConnection
+  },
+): ClientConnection {
+  const given = { connection: socketOwner, checks: deps, nowMs: deps.clock.wallMs() }
+  const behind = callerBehind(request, response, given)
+  if (behind === undefined) return socketOwner
+  connections.add(behind)
+  return behind
 }
 
 /** Health on both plain ports; metrics only on the one the operator has opened for them. */

@@ -4,7 +4,6 @@
  * The handshake proves who they are once; whether they still may is asked at each call, because certificates run out,
  * are revoked, and nodes are removed while their connections stay open.
  */
-import type { TLSSocket } from 'node:tls'
 import type { PeerIdentity } from '@cloudless/identity'
 import type { CloudlessError } from '@cloudless/base'
 
@@ -17,11 +16,18 @@ export interface MembershipChecks {
   readonly isCertificateRevoked?: (serial: string) => boolean
 }
 
+/** What is used of a socket: of a call that another coordinator sends on, it is the call itself. */
+export interface ClientSocket {
+  readonly remoteAddress?: string | undefined
+  destroy(): void
+  once(event: 'close', act: () => void): void
+}
+
 export class ClientConnection {
   /** Counts the connections of this process. */
   readonly id: number
   readonly remoteAddress: string
-  readonly #socket: TLSSocket
+  readonly #socket: ClientSocket
   readonly #checks: MembershipChecks
   #peer: PeerIdentity
   #over: CloudlessError | undefined
@@ -30,7 +36,7 @@ export class ClientConnection {
 
   constructor(
     id: number,
-    socket: TLSSocket,
+    socket: ClientSocket,
     given: { readonly peer: PeerIdentity; readonly checks: MembershipChecks },
   ) {
     this.id = id

@@ -50,6 +50,15 @@ export class ConnectionTable {
     }
   }
 
+  /** Ends the calls that run now, but for health checks. */
+  endCalls(reason: CloudlessError): void {
+    for (const connection of this.#connections) {
+      connection.endCalls(({ parent }) =>
+        parent.typeName === 'grpc.health.v1.Health' ? undefined : reason,
+      )
+    }
+  }
+
   /** Ends every call with this reason, and those that come later on open connections. */
   refuseCalls(reason: CloudlessError): void {
     for (const connection of this.#connections) connection.refuseCalls(reason)

@@ -153,18 +153,24 @@ function createRouter(deps: RpcHandlerDeps, options: RpcHandlerOptions) {
   })
   for (const { service, implementation } of options.services) {
     const missing = service.methods.filter((method) => !(method.localName in implementation))
-    const refusals = missing.map((method) => [method.localName, refusalOf(method)] as const)
+    const refusals = missing.map(
+      (method) => [method.localName, refusalOf(method, explainUnimplemented)] as const,
+    )
     router.service(service, { ...implementation, ...Object.fromEntries(refusals) } as object)
   }
   return router
 }
 
-function refusalOf(method: DescMethod): (...given: unknown[]) => unknown {
+/** A handler that only says why. */
+export function refusalOf(
+  method: DescMethod,
+  why: (method: DescMethod) => Error,
+): (...given: unknown[]) => unknown {
   if (method.methodKind === 'unary' || method.methodKind === 'client_streaming') {
-    return () => Promise.reject(explainUnimplemented(method))
+    return () => Promise.reject(why(method))
   }
   return () => ({
-    [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(explainUnimplemented(method)) }),
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(why(method)) }),
   })
 }
 

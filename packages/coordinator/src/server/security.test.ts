@@ -125,9 +125,9 @@ async function setUp(
   return { ...fixture, caDirectory }
 }
 
-test('without a certificate every call is refused, but enrolment', async (t) => {
+test('without a certificate every call is refused, but those that show a join token', async (t) => {
   const fixture = await setUp(t)
-  const entering = ['EnrollNode']
+  const entering = ['EnrollNode', 'JoinCoordinator']
   const statuses = await callEverything(fixture, undefined, entering)
   assertStatuses(statuses, unauthenticated, entering)
 })

@@ -49,7 +49,7 @@ test('renews in time, tries again when that fails, and stops', async (t) => {
       renewed: (credentials) => renewed.push(credentials),
       problem: (message, reason) => problems.push(`${message}: ${String(reason)}`),
     },
-    { coordinatorId: 'coordinator-1', dnsNames: ['a.example'], lifetimeMs: 100_000 },
+    { coordinatorId: 'coordinator-1', dnsNames: ['a.example'], certificateLifetimeMs: 100_000 },
   )
   const { spiffeId } = checkCredentials(certificate.first)
   assert.deepEqual(spiffeId, { trustDomain: 'cloudless', type: 'controller', id: 'coordinator-1' })

@@ -13,7 +13,8 @@ export interface ServerCertificateOptions {
   readonly coordinatorId: string
   readonly dnsNames?: readonly string[]
   readonly ipAddresses?: readonly string[]
-  readonly lifetimeMs: number
+  /** 30 days when not given. */
+  readonly certificateLifetimeMs?: number
 }
 
 export interface ServerCertificateDeps {
@@ -30,6 +31,7 @@ export interface ServerCertificate {
   stop(): void
 }
 
+const certificateLifetimeMsDefault = 30 * 86_400_000
 /** A failed renewal is tried again after this. */
 const retryMs = 5_000
 
@@ -37,7 +39,7 @@ export async function keepServerCertificate(
   deps: ServerCertificateDeps,
   options: ServerCertificateOptions,
 ): Promise<ServerCertificate> {
-  let issued = await issue(deps, options)
+  let issued = await issueServerCertificate({ ...deps, authority: deps.ca }, options)
   let cancel: () => void = () => undefined
   let stopped = false
   const schedule = (delayMs: number): void => {
@@ -52,7 +54,7 @@ export async function keepServerCertificate(
     })
     if (plan.kind === 'wait') return schedule(plan.delayMs)
     try {
-      issued = await issue(deps, options)
+      issued = await issueServerCertificate({ ...deps, authority: deps.ca }, options)
       if (!stopped) deps.renewed(issued.credentials)
       schedule(0)
     } catch (reason) {
@@ -81,27 +83,30 @@ interface Issued {
   readonly jitter: number
 }
 
-async function issue(
-  deps: ServerCertificateDeps,
+/** One with a key of its own. */
+export async function issueServerCertificate(
+  deps: Pick<ServerCertificateDeps, 'clock' | 'random'> & {
+    readonly authority: CertificateAuthority
+  },
   options: ServerCertificateOptions,
 ): Promise<Issued> {
   const keyPem = await createKey()
-  const issued = await deps.ca.issue({
+  const issued = await deps.authority.issue({
     csrPem: await createCsr(keyPem),
     spiffeId: {
-      trustDomain: deps.ca.trustDomain,
+      trustDomain: deps.authority.trustDomain,
       type: 'controller',
       id: options.coordinatorId,
     },
     dnsNames: [coordinatorServerName, ...(options.dnsNames ?? [])],
     ipAddresses: options.ipAddresses ?? [],
-    lifetimeMs: options.lifetimeMs,
+    lifetimeMs: options.certificateLifetimeMs ?? certificateLifetimeMsDefault,
   })
   return {
     credentials: {
       keyPem,
       certificatePem: issued.certificatePem,
-      caPem: deps.ca.certificatePem,
+      caPem: deps.authority.certificatePem,
     },
     notBeforeMs: issued.notBeforeMs,
     notAfterMs: issued.notAfterMs,

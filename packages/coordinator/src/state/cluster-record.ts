@@ -2,10 +2,13 @@
 import { create } from '@bufbuild/protobuf'
 import { ClusterRecordSchema, type ClusterRecord } from '@cloudless/api'
 import { CloudlessError, randomId, type Clock, type Random } from '@cloudless/base'
+import type { MetadataStore } from '@cloudless/metadata'
 import { absent, putRecord, type ClusterState } from './cluster-state.ts'
 
 export interface ClusterRecordDeps {
   readonly state: ClusterState
+  /** Not of a term: the record is made once, whoever leads. */
+  readonly store: Pick<MetadataStore, 'transact'>
   readonly clock: Clock
   readonly random: Random
 }
@@ -14,7 +17,7 @@ export const clusterRecordId = 'cluster'
 
 /** Made at the first start. `failed_precondition` when the cluster has another trust domain. */
 export async function ensureClusterRecord(
-  { state, clock, random }: ClusterRecordDeps,
+  { state, store, clock, random }: ClusterRecordDeps,
   trustDomain: string,
 ): Promise<ClusterRecord> {
   const existing = state.get('cluster', clusterRecordId)
@@ -31,9 +34,10 @@ export async function ensureClusterRecord(
     trustDomain,
     createdAtMs: BigInt(clock.wallMs()),
   })
-  await state.write({
+  const { revision } = await store.transact({
     preconditions: [absent('cluster', clusterRecordId)],
     writes: [putRecord('cluster', clusterRecordId, record)],
   })
+  await state.caughtUp(revision)
   return state.get('cluster', clusterRecordId)!
 }

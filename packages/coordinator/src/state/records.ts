@@ -7,6 +7,7 @@
 import { CloudlessError } from '@cloudless/base'
 import {
   ClusterRecordSchema,
+  CoordinatorRecordSchema,
   JoinTokenRecordSchema,
   NodeRecordSchema,
   RemovedNodeRecordSchema,
@@ -14,6 +15,7 @@ import {
   RevisionRecordSchema,
   WorkloadRecordSchema,
   type ClusterRecord,
+  type CoordinatorRecord,
   type JoinTokenRecord,
   type NodeRecord,
   type RemovedNodeRecord,
@@ -34,6 +36,7 @@ export interface RecordByKind {
   readonly token: JoinTokenRecord
   readonly removed: RemovedNodeRecord
   readonly cluster: ClusterRecord
+  readonly coordinator: CoordinatorRecord
 }
 
 export type RecordKind = keyof RecordByKind
@@ -46,6 +49,7 @@ const schemaByKind = {
   token: JoinTokenRecordSchema,
   removed: RemovedNodeRecordSchema,
   cluster: ClusterRecordSchema,
+  coordinator: CoordinatorRecordSchema,
 } as const satisfies Record<RecordKind, DescMessage>
 
 const prefixByKind: Readonly<Record<RecordKind, string>> = {
@@ -56,6 +60,7 @@ const prefixByKind: Readonly<Record<RecordKind, string>> = {
   token: 'join-tokens/',
   removed: 'removed-nodes/',
   cluster: 'cluster/',
+  coordinator: 'coordinators/',
 }
 
 export const recordKinds = Object.keys(prefixByKind) as readonly RecordKind[]

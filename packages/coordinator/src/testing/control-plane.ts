@@ -50,11 +50,11 @@ function depsOf(settings: CoordinatorSettings): FoundationDeps {
   )
   return {
     ...deps,
+    logger,
     observe: (store) =>
       createObserved(
         { ...deps, store, logger },
         {
-          logLevel: settings.log_level,
           eventsMax: settings['observability.events_max'],
           coordinatorId: settings['raft.id'],
         },

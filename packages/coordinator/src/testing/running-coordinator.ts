@@ -86,11 +86,11 @@ function start(settings: CoordinatorSettings, write: (line: string) => void): Pr
   return startCoordinator(
     {
       ...deps,
+      logger,
       observe: (store) =>
         createObserved(
           { ...deps, store, logger },
           {
-            logLevel: 'debug',
             eventsMax: settings['observability.events_max'],
             coordinatorId: settings['raft.id'],
           },

@@ -93,6 +93,9 @@ const severityByType = {
   'coordinator.stopped': 'info',
   'coordinator.leader_elected': 'info',
   'coordinator.leader_stepdown': 'warning',
+  'coordinator.joined': 'info',
+  'coordinator.promoted': 'info',
+  'coordinator.removed': 'warning',
   'coordinator.raft_snapshot': 'info',
   'coordinator.events_lost': 'error',
 } as const satisfies Record<string, EventSeverity>

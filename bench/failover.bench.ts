@@ -1,0 +1,109 @@
+/**
+ * How long nobody decides when the leading coordinator dies: from kill -9 until the next write is acknowledged to a client
+ * that knows all three, and until every agent has a session again.
+ */
+import { systemClock, sleep } from '@cloudless/base'
+import {
+  startCoordinators,
+  waitFor,
+  type CoordinatorOnHost,
+  type Coordinators,
+} from '@cloudless/test/testkit'
+import { percentile, printTable, summarizeMs } from './support/table.ts'
+
+const runs = Number(process.env['RUNS'] ?? 20)
+const agents = ['a', 'b', 'c'].map((name) => ({ name, cpuCores: 2, memoryMb: 2048 }))
+const callMsMax = 1_000
+
+const cluster = await startCoordinators({
+  prefix: 'bfail',
+  subnet: '10.81.9',
+  agents,
+  withImage: false,
+})
+try {
+  const alone: Figures = { writes: [], sessions: [] }
+  const whole: Figures = { writes: [], sessions: [] }
+  for (let run = 0; run < runs; run++) {
+    await measure(alone, (leader) => leader.kill())
+    await measure(whole, (leader) => leader.host.powerOff())
+  }
+  printTable('The leading coordinator dies: until the cluster decides again', [
+    ...rowsOf('the coordinator killed, its RAFT member goes on', alone),
+    ...rowsOf('kill -9 of everything on its machine', whole),
+  ])
+} finally {
+  await cluster.stop()
+}
+
+interface Figures {
+  readonly writes: number[]
+  readonly sessions: number[]
+}
+
+async function measure(
+  figures: Figures,
+  lose: (leader: CoordinatorOnHost) => Promise<void>,
+): Promise<void> {
+  await cluster.waitUntilAllAreWell()
+  const leader = await cluster.leader()
+  await sleep(systemClock, 1_000)
+  const others = cluster.all.filter((one) => one !== leader)
+  const startMs = systemClock.monotonicMs()
+  const lost = lose(leader)
+  const written = writeSomething(cluster, [leader, ...others])
+  const connected = waitForSessions(cluster, others)
+  await written
+  figures.writes.push(systemClock.monotonicMs() - startMs)
+  await connected
+  figures.sessions.push(systemClock.monotonicMs() - startMs)
+  await lost
+  await leader.host.boot()
+  await leader.start()
+}
+
+/** As a client that knows them all does: the next one when one fails. */
+async function writeSomething(
+  { client }: Coordinators,
+  all: readonly CoordinatorOnHost[],
+): Promise<void> {
+  for (let turn = 0; ; turn++) {
+    const asked = client(all[turn % all.length]!)
+    try {
+      await asked.createJoinToken({ ttlMs: 60_000n }, { timeoutMs: callMsMax })
+      return
+    } catch {
+      await sleep(systemClock, 5)
+    }
+  }
+}
+
+async function waitForSessions(
+  { client }: Coordinators,
+  others: readonly CoordinatorOnHost[],
+): Promise<void> {
+  await waitFor(
+    async () => {
+      const { nodes } = await client(others[0]!).listNodes({}, { timeoutMs: callMsMax })
+      return nodes.length === agents.length && nodes.every(({ lastSeenMs }) => lastSeenMs > 0n)
+    },
+    { what: 'all agents to be connected', deadlineMs: 30_000, pollMs: 10 },
+  )
+}
+
+function rowsOf(what: string, { writes, sessions }: Figures) {
+  return [
+    {
+      figure: `${what}: next acknowledged write`,
+      measured: summarizeMs(writes),
+      wanted: 'p50 <= 600 ms, p95 <= 1500 ms (Swarm here: 13.7 s p50, 22.5 s worst)',
+      isMet: percentile(writes, 0.5) <= 600 && percentile(writes, 0.95) <= 1_500,
+    },
+    {
+      figure: `${what}: all agents' sessions are back`,
+      measured: summarizeMs(sessions),
+      wanted: 'p95 <= 2000 ms',
+      isMet: percentile(sessions, 0.95) <= 2_000,
+    },
+  ]
+}

@@ -1,0 +1,232 @@
+/**
+ * A follower's connection to the leader: calls that it gets are sent on over it, and its end is the first sign that the
+ * leader is gone. One whose machine refuses the next connection is dead for sure; of one that is only silent nothing is
+ * concluded here.
+ */
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
+import { CloudlessError, sleep, systemCodeOf, type Clock } from '@cloudless/base'
+import { tlsClientOptions, type Credentials } from '@cloudless/identity'
+import type { ClientConnection } from './client-connection.ts'
+import { encodeCaller, onBehalfHeader } from './on-behalf.ts'
+import type { HttpRequest, HttpResponse } from './rpc-handler.ts'
+
+export interface LeaderLinkDeps {
+  readonly clock: Clock
+  readonly trustDomain: string
+  /** A certificate of this coordinator, for a new connection. */
+  readonly credentials: () => Promise<Credentials>
+  /** Its machine answers, and nobody listens there any more. */
+  readonly onDead: () => void
+  readonly onProblem: (message: string, reason: unknown) => void
+}
+
+export interface LeaderLinkOptions {
+  readonly leaderId: string
+  /** "host:port", tried in turn. */
+  readonly addresses: readonly string[]
+}
+
+const connectMsMax = 2_000
+const retryMs = 100
+/** A connection that does not answer a ping within this time is given up. */
+const pingPeriodMs = 1_000
+const pingMsMax = 2_000
+/** Well before its certificate runs out, a connection is replaced. */
+const connectionMsMax = 6 * 3_600_000
+
+export class LeaderLink {
+  readonly #deps: LeaderLinkDeps
+  readonly #options: LeaderLinkOptions
+  readonly #closing = new AbortController()
+  readonly #running: Promise<void>
+  #session: ClientHttp2Session | undefined
+  #connected = Promise.withResolvers<void>()
+
+  constructor(deps: LeaderLinkDeps, options: LeaderLinkOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#running = this.#keepConnected()
+  }
+
+  get isConnected(): boolean {
+    return this.#session !== undefined
+  }
+
+  /** Resolves when there is a connection, at once when there is one. */
+  get connected(): Promise<void> {
+    return this.#connected.promise
+  }
+
+  /** Sends the call on to the leader, as its caller's. There must be a connection. */
+  forward(request: HttpRequest, response: HttpResponse, connection: ClientConnection): void {
+    const session = this.#session!
+    const caller = {
+      peer: connection.peerAt(this.#deps.clock.wallMs()),
+      remoteAddress: connection.remoteAddress,
+    }
+    const stream = session.request({
+      ...forwardable(request.headers),
+      [onBehalfHeader]: encodeCaller(caller),
+      ':method': request.method ?? 'GET',
+      ':path': request.url ?? '/',
+    })
+    relay({ request, response, stream })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#session?.destroy()
+    await this.#running
+  }
+
+  async #keepConnected(): Promise<void> {
+    const { signal } = this.#closing
+    for (let turn = 0; !signal.aborted; turn++) {
+      const { addresses, leaderId } = this.#options
+      const address = addresses[turn % addresses.length]!
+      try {
+        await this.#connectTo(address)
+        turn-- // Where it was, it is asked again first.
+      } catch (reason) {
+        if (signal.aborted) return
+        if (systemCodeOf(reason) === 'ECONNREFUSED') this.#deps.onDead()
+        else this.#deps.onProblem(`reaching the leader ${leaderId} at ${address}`, reason)
+        await sleep(this.#deps.clock, retryMs, signal).catch(() => undefined) // Looked at above.
+      }
+    }
+  }
+
+  /** Resolves when the connection that was made has ended; rejects when none could be made. */
+  async #connectTo(address: string): Promise<void> {
+    const { clock, trustDomain, credentials } = this.#deps
+    const own = await credentials()
+    const session = connect(`https://${address}`, {
+      ...tlsClientOptions({
+        caPem: own.caPem,
+        trustDomain,
+        serverType: 'controller',
+        serverId: this.#options.leaderId,
+        credentials: own,
+      }),
+      settings: { enablePush: false },
+    })
+    const ended = Promise.withResolvers<void>()
+    session.once('close', () => ended.resolve())
+    const stop = (): void => session.destroy()
+    this.#closing.signal.addEventListener('abort', stop, { once: true })
+    const cancelAge = clock.after(connectionMsMax, () => session.close())
+    try {
+      await this.#established(session, address)
+      this.#session = session
+      this.#connected.resolve()
+      const cancelPings = this.#keepAsking(session)
+      await ended.promise
+      cancelPings()
+    } finally {
+      this.#session = undefined
+      this.#connected = Promise.withResolvers()
+      this.#closing.signal.removeEventListener('abort', stop)
+      cancelAge()
+      session.destroy()
+    }
+  }
+
+  async #established(session: ClientHttp2Session, address: string): Promise<void> {
+    const outcome = Promise.withResolvers<void>()
+    session.on('error', outcome.reject) // Later ones are followed by its close.
+    session.once('connect', () => outcome.resolve())
+    session.once('close', () => outcome.reject(new Error('the connection was closed')))
+    const cancel = this.#deps.clock.after(connectMsMax, () =>
+      outcome.reject(
+        new CloudlessError(
+          'deadline_exceeded',
+          `${address} did not answer within ${connectMsMax} ms`,
+        ),
+      ),
+    )
+    try {
+      await outcome.promise
+    } finally {
+      cancel()
+    }
+  }
+
+  #keepAsking(session: ClientHttp2Session): () => void {
+    const { clock } = this.#deps
+    let cancel: () => void = () => undefined
+    const ask = (): void => {
+      cancel = clock.after(pingMsMax, () => session.destroy())
+      session.ping((error) => {
+        cancel()
+        if (error === null && !session.destroyed) cancel = clock.after(pingPeriodMs, ask)
+      })
+    }
+    ask()
+    return () => cancel()
+  }
+}
+
+/** Headers that say something of the one connection they came over. */
+const ofConnection = new Set([
+  'connection',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  onBehalfHeader,
+])
+
+function forwardable(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !name.startsWith(':') && !ofConnection.has(name)),
+  )
+}
+
+function relay({
+  request,
+  response,
+  stream,
+}: {
+  readonly request: HttpRequest
+  readonly response: HttpResponse
+  readonly stream: ClientHttp2Stream
+}): void {
+  // Either side that breaks off takes the other with it; whether the call was done is then not known to its caller.
+  stream.on('error', () => response.destroy())
+  stream.once('close', () => {
+    if (!response.writableEnded) response.destroy()
+  })
+  response.once('close', () => {
+    if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
+  })
+  request.pipe(stream)
+  stream.once('response', (headers) => {
+    begin(response, headers)
+    stream.on('trailers', (trailers) => response.addTrailers(trailersOf(trailers)))
+    stream.pipe(response as NodeJS.WritableStream, { end: false })
+    stream.once('end', () => response.end())
+  })
+}
+
+/** Headers leave at once: the first message of a stream may be long in coming. */
+function begin(response: HttpResponse, headers: IncomingHttpHeaders): void {
+  response.statusCode = Number(headers[':status'] ?? 502)
+  for (const [name, value] of Object.entries(forwardable(headers))) {
+    response.setHeader(name, value as string)
+  }
+  if ('flushHeaders' in response) response.flushHeaders()
+  else response.writeHead(response.statusCode)
+}
+
+function trailersOf(trailers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return forwardable(trailers)
+}

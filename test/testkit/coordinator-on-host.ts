@@ -1,0 +1,97 @@
+/** A real coordinator with its RAFT member on a pretend machine. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { mustRun } from './command.ts'
+import type { Host } from './host.ts'
+import { httpAnswers } from './http-answers.ts'
+import type { ProcessIdentity } from './processes.ts'
+import { cleanEnvironment, coordinatorProgram } from './programs.ts'
+import { waitFor } from './wait-for.ts'
+
+export interface CoordinatorOnHostOptions {
+  readonly id: string
+  /** Nested settings, written to its configuration file. */
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
+export interface CoordinatorOnHost {
+  readonly id: string
+  readonly host: Host
+  /** "host:port" of its API. */
+  readonly address: string
+  readonly dataDirectory: string
+  readonly log: string
+  /** Starts it unless it runs; resolves when it is ready. `flags` are needed the first time only. */
+  start(flags?: readonly string[]): Promise<void>
+  waitUntilReady(): Promise<void>
+  process(): ProcessIdentity | undefined
+  /** SIGKILL, the coordinator alone: its RAFT member goes on until the next start. */
+  kill(): Promise<void>
+  /** SIGTERM; resolves when it has ended. */
+  stop(): Promise<void>
+  signal(signal: NodeJS.Signals): Promise<boolean>
+  /** Writes key, certificate and CA of an operator into the directory. */
+  issueCredentials(name: string, directory: string): Promise<void>
+}
+
+const apiPort = 8080
+const healthPort = 8081
+const task = 'coordinator'
+const readyMsMax = 40_000
+
+export function createCoordinatorOn(
+  host: Host,
+  options: CoordinatorOnHostOptions,
+): CoordinatorOnHost {
+  const dataDirectory = join(host.directory, 'coordinator')
+  const log = join(host.directory, 'coordinator.log')
+  const configFile = join(host.directory, 'coordinator.yaml')
+  const address = `${host.address}:${apiPort}`
+  const health = `${host.address}:${healthPort}`
+
+  const waitUntilReady = (): Promise<void> =>
+    waitFor(() => httpAnswers(`http://${health}/readyz`), {
+      what: `coordinator ${options.id} to be ready`,
+      deadlineMs: readyMsMax,
+      pollMs: 20,
+      describe: () => readFileSync(log, 'utf8').slice(-3000),
+    }).then(() => undefined)
+
+  return {
+    id: options.id,
+    host,
+    address,
+    dataDirectory,
+    log,
+    async start(flags = []) {
+      mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+      writeFileSync(configFile, stringify(options.config ?? {}))
+      const command = [
+        ...[coordinatorProgram, '--config', configFile, '--data-dir', dataDirectory],
+        ...['--bind-addr', address, '--health-addr', health, '--raft-id', options.id],
+        ...flags,
+      ]
+      await host.startTask(task, command, { env: cleanEnvironment(), log })
+      await waitUntilReady()
+    },
+    waitUntilReady,
+    process: () => host.task(task),
+    async kill() {
+      await host.kill(task, 'SIGKILL')
+    },
+    async stop() {
+      if (!(await host.kill(task, 'SIGTERM'))) return
+      await waitFor(() => host.task(task) === undefined, {
+        what: `coordinator ${options.id} to end`,
+        deadlineMs: 35_000,
+      })
+    },
+    signal: (signal) => host.kill(task, signal),
+    async issueCredentials(name, directory) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      const command = [coordinatorProgram, 'credentials', '--data-dir', dataDirectory]
+      await mustRun([...command, '--name', name, '--out', directory], { env: cleanEnvironment() })
+    },
+  }
+}
