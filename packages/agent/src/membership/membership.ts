@@ -43,6 +43,9 @@ export interface MembershipOptions {
 
 export type MembershipEnd = Exclude<SessionEnd, { kind: 'lost' }>
 
+/** For a coordinator's answer. */
+const welcomeMsMin = 1_000
+const welcomeMsMax = 5_000
 const backoff = { delayMsMin: 100, delayMsMax: 5_000 } as const
 
 export class Membership {
@@ -107,7 +110,8 @@ export class Membership {
       const address = told ?? this.#addresses[turn % this.#addresses.length]!
       const wasTold = told !== undefined
       told = undefined
-      const end = await this.#once(address)
+      const round = Math.floor(failuresInRow / this.#addresses.length)
+      const end = await this.#once(address, this.#patienceMs(round))
       if (end.kind !== 'lost') return end
       // A coordinator that does not lead says which one does. Asked at once, unless that one sends us on as well.
       told = this.#leaderIn(end.error)
@@ -119,8 +123,8 @@ export class Membership {
       // The coordinator that was just there is the best to ask again.
       if (end.welcomed) turn--
       failuresInRow = end.welcomed ? 0 : failuresInRow + 1
-      const round = Math.floor(failuresInRow / this.#addresses.length)
-      const delayMs = backoffDelayMs(random, round, backoff)
+      const rounds = Math.floor(failuresInRow / this.#addresses.length)
+      const delayMs = backoffDelayMs(random, rounds, backoff)
       if (signal.aborted) break
       this.#sayLost(end.error, { address, failuresInRow, delayMs })
       await sleep(clock, delayMs, signal).catch(() => undefined) // The loop looks at the signal.
@@ -149,7 +153,13 @@ export class Membership {
     this.#session?.heartbeatNow()
   }
 
-  async #once(address: string): Promise<SessionEnd> {
+  /** Where there are others to ask, one that does not answer is not waited for long, unless none of them does. */
+  #patienceMs(round: number): number {
+    if (this.#addresses.length === 1) return welcomeMsMax
+    return Math.min(welcomeMsMax, welcomeMsMin * 2 ** round)
+  }
+
+  async #once(address: string, patienceMs: number): Promise<SessionEnd> {
     const { clock, logger } = this.#deps
     const credentialsBefore = this.#renewal.credentials
     let connection: CoordinatorConnection | undefined
@@ -167,7 +177,10 @@ export class Membership {
     this.#connection = connection
     const ports = this.#portsOf(connection)
     const heartbeatMsMax = this.#options.heartbeatMsMax ?? 0
-    const session = new Session({ clock, logger, ports }, { connection, heartbeatMsMax })
+    const session = new Session(
+      { clock, logger, ports },
+      { connection, heartbeatMsMax, welcomeMsMax: patienceMs },
+    )
     this.#session = session
     const end = await session.run()
     this.#connected = false

@@ -47,6 +47,8 @@ export interface SessionOptions {
   readonly connection: CoordinatorConnection
   /** Milliseconds; 0: the coordinator's interval as it is. */
   readonly heartbeatMsMax: number
+  /** Milliseconds until the coordinator must have answered. */
+  readonly welcomeMsMax: number
 }
 
 export interface Eviction {
@@ -70,7 +72,6 @@ interface Asked {
   readonly silenceLimitMs: bigint
 }
 
-const welcomeMsMax = 5_000
 const intervalMsMin = 50
 const silentIntervalsMax = 3
 /** With short intervals a busy machine needs more than three of them. */
@@ -86,6 +87,7 @@ export class Session {
   readonly #deps: SessionDeps
   readonly #connection: CoordinatorConnection
   readonly #heartbeatMsMax: number
+  readonly #welcomeMsMax: number
   readonly #outgoing = new OutgoingQueue<AgentMessage>()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
@@ -100,8 +102,9 @@ export class Session {
   #evicted: Eviction | undefined
   #applying: Promise<void> = Promise.resolve()
 
-  constructor(deps: SessionDeps, { connection, heartbeatMsMax }: SessionOptions) {
+  constructor(deps: SessionDeps, { connection, heartbeatMsMax, welcomeMsMax }: SessionOptions) {
     this.#deps = deps
+    this.#welcomeMsMax = welcomeMsMax
     this.#connection = connection
     this.#heartbeatMsMax = heartbeatMsMax || Number.POSITIVE_INFINITY
   }
@@ -110,8 +113,9 @@ export class Session {
   async run(): Promise<SessionEnd> {
     const { clock, ports } = this.#deps
     this.#heardAtMs = clock.monotonicMs()
-    this.#cancelTimer = clock.after(welcomeMsMax, () => {
-      const waited = `${this.#connection.address} did not answer within ${welcomeMsMax / 1_000} s`
+    this.#cancelTimer = clock.after(this.#welcomeMsMax, () => {
+      const seconds = this.#welcomeMsMax / 1_000
+      const waited = `${this.#connection.address} did not answer within ${seconds} s`
       this.#fail(new CloudlessError('deadline_exceeded', waited))
     })
     let error = new CloudlessError('unavailable', 'the coordinator closed the session')

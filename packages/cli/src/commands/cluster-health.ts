@@ -10,7 +10,7 @@ export const clusterHealth: Command = {
   examples: [
     {
       title: 'Before an upgrade',
-      line: 'cloudlessctl cluster health && systemctl restart cloudless',
+      line: 'cloudlessctl cluster health',
     },
   ],
   arguments: [],

@@ -49,7 +49,10 @@ export interface ElectionOptions {
   readonly leaseMs: number
 }
 
-const retryMs = 200
+const retryMs = 100
+/** For the store's answer to one who stands. */
+const patienceMsMin = 400
+const patienceMsMax = 6_400
 /** Parts of a lease between two renewals. */
 const renewalsPerLease = 4
 /** How long the others let a chosen successor go first. */
@@ -67,6 +70,7 @@ export class Election {
   #revision = 0
   #known = false
   #deadTerm = 0
+  #patienceMs = patienceMsMin
   #term: Term | undefined
   #wake: () => void = () => undefined
   #running: readonly Promise<void>[] = []
@@ -197,14 +201,15 @@ export class Election {
     const { clock, random, store } = this.#deps
     const { id, addresses, leaseMs } = this.#options
     const askedAtMs = clock.monotonicMs()
-    const leaseId = await store.grantLease(leaseMs)
+    const leaseId = await this.#soon(store.grantLease(leaseMs))
     const attempt = randomId(random, 16)
     const value = encodeLeader({ id, addresses, attempt })
     const number = await this.#write(open, value, leaseId)
     if (number === undefined) {
-      await store.revokeLease(leaseId)
+      void store.revokeLease(leaseId).catch(() => undefined) // It ends by itself.
       return undefined
     }
+    this.#patienceMs = patienceMsMin
     return new Term(clock, { number, leaseId, askedAtMs, leaseMs })
   }
 
@@ -217,11 +222,11 @@ export class Election {
     const { store } = this.#deps
     const writes = [{ kind: 'put', key: leaderKey, value, leaseId } as const]
     try {
-      const result = await store.transact({ preconditions: [open], writes })
+      const result = await this.#soon(store.transact({ preconditions: [open], writes }))
       return result.kind === 'committed' ? result.revision : undefined
     } catch (reason) {
       if (CloudlessError.from(reason).details['outcome'] !== 'unknown') throw reason
-      const found = await store.get(leaderKey)
+      const found = await this.#soon(store.get(leaderKey))
       const isOurs = found !== undefined && Buffer.compare(found.value, value) === 0
       return isOurs ? found.modRevision : undefined
     }
@@ -270,6 +275,27 @@ export class Election {
     // Aborted: it was released.
     await Promise.race([released, sleep(clock, releaseMsMax, waited.signal).catch(() => undefined)])
     waited.abort()
+  }
+
+  /**
+   * What was asked while the store's members had no leader of their own may be lost in it, and is answered late. A lease
+   * too many ends by itself, and a key that is written late is found: it is asked again, each time with more patience.
+   */
+  async #soon<T>(answer: Promise<T>): Promise<T> {
+    const { clock } = this.#deps
+    const late = Promise.withResolvers<never>()
+    const patienceMs = this.#patienceMs
+    const cancel = clock.after(patienceMs, () => {
+      this.#patienceMs = Math.min(2 * patienceMs, patienceMsMax)
+      const message = `the metadata store did not answer within ${patienceMs} ms`
+      late.reject(new CloudlessError('unavailable', message, { details: { outcome: 'unknown' } }))
+    })
+    answer.catch(() => undefined) // It may fail when nobody waits for it any more.
+    try {
+      return await Promise.race([answer, late.promise])
+    } finally {
+      cancel()
+    }
   }
 
   #pause(): Promise<void> {

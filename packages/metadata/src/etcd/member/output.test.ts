@@ -32,7 +32,8 @@ describe('what etcd prints', () => {
     ],
   ] as const) {
     it(`is read: ${what}`, () => {
-      assert.deepEqual(parseOutputLine(line), { level, text })
+      const parsed = parseOutputLine(line)
+      assert.deepEqual([parsed.level, parsed.text], [level, text])
     })
   }
 
@@ -44,7 +45,7 @@ describe('what etcd prints', () => {
     const tail = new OutputTail()
     const error = 'the member has been permanently removed from the cluster'
     tail.add(parseOutputLine(zap({ level: 'warn', msg: 'server error', error })))
-    for (let n = 0; n < 30; n++) tail.add({ level: 'info', text: `line ${n}` })
+    for (let n = 0; n < 30; n++) tail.add({ level: 'info', kind: 'line', text: `line ${n}` })
     assert.equal(tail.lines.length, 20)
     assert.equal(tail.lines.at(-1), 'line 29')
     assert.equal(tail.wasRemoved, true)
@@ -57,12 +58,24 @@ describe('what etcd prints', () => {
     const forwarder = new OutputForwarder(clock, (level, message) =>
       logged.push(`${level} ${message}`),
     )
-    forwarder.forward({ level: 'info', text: 'no' })
-    for (let n = 0; n < 40; n++) forwarder.forward({ level: 'warn', text: String(n) })
+    forwarder.forward({ level: 'info', kind: 'no', text: 'no' })
+    for (let n = 0; n < 40; n++) {
+      forwarder.forward({ level: 'warn', kind: String(n), text: String(n) })
+    }
     assert.equal(logged.length, 30)
     assert.equal(logged.at(-1), 'warn etcd: 29')
     nowMs = 60_000
-    forwarder.forward({ level: 'error', text: 'again' })
+    forwarder.forward({ level: 'error', kind: 'again', text: 'again' })
     assert.deepEqual(logged.slice(30), ['warn etcd said 10 more such lines', 'error etcd: again'])
+  })
+
+  it('is passed on twice a minute when it is of one kind', () => {
+    const clock: Clock = { monotonicMs: () => 0, wallMs: () => 0, after: () => () => undefined }
+    const logged: string[] = []
+    const forwarder = new OutputForwarder(clock, (_level, message) => logged.push(message))
+    for (const to of [1, 2, 3]) {
+      forwarder.forward(parseOutputLine(zap({ level: 'warn', msg: 'dropped a message', to })))
+    }
+    assert.deepEqual(logged, ['etcd: dropped a message to=1', 'etcd: dropped a message to=2'])
   })
 })

@@ -10,12 +10,15 @@ export type EtcdLog = (
 
 export interface OutputLine {
   readonly level: 'info' | 'warn' | 'error'
+  /** Without the facts: the same for all lines of its kind. */
+  readonly kind: string
   readonly text: string
 }
 
 const linesKept = 20
 const lineCharactersMax = 500
 const forwardedPerMinuteMax = 30
+const ofOneKindPerMinuteMax = 2
 const minuteMs = 60_000
 
 /** A member that reads this of itself does not belong to the cluster any more. */
@@ -27,6 +30,7 @@ export class OutputForwarder {
   readonly #log: EtcdLog
   #minuteStartMs = Number.NEGATIVE_INFINITY
   #forwarded = 0
+  readonly #byKind = new Map<string, number>()
   #leftOut = 0
 
   constructor(clock: Clock, log: EtcdLog) {
@@ -34,7 +38,7 @@ export class OutputForwarder {
     this.#log = log
   }
 
-  forward({ level, text }: OutputLine): void {
+  forward({ level, kind, text }: OutputLine): void {
     if (level === 'info') return
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#minuteStartMs >= minuteMs) {
@@ -42,10 +46,16 @@ export class OutputForwarder {
       this.#minuteStartMs = nowMs
       this.#forwarded = 0
       this.#leftOut = 0
+      this.#byKind.clear()
     }
-    if (this.#forwarded >= forwardedPerMinuteMax) this.#leftOut++
-    else this.#log(level, `etcd: ${text}`)
+    const ofKind = this.#byKind.get(kind) ?? 0
+    if (ofKind >= ofOneKindPerMinuteMax || this.#forwarded >= forwardedPerMinuteMax) {
+      this.#leftOut++
+      return
+    }
+    this.#byKind.set(kind, ofKind + 1)
     this.#forwarded++
+    this.#log(level, `etcd: ${text}`)
   }
 }
 
@@ -73,11 +83,18 @@ export class OutputTail {
 /** Pure. A line that is no JSON is something out of the ordinary, such as a panic. */
 export function parseOutputLine(line: string): OutputLine {
   const entry = jsonOf(line)
-  if (entry === undefined) return { level: 'warn', text: line.slice(0, lineCharactersMax) }
+  if (entry === undefined) {
+    const text = line.slice(0, lineCharactersMax)
+    return { level: 'warn', kind: text, text }
+  }
   const { level, ts: _ts, caller: _caller, msg, ...rest } = entry
   const facts = Object.entries(rest).map(([name, value]) => `${name}=${asText(value)}`)
   const text = [asText(msg), ...facts].join(' ').slice(0, lineCharactersMax)
-  return { level: isHarmless(text, rest['error']) ? 'info' : levelOf(level), text }
+  return {
+    level: isHarmless(text, rest['error']) ? 'info' : levelOf(level),
+    kind: asText(msg),
+    text,
+  }
 }
 
 /** What it warns of and is so by our choice, or good news. */
