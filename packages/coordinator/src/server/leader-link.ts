@@ -14,6 +14,7 @@ import {
 import { CloudlessError, sleep, systemCodeOf, type Clock } from '@cloudless/base'
 import { tlsClientOptions, type Credentials } from '@cloudless/identity'
 import type { ClientConnection } from './client-connection.ts'
+import { answerBrokenOff } from './broken-off.ts'
 import { encodeCaller, onBehalfHeader } from './on-behalf.ts'
 import type { HttpRequest, HttpResponse } from './rpc-handler.ts'
 
@@ -201,10 +202,8 @@ function relay({
   readonly stream: ClientHttp2Stream
 }): void {
   // Either side that breaks off takes the other with it; whether the call was done is then not known to its caller.
-  stream.on('error', () => response.destroy())
-  stream.once('close', () => {
-    if (!response.writableEnded) response.destroy()
-  })
+  stream.on('error', () => undefined) // Its end follows.
+  stream.once('close', () => answerBrokenOff(request, response))
   response.once('close', () => {
     if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
   })
