@@ -23,14 +23,20 @@ const cluster = await startCoordinators({
 })
 try {
   const alone: Figures = { writes: [], sessions: [] }
-  const whole: Figures = { writes: [], sessions: [] }
+  const both: Figures = { writes: [], sessions: [] }
+  const cut: Figures = { writes: [], sessions: [] }
   for (let run = 0; run < runs; run++) {
     await measure(alone, (leader) => leader.kill())
-    await measure(whole, (leader) => leader.host.powerOff())
+    await measure(both, (leader) => leader.killWithRaftMember())
+    await measure(cut, (leader) => leader.host.powerOff({ silently: true }))
   }
+  const wanted = { writeMs: [600, 1_500], sessionsMs: 2_000 } as const
+  // The lease of 2 s, begun anew by the store's next leader when that was on the machine as well.
+  const wantedOfSilence = { writeMs: [4_000, 5_000], sessionsMs: 6_000 } as const
   printTable('The leading coordinator dies: until the cluster decides again', [
-    ...rowsOf('the coordinator killed, its RAFT member goes on', alone),
-    ...rowsOf('kill -9 of everything on its machine', whole),
+    ...rowsOf('kill -9 of the coordinator', alone, wanted),
+    ...rowsOf('kill -9 of it and its RAFT member', both, wanted),
+    ...rowsOf('its machine vanishes without a word', cut, wantedOfSilence),
   ])
 } finally {
   await cluster.stop()
@@ -59,6 +65,7 @@ async function measure(
   figures.sessions.push(systemClock.monotonicMs() - startMs)
   await lost
   await leader.host.boot()
+  await leader.host.link.heal()
   await leader.start()
 }
 
@@ -91,19 +98,26 @@ async function waitForSessions(
   )
 }
 
-function rowsOf(what: string, { writes, sessions }: Figures) {
+interface Wanted {
+  /** p50 and p95. */
+  readonly writeMs: readonly [number, number]
+  readonly sessionsMs: number
+}
+
+function rowsOf(what: string, { writes, sessions }: Figures, { writeMs, sessionsMs }: Wanted) {
+  const [half, most] = writeMs
   return [
     {
       figure: `${what}: next acknowledged write`,
       measured: summarizeMs(writes),
-      wanted: 'p50 <= 600 ms, p95 <= 1500 ms (Swarm here: 13.7 s p50, 22.5 s worst)',
-      isMet: percentile(writes, 0.5) <= 600 && percentile(writes, 0.95) <= 1_500,
+      wanted: `p50 <= ${half} ms, p95 <= ${most} ms (Swarm here: 13.7 s p50, 22.5 s worst)`,
+      isMet: percentile(writes, 0.5) <= half && percentile(writes, 0.95) <= most,
     },
     {
       figure: `${what}: all agents' sessions are back`,
       measured: summarizeMs(sessions),
-      wanted: 'p95 <= 2000 ms',
-      isMet: percentile(sessions, 0.95) <= 2_000,
+      wanted: `p95 <= ${sessionsMs} ms`,
+      isMet: percentile(sessions, 0.95) <= sessionsMs,
     },
   ]
 }

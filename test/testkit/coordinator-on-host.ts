@@ -5,7 +5,13 @@ import { stringify } from 'yaml'
 import { mustRun } from './command.ts'
 import type { Host } from './host.ts'
 import { httpAnswers } from './http-answers.ts'
-import type { ProcessIdentity } from './processes.ts'
+import {
+  argumentsOf,
+  identifyProcess,
+  killAndWait,
+  listPids,
+  type ProcessIdentity,
+} from './processes.ts'
 import { cleanEnvironment, coordinatorProgram } from './programs.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -28,6 +34,8 @@ export interface CoordinatorOnHost {
   process(): ProcessIdentity | undefined
   /** SIGKILL, the coordinator alone: its RAFT member goes on until the next start. */
   kill(): Promise<void>
+  /** SIGKILL, both at once. */
+  killWithRaftMember(): Promise<void>
   /** SIGTERM; resolves when it has ended. */
   stop(): Promise<void>
   signal(signal: NodeJS.Signals): Promise<boolean>
@@ -80,6 +88,13 @@ export function createCoordinatorOn(
     async kill() {
       await host.kill(task, 'SIGKILL')
     },
+    async killWithRaftMember() {
+      const both = [host.task(task), raftMemberIn(dataDirectory)]
+      await killAndWait(
+        both.filter((identity) => identity !== undefined),
+        `coordinator ${options.id}`,
+      )
+    },
     async stop() {
       if (!(await host.kill(task, 'SIGTERM'))) return
       await waitFor(() => host.task(task) === undefined, {
@@ -94,4 +109,11 @@ export function createCoordinatorOn(
       await mustRun([...command, '--name', name, '--out', directory], { env: cleanEnvironment() })
     },
   }
+}
+
+/** The etcd that a coordinator with this data directory has started. */
+function raftMemberIn(dataDirectory: string): ProcessIdentity | undefined {
+  const wanted = `--data-dir=${join(dataDirectory, 'raft', 'etcd')}`
+  const pid = listPids().find((candidate) => argumentsOf(candidate).includes(wanted))
+  return pid === undefined ? undefined : identifyProcess(pid)
 }
