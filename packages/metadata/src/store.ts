@@ -6,7 +6,8 @@
  *
  * Promises
  *   1. A transaction is atomic and durable when its promise resolves; its preconditions and its reads see one revision.
- *   2. Revisions grow by one with each committed transaction that writes; all its writes share the revision.
+ *   2. Revisions grow by one with each commit that writes; all writes of a transaction share the revision. Transactions
+ *      that wait at the same time may be committed together and share it too, if none touches what another writes.
  *   3. A watch delivers every change after `fromRevision`, in order, each transaction's changes together, or ends with
  *      `failed_precondition` when that history has been compacted.
  *   4. When the outcome of a transaction is not known (the process or the network died), it rejects with `unavailable`

@@ -27,7 +27,8 @@ import type {
 import { CommitLatency } from '../commit-latency.ts'
 import { explainFailure, leavesOutcomeUnknown, outcomeUnknown } from './failure.ts'
 import { Members, requireLeader, type CallOptions, type MembersOptions } from './members.ts'
-import { bytesOfKey, entryOf, rangeOf, requestOf, resultOf } from './transaction.ts'
+import { bytesOfKey, entryOf, rangeOf, requestOfAll, resultsOfAll } from './transaction.ts'
+import { TransactionQueue } from './transaction-queue.ts'
 import { compactedRevisionOf, watchMembers } from './watch.ts'
 
 export interface EtcdStoreDeps {
@@ -53,6 +54,7 @@ class EtcdStore implements MetadataStore {
   readonly #closing = new AbortController()
   readonly #begun = new Set<Promise<unknown>>()
   readonly #latency = new CommitLatency()
+  readonly #queue = new TransactionQueue((transactions) => this.#commit(transactions))
   #isClosed = false
 
   constructor({ clock }: EtcdStoreDeps, options: EtcdStoreOptions) {
@@ -92,10 +94,17 @@ class EtcdStore implements MetadataStore {
     const startMs = this.#clock.monotonicMs()
     // Made before anything is waited for: the caller may use its buffers again.
     const own = copyOf(transaction)
-    const request = requestOf(own)
-    const response = await this.#change('writing to', ({ kv }, call) => kv.txn(request, call))
+    this.#requireOpen()
+    const result = await this.#until(this.#queue.transact(own))
     this.#latency.add(this.#clock.monotonicMs() - startMs)
-    return resultOf(own, response)
+    return result
+  }
+
+  async #commit(transactions: readonly Transaction[]): Promise<readonly TransactionResult[]> {
+    const request = requestOfAll(transactions)
+    const call = ({ kv }: Members['current'], options: CallOptions) => kv.txn(request, options)
+    const response = await this.#ask('writing to', call, true)
+    return resultsOfAll(transactions, response)
   }
 
   async *watch(
@@ -175,18 +184,30 @@ class EtcdStore implements MetadataStore {
     this.#members.close()
   }
 
-  #read<T>(
+  async #read<T>(
     attempt: string,
     call: (member: Members['current'], options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    return this.#ask(attempt, call, false)
+    this.#requireOpen()
+    return this.#until(this.#ask(attempt, call, false))
   }
 
-  #change<T>(
+  async #change<T>(
     attempt: string,
     call: (member: Members['current'], options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    return this.#ask(attempt, call, true)
+    this.#requireOpen()
+    return this.#until(this.#ask(attempt, call, true))
+  }
+
+  /** What was begun is waited for when the store closes. */
+  async #until<T>(answer: Promise<T>): Promise<T> {
+    this.#begun.add(answer)
+    try {
+      return await answer
+    } finally {
+      this.#begun.delete(answer)
+    }
   }
 
   async #ask<T>(
@@ -194,23 +215,18 @@ class EtcdStore implements MetadataStore {
     call: (member: Members['current'], options: CallOptions) => Promise<T>,
     isChange: boolean,
   ): Promise<T> {
-    this.#requireOpen()
     const members = this.#members
     const failed = { attempt, members: members.addresses }
     const timeoutMs = this.#callMsMax
-    // What was begun is waited for when the store closes, so it has no end but its time.
+    // It has no end but its time.
     const { signal } = new AbortController()
-    const answer = isChange
-      ? members.change(call, { timeoutMs, signal })
-      : members.read(call, { timeoutMs, signal })
-    this.#begun.add(answer)
     try {
-      return await answer
+      return await (isChange
+        ? members.change(call, { timeoutMs, signal })
+        : members.read(call, { timeoutMs, signal }))
     } catch (reason) {
       if (isChange && leavesOutcomeUnknown(reason)) throw outcomeUnknown(reason, failed)
       throw explainFailure(reason, failed)
-    } finally {
-      this.#begun.delete(answer)
     }
   }
 

@@ -37,8 +37,31 @@ export function rangeOf(prefix: string, afterKey = ''): { key: Uint8Array; range
   }
 }
 
+/** Several become one whose parts are transactions themselves. They must not see each other: commit-together.ts. */
+export function requestOfAll(transactions: readonly Transaction[]): TxnRequest {
+  if (transactions.length === 1) return requestOf(transactions[0]!)
+  return {
+    success: transactions.map((transaction) => ({
+      request: { case: 'requestTxn', value: requestOf(transaction) },
+    })),
+  }
+}
+
+export function resultsOfAll(
+  transactions: readonly Transaction[],
+  answer: TxnResponse,
+): TransactionResult[] {
+  const revision = Number(answer.header!.revision)
+  if (transactions.length === 1) return [resultOf(transactions[0]!, answer, revision)]
+  return transactions.map((transaction, n) => {
+    const { response } = answer.responses[n]!
+    assert(response.case === 'responseTxn', 'each transaction is answered with its own outcome')
+    return resultOf(transaction, response.value, revision)
+  })
+}
+
 /** When it is refused, it brings back what stood in the way. */
-export function requestOf({ preconditions = [], writes }: Transaction): TxnRequest {
+function requestOf({ preconditions = [], writes }: Transaction): TxnRequest {
   return {
     compare: preconditions.map(compareOf),
     success: writes.map(operationOf),
@@ -48,11 +71,11 @@ export function requestOf({ preconditions = [], writes }: Transaction): TxnReque
   }
 }
 
-export function resultOf(
+function resultOf(
   { preconditions = [] }: Transaction,
-  { succeeded, header, responses }: TxnResponse,
+  { succeeded, responses }: TxnResponse,
+  revision: number,
 ): TransactionResult {
-  const revision = Number(header!.revision)
   if (succeeded) return { kind: 'committed', revision }
   const failed = preconditions.find((precondition, n) => {
     const { response } = responses[n]!
