@@ -11,14 +11,21 @@ export interface HostLink {
   cut(): Promise<void>
   heal(): Promise<void>
 
-  /** Drops that part of the packets, 0 to 100, in either direction, also of its containers. */
-  loss(percent: number): Promise<void>
+  /** Drops that part of the packets, 0 to 100, also of its containers: of all, or of those that `only` describes. */
+  loss(percent: number, only?: LossyPackets): Promise<void>
 
   /** Bits per second in either direction; undefined: as fast as it goes. */
   bandwidth(bitsPerSecond: number | undefined): Promise<void>
 
   /** Takes the cable away. Safe to call twice. */
   remove(): Promise<void>
+}
+
+export interface LossyPackets {
+  /** As the host sees it; both when not given. */
+  readonly direction?: 'in' | 'out'
+  /** Address of the other end; any when not given. */
+  readonly peer?: string
 }
 
 interface LinkOptions {
@@ -72,18 +79,19 @@ export function createHostLink(network: Network, options: LinkOptions): HostLink
       await mustRun(['ip', ...hub, 'link', 'set', port, 'master', 'br0'])
     },
 
-    async loss(percent) {
+    async loss(percent, only = {}) {
       const chains = [
-        ['PREROUTING', '-i'],
-        ['POSTROUTING', '-o'],
-      ]
-      for (const [chain, direction] of chains) {
+        ['in', 'PREROUTING', '-i', '-s'],
+        ['out', 'POSTROUTING', '-o', '-d'],
+      ] as const
+      for (const [direction, chain, device, peer] of chains) {
         const table = ['iptables', '-w', '5', '-t', 'mangle']
-        await mustRun(options.enter([...table, '-F', chain!]))
-        if (percent <= 0) continue
+        await mustRun(options.enter([...table, '-F', chain]))
+        if (percent <= 0 || (only.direction ?? direction) !== direction) continue
         const probability = String(Math.min(percent, 100) / 100)
         const chance = ['-m', 'statistic', '--mode', 'random', '--probability', probability]
-        const rule = ['-A', chain!, direction!, 'eth0', ...chance, '-j', 'DROP']
+        const other = only.peer === undefined ? [] : [peer, only.peer]
+        const rule = ['-A', chain, device, 'eth0', ...other, ...chance, '-j', 'DROP']
         await mustRun(options.enter([...table, ...rule]))
       }
     },

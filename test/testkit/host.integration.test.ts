@@ -61,6 +61,32 @@ test('a cut cable passes nothing until it is healed', async () => {
   await waitFor(() => reaches(one, two.address), { what: 'the healed cable to carry' })
 })
 
+test('a cable that is cut in one direction, or to one other, passes the rest', async () => {
+  const { link } = one
+  for (const direction of ['in', 'out'] as const) {
+    await link.loss(100, { direction })
+    assert.equal(await reaches(one, two.address), false, direction)
+  }
+  await link.loss(100, { peer: two.address })
+  assert.equal(await reaches(one, two.address), false)
+  assert.ok(await reaches(one, network.legAddress))
+  await link.loss(0)
+  assert.ok(await reaches(one, two.address))
+})
+
+test('a task that was stopped goes on, and does not keep its machine from being switched off', async () => {
+  const state = async (): Promise<string> =>
+    (await two.run(['sh', '-c', 'cut -d" " -f3 /proc/$(cat /run/tasks/held)/stat'])).stdout.trim()
+  await two.startTask('held', ['sleep', '1000'])
+  await two.kill('held', 'SIGSTOP')
+  await waitFor(async () => (await state()) === 'T', { what: 'the task to stop' })
+  await two.kill('held', 'SIGCONT')
+  await waitFor(async () => (await state()) === 'S', { what: 'the task to go on' })
+  await two.kill('held', 'SIGSTOP')
+  await two.powerOff()
+  await two.boot()
+})
+
 test('a lossy cable loses, a slow one slows', async () => {
   await two.link.loss(100)
   assert.equal(await reaches(one, two.address), false)

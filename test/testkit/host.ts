@@ -15,6 +15,8 @@ import { createHostLink, type HostLink } from './host-link.ts'
 import type { Network } from './network.ts'
 import {
   argumentsOf,
+  continueProcess,
+  doorOf,
   identifyProcess,
   innerPidOf,
   killAndWait,
@@ -158,7 +160,9 @@ export function createHost(network: Network, options: HostOptions): Host {
 
   async function kill(taskName: string, signal: NodeJS.Signals): Promise<boolean> {
     const identity = task(taskName)
-    if (identity === undefined || !signalProcess(identity, signal)) return false
+    if (identity === undefined) return false
+    if (signal === 'SIGCONT') return continueProcess(identity)
+    if (!signalProcess(identity, signal)) return false
     if (signal === 'SIGKILL') await killAndWait([identity], `task ${taskName} of host ${name}`)
     return true
   }
@@ -221,13 +225,14 @@ export function disksInUse(prefix: string): string[] {
 /** Kills the first process, with which the kernel kills all others, and waits until none is left. */
 export async function killHostProcesses(prefix: string, name?: string): Promise<void> {
   for (const pid of findHostProcesses(prefix, name)) {
-    const beside = pidsBeside(pid).map(identifyProcess)
+    const beside = pidsBeside(pid)
+      .map(identifyProcess)
+      .filter((identity) => identity !== undefined)
+    const doors = beside.map(doorOf).filter((door) => door !== undefined)
     const first = identifyProcess(pid)
     if (first !== undefined) signalProcess(first, 'SIGKILL')
-    await killAndWait(
-      beside.filter((identity) => identity !== undefined),
-      `host ${name ?? prefix}`,
-    )
+    for (const door of doors) signalProcess(door, 'SIGCONT')
+    await killAndWait(beside, `host ${name ?? prefix}`)
   }
 }
 

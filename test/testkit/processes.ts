@@ -61,6 +61,22 @@ export function innerPidOf(pid: number): number | undefined {
   return line === undefined ? undefined : Number(line.split(/\s+/).at(-1))
 }
 
+/**
+ * The program through which it came into a pretend machine (nsenter), which stops when it stops. Stopped, it does not take
+ * note of its end, and a machine is not off until all its processes are gone: it is to go on when they do.
+ */
+export function doorOf(identity: ProcessIdentity): ProcessIdentity | undefined {
+  const pid = Number(/^PPid:\s*(\d+)$/m.exec(readProc(`${identity.pid}/status`) ?? '')?.[1] ?? 0)
+  return argumentsOf(pid)[0] === 'nsenter' ? identifyProcess(pid) : undefined
+}
+
+/** Lets it go on, and its door first. */
+export function continueProcess(identity: ProcessIdentity): boolean {
+  const door = doorOf(identity)
+  if (door !== undefined) signalProcess(door, 'SIGCONT')
+  return signalProcess(identity, 'SIGCONT')
+}
+
 /** Sends a signal; false when there is no such process any more. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false
