@@ -5,7 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-unit_tests := 'packages/*/src/**/!(*.integration).test.ts' 'tools/**/!(*.tidy).test.ts'
+unit_tests := 'packages/*/src/**/!(*.integration).test.ts' 'test/testkit/**/!(*.integration).test.ts' \
+  'tools/**/!(*.tidy).test.ts'
 integration_tests := 'packages/*/src/**/*.integration.test.ts' \
   'test/testkit/**/*.integration.test.ts' 'test/integration/**/*.test.ts'
 
@@ -56,7 +57,7 @@ test-faults: packages ## Machines, disks, links and programs that fail under rea
 	@node --test --test-concurrency=1 'test/faults/**/*.test.ts'
 
 .PHONY: test-chaos
-test-chaos: packages ## What takes minutes: services that follow their use, and machines that come and go under clients (root)
+test-chaos: packages ## What takes minutes: services under clients while machines come and go, coordinators that fail; RUNS=, CHAOS_SEED= (root)
 	@tools/install/debian.sh tests
 	@node --test --test-concurrency=1 'test/chaos/**/*.test.ts'
 
