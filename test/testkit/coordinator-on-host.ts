@@ -7,9 +7,11 @@ import type { Host } from './host.ts'
 import { httpAnswers } from './http-answers.ts'
 import {
   argumentsOf,
+  continueProcess,
   identifyProcess,
   killAndWait,
   listPids,
+  signalProcess,
   type ProcessIdentity,
 } from './processes.ts'
 import { cleanEnvironment, coordinatorProgram } from './programs.ts'
@@ -30,6 +32,8 @@ export interface CoordinatorOnHost {
   readonly log: string
   /** Starts it unless it runs; resolves when it is ready. `flags` are needed the first time only. */
   start(flags?: readonly string[]): Promise<void>
+  /** As `start`, without waiting until it is ready; `env` is set beside the usual. */
+  begin(flags?: readonly string[], env?: NodeJS.ProcessEnv): Promise<void>
   waitUntilReady(): Promise<void>
   process(): ProcessIdentity | undefined
   /** SIGKILL, the coordinator alone: its RAFT member goes on until the next start. */
@@ -39,6 +43,8 @@ export interface CoordinatorOnHost {
   /** SIGTERM; resolves when it has ended. */
   stop(): Promise<void>
   signal(signal: NodeJS.Signals): Promise<boolean>
+  /** To both at once. */
+  signalWithRaftMember(signal: NodeJS.Signals): void
   /** Writes key, certificate and CA of an operator into the directory. */
   issueCredentials(name: string, directory: string): Promise<void>
 }
@@ -66,21 +72,29 @@ export function createCoordinatorOn(
       describe: () => readFileSync(log, 'utf8').slice(-3000),
     }).then(() => undefined)
 
+  const begin = async (flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}) => {
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+    writeFileSync(configFile, stringify(options.config ?? {}))
+    const command = [
+      ...[coordinatorProgram, '--config', configFile, '--data-dir', dataDirectory],
+      ...['--bind-addr', address, '--health-addr', health, '--raft-id', options.id],
+      ...flags,
+    ]
+    await host.startTask(task, command, { env: cleanEnvironment(env), log })
+  }
+
+  const both = (): ProcessIdentity[] =>
+    [host.task(task), raftMemberIn(dataDirectory)].filter((identity) => identity !== undefined)
+
   return {
     id: options.id,
     host,
     address,
     dataDirectory,
     log,
-    async start(flags = []) {
-      mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
-      writeFileSync(configFile, stringify(options.config ?? {}))
-      const command = [
-        ...[coordinatorProgram, '--config', configFile, '--data-dir', dataDirectory],
-        ...['--bind-addr', address, '--health-addr', health, '--raft-id', options.id],
-        ...flags,
-      ]
-      await host.startTask(task, command, { env: cleanEnvironment(), log })
+    begin,
+    async start(flags) {
+      await begin(flags)
       await waitUntilReady()
     },
     waitUntilReady,
@@ -88,13 +102,7 @@ export function createCoordinatorOn(
     async kill() {
       await host.kill(task, 'SIGKILL')
     },
-    async killWithRaftMember() {
-      const both = [host.task(task), raftMemberIn(dataDirectory)]
-      await killAndWait(
-        both.filter((identity) => identity !== undefined),
-        `coordinator ${options.id}`,
-      )
-    },
+    killWithRaftMember: () => killAndWait(both(), `coordinator ${options.id}`),
     async stop() {
       if (!(await host.kill(task, 'SIGTERM'))) return
       await waitFor(() => host.task(task) === undefined, {
@@ -103,6 +111,12 @@ export function createCoordinatorOn(
       })
     },
     signal: (signal) => host.kill(task, signal),
+    signalWithRaftMember(signal) {
+      for (const identity of both()) {
+        if (signal === 'SIGCONT') continueProcess(identity)
+        else signalProcess(identity, signal)
+      }
+    },
     async issueCredentials(name, directory) {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
       const command = [coordinatorProgram, 'credentials', '--data-dir', dataDirectory]

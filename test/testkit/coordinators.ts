@@ -38,6 +38,8 @@ export interface Coordinators {
   agent(name: string): AgentOnHost
   /** Speaks with that coordinator only. */
   client(coordinator: CoordinatorOnHost): ApiClient
+  /** New connections, one to each coordinator in their order, of one more client. */
+  clients(): readonly ApiClient[]
   /** Which one leads, as one of those that answer says. Waits until one does. */
   leader(): Promise<CoordinatorOnHost>
   followers(): Promise<readonly CoordinatorOnHost[]>
@@ -48,6 +50,9 @@ export interface Coordinators {
   /** Ends everything and removes every trace. */
   stop(): Promise<void>
 }
+
+/** A machine that vanished sends nothing that would end a connection. */
+const pingMs = 1_000
 
 interface CoordinatorView {
   readonly id: string
@@ -136,6 +141,8 @@ export async function startCoordinators(options: CoordinatorsOptions): Promise<C
       return agent
     },
     client,
+    clients: () =>
+      all.map(({ address }) => createApiClient(address, credentialsDirectory, { pingMs })),
     leader,
     async followers() {
       const leading = await leader()

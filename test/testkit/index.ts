@@ -9,6 +9,7 @@ export {
   type ClusterOptions,
   type NodeView,
 } from './cluster.ts'
+export { runChaos, sayChaos, type ChaosOptions, type ChaosReport } from './chaos-run.ts'
 export { createChurn, type Churn, type ChurnOptions, type Fault } from './churn.ts'
 export { applyChurned, churnedServices, sayDips } from './churned-services.ts'
 export { findProblems, waitUntilSettled, type Expectations } from './cluster-checker.ts'
@@ -21,6 +22,7 @@ export {
 } from './coordinator-process.ts'
 export { createCoordinatorOn, type CoordinatorOnHost } from './coordinator-on-host.ts'
 export { startCoordinators, type Coordinators, type CoordinatorsOptions } from './coordinators.ts'
+export { drawFaults, type CoordinatorFault, type FaultKind } from './coordinator-faults.ts'
 export { createCtl, type Ctl } from './ctl.ts'
 export { containerdSocket } from './host-containerd.ts'
 export {
@@ -72,7 +74,9 @@ export { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
 export { isServing, watchServing, type ServingSample, type ServingWatch } from './serving-watch.ts'
 export { createSmallDisk, type SmallDisk } from './small-disk.ts'
 export { steadyWeb, steadyWebImage, steadyWebPort } from './steady-web.ts'
+export { createStrikes, type Strikes, type StruckDisk } from './strike-coordinators.ts'
 export { findLeftovers, sweep } from './sweep.ts'
+export { findSharedTerms } from './terms.ts'
 export { waitFor, type WaitOptions } from './wait-for.ts'
 export {
   applyWorkload,
