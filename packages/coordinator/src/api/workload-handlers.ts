@@ -121,7 +121,11 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
   }
 
   /** Undefined when the record is already as asked. */
-  function decideUpdate(held: Held<WorkloadRecord>, workload: Workload): Decision<WorkloadRecord> {
+  function decideUpdate(
+    held: Held<WorkloadRecord>,
+    workload: Workload,
+    remember: Remember<Workload>,
+  ): Decision<WorkloadRecord> {
     if (held.record.deletedAtMs > 0n) throw beingDeleted(workload)
     refuseOtherKind(held.record.workload!, workload)
     const record = updatedRecord(held.record, workload, clock.wallMs())
@@ -129,17 +133,30 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
       return { preconditions: [], writes: [], result: held.record }
     }
     const history = nextRevision(state, held.record, record, 'updated')
+    // Its version is known only once it is stored: the answer that is given again has none.
+    const answer = viewWorkload(record, [], { withReplicas: true, modRevision: 0 })
     return {
-      preconditions: [unchanged('workload', held), ...history.preconditions],
-      writes: [putRecord('workload', held.id, record), ...history.writes],
+      preconditions: [
+        unchanged('workload', held),
+        ...history.preconditions,
+        ...remember.preconditions,
+      ],
+      writes: [
+        putRecord('workload', held.id, record),
+        ...history.writes,
+        ...remember.writes(answer),
+      ],
       result: record,
     }
   }
 
-  async function updateWorkload(request: UpdateWorkloadRequest): Promise<Workload> {
+  async function updateWorkload(
+    request: UpdateWorkloadRequest,
+    remember: Remember<Workload> = rememberNothing,
+  ): Promise<Workload> {
     const workload = accepted(request.workload)
     const expected = Number(request.workload!.resourceVersion)
-    const decide = (): Decision<WorkloadRecord> => {
+    const decide = (kept: Remember<Workload> = remember): Decision<WorkloadRecord> => {
       const held = findWorkload(state, workload.namespace, workload.name)
       if (!held) throw noWorkload(workload.namespace, workload.name)
       if (expected !== 0 && expected !== held.modRevision) {
@@ -149,14 +166,14 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
             `${held.modRevision}): read it again and repeat your change`,
         )
       }
-      return decideUpdate(held, workload)
+      return decideUpdate(held, workload, kept)
     }
     if (request.dryRun) {
-      const { result } = decide()
+      const { result } = decide(rememberNothing)
       return viewWorkload(result, [], { withReplicas: false, modRevision: expected })
     }
     const before = state.held('workload', workload.id)?.modRevision
-    const record = await state.update(decide)
+    const record = await state.update(() => decide())
     if (state.held('workload', workload.id)?.modRevision !== before) {
       deps.onChanged(record!, 'update')
     }
@@ -208,19 +225,19 @@ export function workloadHandlers(deps: WorkloadHandlersDeps) {
           : ApplyOutcome.CONFIGURED
       const answerOf = (answer: Workload): ApplyWorkloadResponse =>
         create(ApplyWorkloadResponseSchema, { workload: answer, outcome })
+      const asAnswered: Remember<Workload> = {
+        preconditions: remember.preconditions,
+        writes: (answer) => remember.writes(answerOf(answer)),
+      }
       if (existing) {
         const asUpdate = {
           ...request,
           $typeName: 'cloudless.api.v1.UpdateWorkloadRequest',
         } as const
-        return answerOf(await updateWorkload(asUpdate))
+        return answerOf(await updateWorkload(asUpdate, asAnswered))
       }
       const asCreate = { ...request, $typeName: 'cloudless.api.v1.CreateWorkloadRequest' } as const
-      const created = await createWorkload(asCreate, {
-        preconditions: remember.preconditions,
-        writes: (answer) => remember.writes(answerOf(answer)),
-      })
-      return answerOf(created)
+      return answerOf(await createWorkload(asCreate, asAnswered))
     },
 
     async deleteWorkload(request: DeleteWorkloadRequest) {

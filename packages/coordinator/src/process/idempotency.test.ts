@@ -1,4 +1,4 @@
-/** A create that is repeated with its key is answered as before and done once: on the real store, also after a restart. */
+/** A change that is repeated with its key is answered as before and done once: on the real store, also after a restart. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -118,6 +118,22 @@ test('the key may come in a header, and many at once are one', async (t) => {
   assert.equal(new Set(answers.map(({ text }) => text)).size, 1)
   assert.deepEqual(await counts(coordinator), [0, 1, 0])
 })
+
+for (const method of ['updateWorkload', 'applyWorkload'] as const) {
+  test(`${method}: a change that is repeated with its key does not undo what came after it`, async (t) => {
+    const { client } = await runCoordinatorHere(t)
+    const change = (value: string) => ({
+      workload: { name: 'a', spec: { ...spec, env: { VALUE: value } } },
+      idempotencyKey: value,
+    })
+    await client.createWorkload({ workload: { name: 'a', spec } })
+    await client[method](change('one'))
+    await client[method](change('two'))
+    await client[method](change('one'))
+    const now = await client.getWorkload({ workloadId: 'a' })
+    assert.deepEqual([now.spec!.env['VALUE'], now.revision], ['two', 3n])
+  })
+}
 
 test('a create that failed is tried again with the same key', async (t) => {
   const { client } = await runCoordinatorHere(t)

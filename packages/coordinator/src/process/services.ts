@@ -46,7 +46,7 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
   const methods = CoordinatorService.method
   const enrolments = new Enrolments(deps.enrolment, deps.enrolmentOptions)
 
-  /** Runs a create under its idempotency key; its answer is stored in the create's own transaction. */
+  /** Runs a change under its idempotency key; its answer is stored in the change's own transaction. */
   function once<Method extends DescMethod>(
     method: Method,
     request: MessageShape<Method['input']> & { readonly idempotencyKey: string },
@@ -96,7 +96,10 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
         once(methods.createWorkload, request, context, (claim) =>
           workloads.createWorkload(request, claim),
         ),
-      updateWorkload: (request) => workloads.updateWorkload(request),
+      updateWorkload: (request, context) =>
+        once(methods.updateWorkload, request, context, (claim) =>
+          workloads.updateWorkload(request, claim),
+        ),
       applyWorkload: (request, context) =>
         once(methods.applyWorkload, request, context, (claim) =>
           workloads.applyWorkload(request, claim),

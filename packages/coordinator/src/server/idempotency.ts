@@ -1,8 +1,8 @@
 /**
  * Idempotency keys: the same key with the same request gets the first answer again, and nothing is done twice.
  *
- *   1. Where the handler puts `claim.writes(answer)` and `claim.preconditions` into the transaction that creates, the
- *      answer is stored exactly when the creation is. Otherwise it is stored right after.
+ *   1. Where the handler puts `claim.writes(answer)` and `claim.preconditions` into the transaction that changes, the
+ *      answer is stored exactly when the change is. Otherwise it is stored right after.
  *   2. Two calls with one key at the same time are served one after the other; across coordinators the precondition
  *      makes one of them fail with `conflict`, and its repetition gets the stored answer.
  *   3. Failures are not remembered: a repetition tries again.
