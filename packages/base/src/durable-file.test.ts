@@ -15,11 +15,29 @@ describe('durable files', () => {
   before(async () => (directory = await mkdtemp(join(tmpdir(), 'cloudless-base-'))))
   after(() => rm(directory, { recursive: true, force: true }))
 
+  it('of content that fails on the way leave the old, and nothing beside', async () => {
+    const path = join(directory, 'in-pieces')
+    await writeDurably(path, 'old')
+    async function* pieces(fail: boolean): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('one ')
+      if (fail) throw new Error('cut')
+      yield Buffer.from('two')
+    }
+    await assert.rejects(writeDurably(path, pieces(true)), /cut/)
+    assert.equal(await readFile(path, 'utf8'), 'old')
+    assert.deepEqual(
+      (await readdir(directory)).filter((file) => file.startsWith('in-pieces.')),
+      [],
+    )
+    await writeDurably(path, pieces(false))
+    assert.equal(await readFile(path, 'utf8'), 'one two')
+  })
+
   for (const [name, write] of [
     ['awaited', writeDurably],
     [
       'written at once',
-      async (...given: Parameters<typeof writeDurably>) => writeDurablySync(...given),
+      async (...given: Parameters<typeof writeDurablySync>) => writeDurablySync(...given),
     ],
   ] as const) {
     it(`${name}: hold the new content, for the owner only, and leave nothing beside`, async () => {

@@ -13,9 +13,10 @@ export interface DurableFileOptions {
 
 let sequence = 0
 
+/** Content that comes in chunks and fails on the way leaves nothing. */
 export async function writeDurably(
   path: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | AsyncIterable<Uint8Array>,
   options: DurableFileOptions = {},
 ): Promise<void> {
   const temporary = temporaryNameFor(path)

@@ -1,4 +1,5 @@
 export { backoffDelayMs, type BackoffOptions } from './backoff.ts'
+export { ByteReader } from './byte-reader.ts'
 export { formatBytes, parseBytes } from './bytes.ts'
 export { every, sleep, systemClock, type Clock } from './clock.ts'
 export { formatAddress, parseAddress, type Address } from './configuration/address.ts'

@@ -127,6 +127,31 @@ export function describeMetadataStore(
       assert.equal((await store.list(at, { limit: 7 })).more, false)
     })
 
+    test('keeps a snapshot at its revision while writes go on', async () => {
+      await commit(putText('a', 'old'), putText('b'), putText('c'))
+      const snapshot = await store.snapshot()
+      try {
+        const first = await snapshot.list(at, { limit: 1 })
+        await commit(putText('a', 'new'), { kind: 'delete', key: under('b') }, putText('d'))
+        const rest = await snapshot.list(at, { afterKey: first.entries[0]!.key })
+        const read = [...first.entries, ...rest.entries]
+        assert.deepEqual(
+          read.map(({ key, value }) => `${key}=${textOf(value)}`),
+          ['a=old', 'b=b', 'c=c'].map(under),
+        )
+        assert.deepEqual(
+          [first, rest].map(({ revision }) => revision),
+          [snapshot.revision, snapshot.revision],
+        )
+        assert.equal(first.more, true)
+      } finally {
+        await snapshot.close()
+        await snapshot.close()
+      }
+      await assert.rejects(snapshot.list(at), { code: 'unavailable' })
+      assert.equal((await store.list(at)).entries.length, 3)
+    })
+
     test('deletes what is under a prefix and nothing beside it', async () => {
       await commit(putText('x/1'), putText('x/2'), putText('x'), putText('y/1'))
       await commit({ kind: 'delete-prefix', prefix: under('x/') })

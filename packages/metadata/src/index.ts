@@ -1,3 +1,6 @@
+export type { DumpSummary } from './dump/dump-format.ts'
+export { dumpStore, type Dump, type DumpOptions } from './dump/dump-store.ts'
+export { loadStore, readDump, type LoadOptions } from './dump/load-store.ts'
 export { createEtcdStore, type EtcdStoreDeps, type EtcdStoreOptions } from './etcd/etcd-store.ts'
 export type { Alarm, AlarmChange, AlarmKind } from './etcd/member/alarms.ts'
 export type { MemberCredentials, MemberNames, MemberTls } from './etcd/member/certificate.ts'
@@ -18,6 +21,7 @@ export type { MemberStatus } from './etcd/member/status.ts'
 export type { EtcdMemberState } from './etcd/member/supervisor.ts'
 export type { EtcdTimers } from './etcd/member/timers.ts'
 export { operationsPerTransactionMax, transactionBytesMax } from './rules.ts'
+export { takeOwnership } from './sqlite/ownership.ts'
 export {
   createSqliteStore,
   type SqliteStoreDeps,

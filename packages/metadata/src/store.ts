@@ -80,6 +80,15 @@ export interface ListResult {
   readonly more: boolean
 }
 
+/** All that the store held at one revision, to be read in pages while writes go on. */
+export interface Snapshot {
+  readonly revision: number
+  /** As the store's own `list`, always of this revision. */
+  list(prefix: string, options?: ListOptions): Promise<ListResult>
+  /** Must be called: an open snapshot keeps the engine from tidying up. Twice is as good as once. */
+  close(): Promise<void>
+}
+
 export interface StoreStatus {
   readonly engine: 'sqlite' | 'etcd'
   readonly revision: number
@@ -96,6 +105,12 @@ export interface MetadataStore {
 
   /** Entries whose key starts with `prefix`, by key. */
   list(prefix: string, options?: ListOptions): Promise<ListResult>
+
+  /**
+   * For reading everything, however long that takes: minutes, not days. Its reads reject with `failed_precondition` when
+   * the history they need has been compacted meanwhile.
+   */
+  snapshot(): Promise<Snapshot>
 
   /** Throws `resource_exhausted` when the disk or quota is full (nothing was written), `unavailable` as in promise 4. */
   transact(transaction: Transaction): Promise<TransactionResult>

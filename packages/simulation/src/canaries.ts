@@ -95,6 +95,7 @@ export function rewriting(
       store.transact({ ...transaction, writes: rewrite(transaction.writes) }),
     get: (key) => store.get(key),
     list: (prefix, options) => store.list(prefix, options),
+    snapshot: () => store.snapshot(),
     watch: (prefix, options) => store.watch(prefix, options),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     keepLeaseAlive: (leaseId) => store.keepLeaseAlive(leaseId),

@@ -42,6 +42,10 @@ export class RemoteStore implements MetadataStore {
     return this.#ask((store) => store.get(key))
   }
 
+  snapshot() {
+    return this.#ask((store) => store.snapshot())
+  }
+
   list(...asked: Parameters<MetadataStore['list']>) {
     return this.#ask((store) => store.list(...asked))
   }

@@ -2,9 +2,11 @@
 import { CloudlessError, randomId, sleep, type Clock, type Random } from '@cloudless/base'
 import type {
   ChangeBatch,
+  Entry,
   ListOptions,
   ListResult,
   MetadataStore,
+  Snapshot,
   Transaction,
 } from '@cloudless/metadata'
 import {
@@ -70,9 +72,26 @@ export class SimulatedStore implements MetadataStore {
     requireValid('listing with a limit', problemWithLimit(limit))
     await sleep(this.#deps.clock, readMs)
     const { disk } = this.#deps
-    const keys = disk.keys().filter((key) => key.startsWith(prefix) && key > afterKey)
-    const entries = keys.slice(0, limit).map((key) => disk.get(key)!)
-    return { entries, revision: disk.revision, more: entries.length < keys.length }
+    const entries = disk.keys().map((key) => disk.get(key)!)
+    return pageOf(entries, disk.revision, { prefix, limit, afterKey })
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    this.#requireOpen()
+    const { revision } = this.#deps.disk
+    let isOpen = true
+    const all = this.#deps.disk.keys().map((key) => this.#deps.disk.get(key)!)
+    return {
+      revision,
+      list: async (prefix, { limit, afterKey = '' } = {}) => {
+        if (!isOpen) throw new CloudlessError('unavailable', 'the snapshot is closed')
+        await sleep(this.#deps.clock, readMs)
+        return pageOf(all, revision, { prefix, limit, afterKey })
+      },
+      close: async () => {
+        isOpen = false
+      },
+    }
   }
 
   async transact(transaction: Transaction) {
@@ -199,4 +218,20 @@ export class SimulatedStore implements MetadataStore {
     const ended = this.#write({ kind: 'revoke-lease', leaseId })
     await ended.catch(() => this.#leases.start(leaseId, leaseRetryMs)) // Its keys must go some time.
   }
+}
+
+interface Page {
+  readonly prefix: string
+  readonly limit: number | undefined
+  readonly afterKey: string
+}
+
+function pageOf(
+  all: readonly Entry[],
+  revision: number,
+  { prefix, limit, afterKey }: Page,
+): ListResult {
+  const matching = all.filter(({ key }) => key.startsWith(prefix) && key > afterKey)
+  const entries = matching.slice(0, limit)
+  return { entries, revision, more: entries.length < matching.length }
 }

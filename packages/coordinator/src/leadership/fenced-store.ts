@@ -20,6 +20,7 @@ export function fencedStore(store: MetadataStore): FencedStore {
     transact: (transaction) => transactWithin(store, current, transaction),
     get: (key) => store.get(key),
     list: (prefix, options) => store.list(prefix, options),
+    snapshot: () => store.snapshot(),
     watch: (prefix, options) => store.watch(prefix, options),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     keepLeaseAlive: (leaseId) => store.keepLeaseAlive(leaseId),

@@ -36,6 +36,7 @@ export function measureStore(deps: MeasuredStoreDeps, store: MetadataStore): Met
   return {
     get: (key) => measured('get', () => store.get(key)),
     list: (prefix, options) => measured('list', () => store.list(prefix, options)),
+    snapshot: () => measured('list', () => store.snapshot()),
     async transact(transaction) {
       try {
         const answer = await measured(

@@ -20,6 +20,7 @@ import type {
   ListOptions,
   ListResult,
   MetadataStore,
+  Snapshot,
   StoreStatus,
   Transaction,
   TransactionResult,
@@ -71,11 +72,37 @@ class EtcdStore implements MetadataStore {
     return kvs[0] && entryOf(kvs[0])
   }
 
-  async list(prefix: string, { limit, afterKey }: ListOptions = {}): Promise<ListResult> {
+  async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
+    return this.#listAt(0, prefix, options)
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    const { revision } = await this.list('', { limit: 1 })
+    let isOpen = true
+    return {
+      revision,
+      list: async (prefix, options = {}) => {
+        if (!isOpen) {
+          throw new CloudlessError('unavailable', 'the snapshot of the metadata store is closed')
+        }
+        return this.#listAt(revision, prefix, options)
+      },
+      close: async () => {
+        isOpen = false
+      },
+    }
+  }
+
+  /** At revision 0: as it is now, all pages as the first. */
+  async #listAt(
+    atRevision: number,
+    prefix: string,
+    { limit, afterKey }: ListOptions,
+  ): Promise<ListResult> {
     requireValid(`listing prefix ${JSON.stringify(prefix)}`, problemWithPrefix(prefix))
     requireValid('listing with a limit', problemWithLimit(limit))
     const entries: Entry[] = []
-    let revision = 0
+    let revision = atRevision
     let more = true
     while (more && entries.length < (limit ?? Number.POSITIVE_INFINITY)) {
       const page = Math.min(pageEntries, (limit ?? Number.POSITIVE_INFINITY) - entries.length)

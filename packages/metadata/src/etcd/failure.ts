@@ -76,6 +76,10 @@ export function explainFailure(reason: unknown, { attempt, members }: FailedCall
   if (rawMessage.includes('lease not found')) {
     return new CloudlessError('failed_precondition', `${what}: the lease has ended`, options)
   }
+  if (rawMessage.includes('revision has been compacted')) {
+    const text = `${what}: what it was at that revision has been forgotten; begin anew`
+    return new CloudlessError('failed_precondition', text, options)
+  }
   const error = fromConnectError(reason, what)
   return isPassing(reason) ? new CloudlessError('unavailable', error.message, options) : error
 }

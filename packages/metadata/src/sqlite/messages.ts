@@ -93,6 +93,8 @@ export type ReadRequest =
   | { readonly kind: 'list'; readonly prefix: string; readonly options: ListOptions }
   | { readonly kind: 'history'; readonly prefix: string; readonly fromRevision: number }
   | { readonly kind: 'size' }
+  /** Every later list is of the state at this moment. Answers with its revision. */
+  | { readonly kind: 'hold' }
 
 export interface ReadReplies {
   readonly get: Entry | undefined
@@ -103,4 +105,5 @@ export interface ReadReplies {
   }
   readonly history: HistoryPage
   readonly size: number
+  readonly hold: number
 }

@@ -15,6 +15,8 @@ export interface Queries {
   /** Changes under `prefix` after `fromRevision`, whole transactions; none when that history is gone. */
   history(prefix: string, fromRevision: number): HistoryPage
   sizeBytes(): number
+  /** From now on everything is read from the state at this moment. Returns its revision. */
+  hold(): number
 }
 
 type Row = Record<string, SQLOutputValue>
@@ -30,6 +32,8 @@ export function createQueries(database: DatabaseSync, path: string): Queries {
      WHERE revision > ? AND key >= ? AND key < ? ORDER BY revision, sequence`,
   )
 
+  let isHeld = false
+
   return {
     get(key) {
       const row = selectOne.get(key)
@@ -41,9 +45,15 @@ export function createQueries(database: DatabaseSync, path: string): Queries {
       const log = statSync(`${path}-wal`, { throwIfNoEntry: false })
       return statSync(path).size + (log?.size ?? 0)
     },
+    hold() {
+      database.exec('BEGIN')
+      isHeld = true
+      return Number(selectState.get()!['revision'])
+    },
   }
 
   function inSnapshot<T>(read: () => T): T {
+    if (isHeld) return read()
     database.exec('BEGIN')
     try {
       return read()

@@ -1,6 +1,7 @@
 /**
  * The thread that reads. In WAL mode a reader sees the newest committed state and waits for nobody, so reads go on while
  * the writer's fsync runs; and a read that must wait for a slow disk holds this thread, not the process's event loop.
+ * A snapshot has a thread and a connection of its own, with one read transaction for its whole life.
  */
 import { workerData } from 'node:worker_threads'
 import { DatabaseSync } from 'node:sqlite'
@@ -25,6 +26,8 @@ serveCalls(
           return queries.history(request.prefix, request.fromRevision)
         case 'size':
           return queries.sizeBytes()
+        case 'hold':
+          return queries.hold()
       }
     } catch (reason) {
       throw explainFailure(reason, { ...options, attempt: 'reading from' })

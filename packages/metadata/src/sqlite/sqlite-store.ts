@@ -23,7 +23,7 @@ import {
   problemWithTransaction,
   requireValid,
 } from '../rules.ts'
-import type { MetadataStore, Transaction } from '../store.ts'
+import type { MetadataStore, Snapshot, Transaction } from '../store.ts'
 import { CommitLatency } from '../commit-latency.ts'
 import { createWatch } from '../watch.ts'
 import { CommitQueue } from './commit-queue.ts'
@@ -31,6 +31,7 @@ import { fromFailureMessage } from './failure.ts'
 import type { DatabaseOptions, OpenedReply, Operation, Outcome, PackedReply } from './messages.ts'
 import type { ReadReplies, ReadRequest } from './messages.ts'
 import { copyOf, packOperation, unpackReply } from './packing.ts'
+import { openSnapshot } from './snapshot.ts'
 import { startWorker } from './worker-call.ts'
 
 export interface SqliteStoreDeps {
@@ -107,6 +108,7 @@ export async function createSqliteStore(
       latency.add(reply.commitMs)
     },
   )
+  const snapshots = new Set<Snapshot>()
   const leases = new LeaseTimers(deps.clock, (leaseId) => void endLease(leaseId))
   for (const { leaseId, ttlMs } of opened.leases) leases.start(leaseId, ttlMs)
 
@@ -135,6 +137,7 @@ export async function createSqliteStore(
     leases.stop()
     await queue.drain()
     changes.wakeAll()
+    await Promise.all([...snapshots].map((snapshot) => snapshot.close()))
     // The writer last: the last connection to go folds the write-ahead log into the database.
     await reader.close()
     await writer.close()
@@ -156,6 +159,19 @@ export async function createSqliteStore(
       requireValid(`listing prefix ${JSON.stringify(prefix)}`, problemWithPrefix(prefix))
       requireValid('listing with a limit', problemWithLimit(listOptions.limit))
       return read({ kind: 'list', prefix, options: listOptions })
+    },
+
+    async snapshot() {
+      requireOpen()
+      const snapshot = await openSnapshot(databaseOptions)
+      snapshots.add(snapshot)
+      return {
+        ...snapshot,
+        close: async () => {
+          snapshots.delete(snapshot)
+          await snapshot.close()
+        },
+      }
     },
 
     async transact(transaction) {
