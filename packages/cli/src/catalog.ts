@@ -279,6 +279,16 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/cluster-remove.ts')).clusterRemove,
   },
   {
+    name: 'cluster recover',
+    summary: 'Go on with the one coordinator that is left',
+    load: async () => (await import('./commands/cluster-recover.ts')).clusterRecover,
+  },
+  {
+    name: 'cluster backup',
+    summary: 'Make a backup of the metadata and the CA, in one encrypted file',
+    load: async () => (await import('./commands/cluster-backup.ts')).clusterBackup,
+  },
+  {
     name: 'vrn show',
     summary: 'Show capacity, what is promised and used, and what is free',
     load: async () => (await import('./commands/vrn-show.ts')).vrnShow,

@@ -93,6 +93,9 @@ const coordinatorRules: Rules<typeof CoordinatorService> = {
   describeCoordinator: { callers: ['operator', 'controller'] },
   removeCoordinator: operators,
   transferLeadership: operators,
+  // Holds the CA's key, encrypted.
+  backupCluster: operators,
+  recoverCoordinator: operators,
   getClusterStatus: operators,
   listEvents: operators,
   watchEvents: operators,

@@ -1,6 +1,6 @@
 /** `cluster status`: everything at a glance. */
 import { ClusterStatusSchema, type ClusterStatus } from '@cloudless/api'
-import { formatDurationMs } from '@cloudless/base'
+import { counted, formatDurationMs } from '@cloudless/base'
 import type { Command } from '../command.ts'
 import { encode, messageToJson } from '../output/encode.ts'
 import { block, facts } from '../output/sheet.ts'
@@ -44,6 +44,7 @@ function describe(status: ClusterStatus, address: string, nowMs: number): string
       ['Up', age(status.startedAtMs, nowMs)],
       ['Nodes', counts(status.nodesByPhase)],
       ['Mass loss', massLoss(status, nowMs)],
+      ['Restored', restored(status, nowMs)],
       ['Workloads', counts(status.workloadsByPhase)],
       ['Replicas', `${status.replicasReady} of ${status.replicasDesired} ready`],
       ['Waiting for a place', String(status.schedulingQueueDepth)],
@@ -75,6 +76,15 @@ function massLoss({ massLoss: loss }: ClusterStatus, nowMs: number): string {
     `${loss.vanished} nodes vanished together ${age(loss.sinceMs, nowMs)} ago: what ${loss.held} of them ran is ` +
     `replaced in ${formatDurationMs(leftMs)} at the latest, unless they come back`
   )
+}
+
+/** Empty unless it was, and not long ago. */
+function restored({ restored: view }: ClusterStatus, nowMs: number): string {
+  if (view === undefined) return ''
+  const what = `${age(view.restoredAtMs, nowMs)} ago, from a backup of ${instant(view.backupAtMs)}`
+  if (view.unknownReplicas === 0) return what
+  const unknown = counted(view.unknownReplicas, 'replica')
+  return `${what}; nodes came back with ${unknown} it did not know: \`events --type cluster.restored_behind\``
 }
 
 function counts(byPhase: Readonly<Record<string, number>>): string {

@@ -15,6 +15,7 @@ import type { ClusterState } from '../state/cluster-state.ts'
 import type { LiveNodes } from '../membership/live-nodes.ts'
 import type { MassLossController } from '../controllers/mass-loss-controller.ts'
 import { isOver } from '../controllers/job-attempts.ts'
+import type { RestoredBehind, RestoredView } from '../controllers/restored-behind.ts'
 import { resourcesOf, sumOf } from '../controllers/replica-kinds.ts'
 import { capacityOf } from './node-view.ts'
 import { statusOf } from './workload-view.ts'
@@ -29,6 +30,7 @@ export interface ClusterHandlersDeps {
   readonly coordinators: () => readonly string[]
   readonly queueDepth: () => number
   readonly massLoss: Pick<MassLossController, 'status'>
+  readonly restored: Pick<RestoredBehind, 'status'>
 }
 
 export function clusterHandlers(deps: ClusterHandlersDeps) {
@@ -37,6 +39,7 @@ export function clusterHandlers(deps: ClusterHandlersDeps) {
     async getClusterStatus() {
       const store = await deps.store.status()
       const massLoss = deps.massLoss.status()
+      const restored = deps.restored.status()
       const nodes = [...state.all('node')].map((held) => held.record.node!)
       const alive = nodes.filter((node) => node.status!.phase !== NodePhase.OFFLINE)
       const replicas = [...state.all('replica')].map((held) => held.record)
@@ -77,8 +80,17 @@ export function clusterHandlers(deps: ClusterHandlersDeps) {
         commitLatencyMs: store.commitLatencyMs,
         coordinators: [...deps.coordinators()],
         ...(massLoss && { massLoss }),
+        ...(restored && { restored: restoredOf(restored) }),
       })
     },
+  }
+}
+
+function restoredOf({ restoredAtMs, backupAtMs, unknownReplicas }: RestoredView) {
+  return {
+    restoredAtMs: BigInt(restoredAtMs),
+    backupAtMs: BigInt(backupAtMs),
+    unknownReplicas,
   }
 }
 

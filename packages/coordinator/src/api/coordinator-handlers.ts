@@ -15,6 +15,7 @@ import { CloudlessError, parseAddress, problemWithLabel, type Clock } from '@clo
 import { verifyJoinToken, type CaFiles, type CertificateAuthority } from '@cloudless/identity'
 import { usableToken, usedOnce } from '../membership/usable-token.ts'
 import type { OtherCoordinators } from '../raft/other-coordinators.ts'
+import type { Recover } from '../raft/recovery.ts'
 import type { RaftGroup } from '../raft/raft-group.ts'
 import { deleteRecord, putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
 
@@ -28,6 +29,7 @@ export interface CoordinatorHandlersDeps {
   /** Of the one that answers. */
   readonly coordinatorId: string
   readonly describe: () => Coordinator
+  readonly recover: Recover
   /** Undefined with SQLite: there is one coordinator. */
   readonly group: RaftGroup | undefined
   readonly others: Pick<OtherCoordinators, 'describe'>
@@ -81,6 +83,7 @@ export function coordinatorHandlers(deps: CoordinatorHandlersDeps) {
     },
 
     describeCoordinator: deps.describe,
+    recoverCoordinator: deps.recover,
 
     async removeCoordinator({ coordinatorId: id }: RemoveCoordinatorRequest) {
       const group = requireGroup(deps.group)

@@ -49,6 +49,8 @@ export interface Reporter {
     target: NodeRecord | undefined,
   ): void
   workloadDeleted(workload: WorkloadRecord): void
+  /** The cluster was restored from a backup that had not known this replica of the node's; it is stopped. */
+  restoredBehind(node: NodeRecord, replicaId: string, backupAtMs: number): void
   /** Its record says how. */
   jobEnded(job: WorkloadRecord): void
   /** A run of the cron began: the job it made. */

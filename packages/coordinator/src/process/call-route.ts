@@ -8,10 +8,11 @@ import type { LeaderLink } from '../server/leader-link.ts'
 
 /** An election is over well before. */
 const waitMsMax = 5_000
-/** Sessions of agents are with the leader itself, which they are told; the last is about the one that is asked. */
+/** Sessions of agents are with the leader itself, which they are told; the others are about the one that is asked. */
 const localMethods = [
   '/cloudless.api.v1.CoordinatorService/Session',
   '/cloudless.api.v1.CoordinatorService/DescribeCoordinator',
+  '/cloudless.api.v1.CoordinatorService/RecoverCoordinator',
 ]
 
 export class CallRoute {

@@ -14,6 +14,7 @@ import { PreemptionController } from '../controllers/preemption.ts'
 import { RebalanceController } from '../controllers/rebalance-controller.ts'
 import { isOfMove } from '../controllers/rebalance-moves.ts'
 import type { Reporter } from '../controllers/reporter.ts'
+import { RestoredBehind } from '../controllers/restored-behind.ts'
 import { SchedulerView } from '../controllers/scheduler-view.ts'
 import { WorkloadController } from '../controllers/workload-controller.ts'
 import { coordinatorAddresses } from '../membership/coordinator-addresses.ts'
@@ -51,6 +52,7 @@ export interface ControlPlane {
   /** As of the last look at an autoscaled workload. */
   readonly autoscalingOf: (workloadId: string) => AutoscalingStatus | undefined
   readonly massLoss: MassLossController
+  readonly restored: RestoredBehind
 }
 
 /** Puts what must be closed on `opened`, which ends it in the opposite order: sessions before what they feed. */
@@ -117,6 +119,7 @@ export function startControlPlane(
   const rebalance = new RebalanceController({ state, view, clock, random, report })
   opened.defer(() => rebalance.close())
 
+  const restored = new RestoredBehind({ state, clock, report })
   const observations = new ObservationWriter({
     state,
     clock,
@@ -131,7 +134,10 @@ export function startControlPlane(
       liveNodes,
       observations,
       load,
-      welcome: (nodeId, hello) => nodeController.welcome(nodeId, hello),
+      welcome: (nodeId, hello) => {
+        restored.greet(nodeId, hello)
+        return nodeController.welcome(nodeId, hello)
+      },
       onHeartbeat: (nodeId, heartbeat) => {
         usages.tell(nodeId, heartbeat.replicaUsage)
         observed.heartbeat(nodeId, heartbeat)
@@ -142,7 +148,7 @@ export function startControlPlane(
   opened.defer(() => sessions.close())
   const autoscalingOf = (workloadId: string): AutoscalingStatus | undefined =>
     autoscaling.statusOf(workloadId)
-  return { liveNodes, nodeView, view, placement, sessions, autoscalingOf, massLoss }
+  return { liveNodes, nodeView, view, placement, sessions, autoscalingOf, massLoss, restored }
 }
 
 /** Those who were there before this start have a while to return; those known to be gone stay so. */

@@ -10,6 +10,7 @@ import { createProfiler } from '@cloudless/observability'
 import { LoopLoad } from '../membership/loop-load.ts'
 import { nodesGivenUp } from '../membership/nodes-given-up.ts'
 import { describeCoordinator } from '../raft/describe-coordinator.ts'
+import { createRecovery } from '../raft/recovery.ts'
 import { OtherCoordinators } from '../raft/other-coordinators.ts'
 import { AgentGateway } from '../server/agent-gateway.ts'
 import { startApiServer, type ApiServer, type ApiServerDeps } from '../server/api-server.ts'
@@ -74,6 +75,7 @@ async function open(
   const describe = (): CoordinatorMessage =>
     describeCoordinator(foundation, {
       id: options.server.coordinatorId,
+      clusterId: foundation.cluster.clusterId,
       addresses: options.advertised,
       startedAtMs,
       isLeader: () => leadership.isLeader,
@@ -81,9 +83,17 @@ async function open(
     })
   const credentials = async (): Promise<Credentials> =>
     (await issueServerCertificate(foundation, options.server)).credentials
+  const recover = createRecovery({
+    member: raft?.member,
+    coordinatorId: options.server.coordinatorId,
+    clusterId: foundation.cluster.clusterId,
+    state: foundation.state,
+    store: foundation.unfencedStore,
+    onRecovered: (removed) => observed.coordinatorRecovered(removed),
+  })
   const term = {
     ...foundation,
-    ...{ load, gateway, describe },
+    ...{ load, gateway, describe, recover },
     others: new OtherCoordinators({ trustDomain: authority.trustDomain, credentials }),
     closeConnectionsOf: (nodeId: string) => server.closeConnectionsOf(nodeId),
     handOver: (successorId: string) => leadership.handOver(successorId),
@@ -91,7 +101,7 @@ async function open(
   const leadership: Leadership = takePart(
     {
       ...foundation,
-      ...{ route, server, describe, credentials },
+      ...{ route, server, describe, recover, credentials },
       begin: () => beginTermOfOffice(term, options),
       onOffice: (current) => {
         office.current = current

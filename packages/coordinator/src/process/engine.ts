@@ -65,11 +65,16 @@ export async function openSqlite(deps: EngineDeps, settings: CoordinatorSettings
   return { store, close: () => store.close() }
 }
 
-/** Resolves when its member has a vote, or is a learner: then the store answers once it was promoted. */
+/**
+ * `groupName` tells a new RAFT group from others that the same coordinators may have been in.
+ *
+ * Resolves when its member has a vote, or is a learner: then the store answers once it was promoted.
+ */
 export async function openEtcd(
   deps: EngineDeps,
   settings: CoordinatorSettings,
   initial: InitialCluster,
+  groupName: string = deps.authority.fingerprint,
 ): Promise<Engine> {
   const { clock, logger, authority } = deps
   const address = raftAddressOf(settings)
@@ -78,7 +83,7 @@ export async function openEtcd(
     {
       binary: settings['raft.etcd_binary'] || undefined,
       dataDirectory: raftDirectoryOf(settings.data_dir),
-      clusterId: authority.fingerprint,
+      clusterId: groupName,
       name: settings['raft.id'],
       peerAddress: address,
       clientAddress: settings['raft.client_addr'],

@@ -10,6 +10,7 @@ import {
 } from '@cloudless/identity'
 import type { InitialCluster, MetadataStore } from '@cloudless/metadata'
 import type { Logger } from '@cloudless/observability'
+import { requireNoUnfinishedRestore } from '../backup/unfinished-restore.ts'
 import { fencedStore, type FencedStore } from '../leadership/fenced-store.ts'
 import { ensureClusterRecord } from '../state/cluster-record.ts'
 import { ClusterState, putRecord } from '../state/cluster-state.ts'
@@ -56,6 +57,7 @@ export async function openFoundation(
   const { clock, random } = deps
   const trustDomain = settings['tls.trust_domain']
   makePrivateDirectory(settings.data_dir)
+  requireNoUnfinishedRestore(settings.data_dir)
   const { engine, authority } = await openEngine(deps, settings)
   opened.defer(() => engine.close())
   const observed = await deps.observe(engine.store)

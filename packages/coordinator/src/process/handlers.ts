@@ -1,5 +1,6 @@
 /** The handlers of CoordinatorService, each group given what it needs. */
 import type { Coordinator, Workload } from '@cloudless/api'
+import { backupHandlers } from '../api/backup-handlers.ts'
 import { clusterHandlers } from '../api/cluster-handlers.ts'
 import { coordinatorHandlers } from '../api/coordinator-handlers.ts'
 import { cronHandlers } from '../api/cron-handlers.ts'
@@ -13,8 +14,10 @@ import { schedulerConfigurationHandlers } from '../api/scheduler-configuration-h
 import { simulateHandlers } from '../api/simulate-handlers.ts'
 import { tokenHandlers } from '../api/token-handlers.ts'
 import { workloadHandlers } from '../api/workload-handlers.ts'
+import type { BackupMaker } from '../backup/backup-maker.ts'
 import { coordinatorAddresses } from '../membership/coordinator-addresses.ts'
 import type { OtherCoordinators } from '../raft/other-coordinators.ts'
+import type { Recover } from '../raft/recovery.ts'
 import type { RaftGroup } from '../raft/raft-group.ts'
 import { admitWorkload } from './admission.ts'
 import type { ControlPlane } from './control-plane.ts'
@@ -26,8 +29,10 @@ export interface HandlersDeps extends Foundation, ControlPlane {
   readonly closeConnectionsOf: (nodeId: string) => void
   readonly released: ReleasedFragments
   readonly describe: () => Coordinator
+  readonly recover: Recover
   readonly group: RaftGroup | undefined
   readonly others: OtherCoordinators
+  readonly backups: BackupMaker
   readonly handOver: (successorId: string) => Promise<void>
 }
 
@@ -101,6 +106,10 @@ export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) 
       ...deps,
       coordinatorId: options.server.coordinatorId,
       onChanged: (id, action) => observed.coordinatorChanged(id, action),
+    }),
+    backups: backupHandlers({
+      backups: deps.backups,
+      onMade: (summary, where) => observed.backupMade(summary, where),
     }),
     events: eventHandlers(observed.events),
   }

@@ -5,6 +5,7 @@ import { CloudlessError } from '@cloudless/base'
 import { Election } from '../leadership/election.ts'
 import type { KnownLeader } from '../leadership/leader-record.ts'
 import { leadsNoLonger, type Term } from '../leadership/term.ts'
+import type { Recover } from '../raft/recovery.ts'
 import type { ApiServer } from '../server/api-server.ts'
 import { LeaderLink, type LeaderLinkDeps } from '../server/leader-link.ts'
 import { refusingServices } from '../server/refusing-services.ts'
@@ -20,6 +21,8 @@ export interface LeadershipDeps extends Foundation {
   readonly begin: () => TermOfOffice
   /** Of this coordinator, for those who ask whoever leads. */
   readonly describe: () => Coordinator
+  /** Of this coordinator too. */
+  readonly recover: Recover
   readonly onOffice: (office: TermOfOffice | undefined) => void
 }
 
@@ -167,7 +170,7 @@ export class SharedLeadership implements Leadership {
 const described = [CoordinatorService, AgentService, StorageService, NetworkService, SecretsService]
 
 function notLeadingServices(
-  { describe }: LeadershipDeps,
+  { describe, recover }: LeadershipDeps,
   leader: () => KnownLeader | undefined,
 ): ServedService[] {
   const refusing = refusingServices(described, () => {
@@ -183,7 +186,7 @@ function notLeadingServices(
     service,
     implementation:
       service === CoordinatorService
-        ? { ...implementation, describeCoordinator: describe }
+        ? { ...implementation, describeCoordinator: describe, recoverCoordinator: recover }
         : implementation,
   }))
 }

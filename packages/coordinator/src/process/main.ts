@@ -1,4 +1,4 @@
-/** The coordinator's command line: `coordinator [serve]`, `coordinator credentials`, `coordinator version`. */
+/** The coordinator's command line: `coordinator [serve]`, and what is done while it does not run. */
 import { readFileSync } from 'node:fs'
 import {
   CloudlessError,
@@ -18,6 +18,8 @@ const usage = `The control plane of Cloudless.
 Usage:
   coordinator [flags]                  serve until SIGTERM or SIGINT
   coordinator credentials [flags]      make an operator's key and certificate from the CA in --data-dir
+  coordinator restore [flags]          make a data directory out of the backup --from FILE; --check only reads it
+  coordinator recover [flags]          make this one of several the only one, when the majority is lost for good
   coordinator version
   coordinator precompile               compile once for all later starts, which are then faster and smaller
 
@@ -49,6 +51,35 @@ const credentialSettings = [
   },
 ] as const satisfies readonly Setting[]
 
+/** Beside the coordinator's own, so that what is restored is started with the same. */
+const restoreSettings = [
+  ...coordinatorSettings,
+  { key: 'from', type: 'string', default: '', help: 'The backup.' },
+  {
+    key: 'check',
+    type: 'bool',
+    default: false,
+    help: 'Only say whether the backup is whole, and what it holds.',
+  },
+  {
+    key: 'passphrase_file',
+    type: 'string',
+    default: '',
+    help: 'File whose first line is the passphrase of the backup.',
+  },
+  {
+    key: 'key_file',
+    type: 'string',
+    default: '',
+    help: 'File with the 32 bytes of its key instead.',
+  },
+] as const satisfies readonly Setting[]
+
+const recoverSettings = [
+  ...coordinatorSettings,
+  { key: 'yes', type: 'bool', default: false, help: 'The other coordinators are lost: do it.' },
+] as const satisfies readonly Setting[]
+
 /** Resolves with the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function main(args: readonly string[]): Promise<number> {
   const [verb, ...rest] = args
@@ -63,6 +94,10 @@ export async function main(args: readonly string[]): Promise<number> {
         return 0
       case 'credentials':
         return await credentials(rest)
+      case 'restore':
+        return await restore(rest)
+      case 'recover':
+        return await recover(rest)
       case 'serve':
         return await serve(rest)
       default:
@@ -101,6 +136,27 @@ async function credentials(args: readonly string[]): Promise<number> {
   })
   const lifeLeft = formatDurationMs(notAfterMs - systemClock.wallMs())
   console.log(`operator "${loaded.name}": credentials for ${lifeLeft} are in ${loaded.out}`)
+  return 0
+}
+
+async function restore(args: readonly string[]): Promise<number> {
+  const loaded = await load(restoreSettings, args)
+  if (typeof loaded === 'number') return loaded
+  const { restoreCommand } = await import('./restore-command.ts')
+  const { from, check, passphrase_file: passphraseFile, key_file: keyFile, ...settings } = loaded
+  const asked = { from, check, passphraseFile, keyFile }
+  const deps = { clock: systemClock, random: systemRandom }
+  console.log(await restoreCommand(deps, asked, settings))
+  return 0
+}
+
+async function recover(args: readonly string[]): Promise<number> {
+  const loaded = await load(recoverSettings, args)
+  if (typeof loaded === 'number') return loaded
+  const { recoverCommand } = await import('./recover-command.ts')
+  const { yes, ...settings } = loaded
+  const deps = { clock: systemClock, random: systemRandom }
+  console.log(await recoverCommand(deps, yes, settings))
   return 0
 }
 

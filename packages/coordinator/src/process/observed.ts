@@ -2,6 +2,7 @@
 import { toJson } from '@bufbuild/protobuf'
 import {
   SchedulerConfigurationSchema,
+  type BackupSummary,
   type HeartbeatRequest,
   type JoinToken,
   type NodeRecord,
@@ -9,7 +10,7 @@ import {
   type Workload,
   type WorkloadRecord,
 } from '@cloudless/api'
-import { type Clock, counted, messageOf, type Random } from '@cloudless/base'
+import { type Clock, counted, formatBytes, messageOf, type Random } from '@cloudless/base'
 import type { MetadataStore } from '@cloudless/metadata'
 import {
   buildFacts,
@@ -57,6 +58,9 @@ export interface Observed {
   workloadChanged(workload: WorkloadRecord, action: WorkloadAction, before?: WorkloadRecord): void
   workloadRescheduled(workload: Workload, why: string): void
   coordinatorChanged(coordinatorId: string, action: CoordinatorAction | 'promote'): void
+  coordinatorRecovered(removed: readonly string[]): void
+  backupMade(summary: BackupSummary, where: string): void
+  backupFailed(reason: unknown): void
   tokenChanged(token: JoinToken, action: 'create' | 'revoke'): void
   schedulerConfigured(configuration: SchedulerConfiguration): void
   policyViolated(workload: Workload, reason: unknown): void
@@ -205,6 +209,37 @@ export async function createObserved(
       const type = coordinatorEventByAction[action]
       const description = `coordinator "${id}" ${what}`
       events.append({ type, resourceType: 'coordinator', resourceId: id, description })
+    },
+
+    coordinatorRecovered(removed) {
+      const without = removed.length === 0 ? 'no other' : removed.map((id) => `"${id}"`).join(', ')
+      logger.warn({ removed }, 'this coordinator was recovered from a lost majority')
+      say(
+        'coordinator.recovered',
+        `is the only one from now on, without ${without}: the majority was lost`,
+      )
+    },
+
+    backupMade({ revision, entries, fileBytes }, where) {
+      events.append({
+        type: 'backup.made',
+        resourceType: 'cluster',
+        resourceId: 'backup',
+        description:
+          `a backup of revision ${revision} was made and ${where}: ${entries} entries, ` +
+          formatBytes(Number(fileBytes)),
+        metadata: { revision: String(revision), bytes: String(fileBytes) },
+      })
+    },
+
+    backupFailed(reason) {
+      events.append({
+        type: 'backup.failed',
+        resourceType: 'cluster',
+        resourceId: 'backup',
+        description: 'a backup that was due could not be made; it is tried again',
+        error: messageOf(reason),
+      })
     },
 
     tokenChanged(token, action) {

@@ -212,6 +212,21 @@ export function createReporter({ clock, logger, metrics, events }: ReporterDeps)
         description: `replica ${replicaId} of "${name}" is moved ${where}, which has more to give`,
       })
     },
+    restoredBehind(node, replicaId, backupAtMs) {
+      const { id, name } = node.node!
+      const workload = replicaId.slice(0, replicaId.lastIndexOf('-'))
+      const of = new Date(backupAtMs).toISOString()
+      logger.warn({ nodeId: id, replicaId }, 'a replica is newer than the backup and is stopped')
+      events.append({
+        type: 'cluster.restored_behind',
+        resourceType: 'replica',
+        resourceId: replicaId,
+        description:
+          `node "${name}" came back with replica ${replicaId} of "${workload}", which the backup of ${of} does not know: ` +
+          'it is stopped',
+        metadata: { node_id: id, workload },
+      })
+    },
     workloadDeleted(workload) {
       metrics.forgetWorkload(workload.workload!.id)
     },

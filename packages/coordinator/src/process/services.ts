@@ -42,7 +42,7 @@ export interface ServicesDeps {
 
 export function coordinatorServices(deps: ServicesDeps): ServedService[] {
   const { nodes, workloads, tokens, schedule, cluster, events } = deps.handlers
-  const { coordinators, crons, explain, simulate, pool, scheduler } = deps.handlers
+  const { backups, coordinators, crons, explain, simulate, pool, scheduler } = deps.handlers
   const methods = CoordinatorService.method
   const enrolments = new Enrolments(deps.enrolment, deps.enrolmentOptions)
 
@@ -146,6 +146,9 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       describeCoordinator: coordinators.describeCoordinator,
       removeCoordinator: coordinators.removeCoordinator,
       transferLeadership: coordinators.transferLeadership,
+      recoverCoordinator: coordinators.recoverCoordinator,
+
+      backupCluster: (request, context) => backups.backupCluster(request, callOf(context)),
 
       getClusterStatus: cluster.getClusterStatus,
       listEvents: events.listEvents,

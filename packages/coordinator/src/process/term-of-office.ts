@@ -1,10 +1,12 @@
 /** What a coordinator does while it leads: the control plane, and the calls that are served from it. */
 import type { Coordinator } from '@cloudless/api'
 import { ReleasedFragments } from '../api/fragments.ts'
+import { BackupMaker } from '../backup/backup-maker.ts'
 import { locateContainer } from '../api/locate-container.ts'
 import { isGone } from '../membership/is-gone.ts'
 import type { Load } from '../membership/loop-load.ts'
 import type { OtherCoordinators } from '../raft/other-coordinators.ts'
+import type { Recover } from '../raft/recovery.ts'
 import { RaftGroup, type RaftGroupDeps } from '../raft/raft-group.ts'
 import { createAgentForwarding } from '../server/agent-forwarding.ts'
 import type { AgentGateway } from '../server/agent-gateway.ts'
@@ -24,6 +26,7 @@ export interface TermOfOfficeDeps extends Foundation {
   /** Cuts every connection of a node. */
   readonly closeConnectionsOf: (nodeId: string) => void
   readonly describe: () => Coordinator
+  readonly recover: Recover
   readonly others: OtherCoordinators
   readonly handOver: (successorId: string) => Promise<void>
 }
@@ -48,7 +51,12 @@ export function beginTermOfOffice(
   opened.defer(sweepNowAndThen({ clock, state, idempotency, report: observed.report }))
   const group = deps.raft && openGroup(deps, deps.raft.cluster)
   opened.defer(() => group?.close())
-  const whole = { ...deps, ...control, idempotency, released, group }
+  const backups = new BackupMaker({
+    ...{ clock, store, caFiles: deps.caFiles },
+    clusterId: deps.cluster.clusterId,
+    trustDomain: deps.authority.trustDomain,
+  })
+  const whole = { ...deps, ...control, idempotency, released, group, backups }
   const services = [
     ...coordinatorServices({
       ...whole,

@@ -11,6 +11,7 @@ import type { EtcdMember } from '@cloudless/metadata'
 
 export interface DescribedCoordinator {
   readonly id: string
+  readonly clusterId: string
   readonly addresses: readonly string[]
   readonly startedAtMs: number
   readonly isLeader: () => boolean
@@ -24,10 +25,11 @@ const diskFreeBytesMin = 256 * 1024 * 1024
 
 export function describeCoordinator(
   { clock }: { readonly clock: Clock },
-  { id, addresses, startedAtMs, isLeader, raft }: DescribedCoordinator,
+  { id, clusterId, addresses, startedAtMs, isLeader, raft }: DescribedCoordinator,
 ): Coordinator {
   return create(CoordinatorSchema, {
     id,
+    clusterId,
     addresses: [...addresses],
     version,
     startedAtMs: BigInt(startedAtMs),

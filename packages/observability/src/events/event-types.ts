@@ -80,6 +80,11 @@ const severityByType = {
   'token.used': 'info',
   'token.revoked': 'info',
 
+  'backup.made': 'info',
+  'backup.failed': 'error',
+  'cluster.restored': 'warning',
+  'cluster.restored_behind': 'warning',
+
   'storage.object_created': 'info',
   'storage.object_deleted': 'info',
   'storage.repair_started': 'warning',
@@ -96,6 +101,7 @@ const severityByType = {
   'coordinator.joined': 'info',
   'coordinator.promoted': 'info',
   'coordinator.removed': 'warning',
+  'coordinator.recovered': 'critical',
   'coordinator.raft_snapshot': 'info',
   'coordinator.events_lost': 'error',
 } as const satisfies Record<string, EventSeverity>

@@ -25,6 +25,7 @@ import { readMemory } from './memory.ts'
 import { observe, Observer } from './observer.ts'
 import { endOrphans } from './orphan.ts'
 import type { MemberStatus } from './status.ts'
+import { Recovery } from './recovery.ts'
 import { Supervisor, type EtcdMemberState } from './supervisor.ts'
 import type { EtcdTimers } from './timers.ts'
 import { TimersKeeper } from './timers-keeper.ts'
@@ -41,6 +42,11 @@ export interface EtcdMember {
   readonly timers: EtcdTimers
   /** As last seen, at most two seconds ago while it answers. */
   status(): MemberStatus
+  /**
+   * Restarts it as the only member of its cluster, with all it has; the others are left out for good. Resolves when it
+   * leads; `unavailable` when it does not in time: what it has is untouched then, and it may be asked again.
+   */
+  recover(): Promise<void>
   /** Ends it in good order, and by force after ten seconds. */
   close(): Promise<void>
 }
@@ -109,13 +115,22 @@ async function startWith(
     { clock, log, member, restart: (reason) => supervisor.restart(reason) },
     { memoryPath: paths.memory, measured, timersMin: options.timersMin },
   )
+  const recovery = new Recovery(clock, member)
   const supervisor: Supervisor = new Supervisor(
     { clock, random, log, member, onState: options.onState ?? (() => undefined) },
     {
       binaryPath: binary.path,
       dataDirectory: paths.directory,
       flags: ({ isFirst }) =>
-        flagsFor(launchOf(options, { paths, certificate, keeper, isFirst }), binary.flags),
+        flagsFor(
+          launchOf(options, {
+            paths,
+            certificate,
+            keeper,
+            isRecovering: recovery.take(isFirst, options.initial),
+          }),
+          binary.flags,
+        ),
     },
   )
   await supervisor.start(options.startMsMax ?? startMsMaxDefault, signal)
@@ -135,6 +150,7 @@ async function startWith(
       return keeper.timers
     },
     status: () => observer.status,
+    recover: () => recovery.run((reason) => supervisor.restart(reason)),
     close: async () => {
       await Promise.all([observer.close(), keeper.close()])
       await supervisor.close()
@@ -231,12 +247,12 @@ interface LaunchParts {
   readonly paths: MemberPaths
   readonly certificate: MemberCertificate
   readonly keeper: TimersKeeper
-  readonly isFirst: boolean
+  readonly isRecovering: boolean
 }
 
 function launchOf(
   options: EtcdMemberOptions,
-  { paths, certificate, keeper, isFirst }: LaunchParts,
+  { paths, certificate, keeper, isRecovering }: LaunchParts,
 ): EtcdLaunch {
   const { initial, name, peerAddress, peerListenAddress, clientAddress, clusterId } = options
   return {
@@ -247,6 +263,6 @@ function launchOf(
     quotaBytes: options.quotaBytes ?? quotaBytesDefault,
     timers: keeper.timers,
     joining: initial.kind === 'join' ? initial.members : undefined,
-    isRecovering: initial.kind === 'recover' && isFirst,
+    isRecovering,
   }
 }
