@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { mustRun } from './command.ts'
+import { mustRun, type CommandResult } from './command.ts'
 import type { Host } from './host.ts'
 import { httpAnswers } from './http-answers.ts'
 import {
@@ -35,6 +35,8 @@ export interface CoordinatorOnHost {
   /** As `start`, without waiting until it is ready; `env` is set beside the usual. */
   begin(flags?: readonly string[], env?: NodeJS.ProcessEnv): Promise<void>
   waitUntilReady(): Promise<void>
+  /** Runs `coordinator VERB` with its settings, on its machine, to its end. */
+  run(verb: string, flags?: readonly string[]): Promise<CommandResult>
   process(): ProcessIdentity | undefined
   /** SIGKILL, the coordinator alone: its RAFT member goes on until the next start. */
   kill(): Promise<void>
@@ -53,6 +55,7 @@ const apiPort = 8080
 const healthPort = 8081
 const task = 'coordinator'
 const readyMsMax = 40_000
+const runMsMax = 60_000
 
 export function createCoordinatorOn(
   host: Host,
@@ -72,14 +75,17 @@ export function createCoordinatorOn(
       describe: () => readFileSync(log, 'utf8').slice(-3000),
     }).then(() => undefined)
 
+  function settings(): string[] {
+    writeFileSync(configFile, stringify(options.config ?? {}))
+    return [
+      ...['--config', configFile, '--data-dir', dataDirectory],
+      ...['--bind-addr', address, '--health-addr', health, '--raft-id', options.id],
+    ]
+  }
+
   const begin = async (flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}) => {
     mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
-    writeFileSync(configFile, stringify(options.config ?? {}))
-    const command = [
-      ...[coordinatorProgram, '--config', configFile, '--data-dir', dataDirectory],
-      ...['--bind-addr', address, '--health-addr', health, '--raft-id', options.id],
-      ...flags,
-    ]
+    const command = [coordinatorProgram, ...settings(), ...flags]
     await host.startTask(task, command, { env: cleanEnvironment(env), log })
   }
 
@@ -98,6 +104,10 @@ export function createCoordinatorOn(
       await waitUntilReady()
     },
     waitUntilReady,
+    async run(verb, flags = []) {
+      const command = [coordinatorProgram, verb, ...settings(), ...flags]
+      return host.run(command, { env: cleanEnvironment(), deadlineMs: runMsMax })
+    },
     process: () => host.task(task),
     async kill() {
       await host.kill(task, 'SIGKILL')

@@ -68,7 +68,7 @@ export {
   type ProbedService,
   type ProberStep,
 } from './prober-steps.ts'
-export { checkout, cleanEnvironment, ctlProgram } from './programs.ts'
+export { checkout, cleanEnvironment, coordinatorProgram, ctlProgram } from './programs.ts'
 export { pushImage, startRegistry, type LocalRegistry } from './registry.ts'
 export { buildSimpleWeb, simpleWebImage } from './simple-web.ts'
 export { isServing, watchServing, type ServingSample, type ServingWatch } from './serving-watch.ts'

@@ -50,17 +50,20 @@ export function manifestOf(wish: WorkloadWish): string {
   })
 }
 
-export async function applyWorkload(cluster: Cluster, wish: WorkloadWish): Promise<void> {
+/** Whatever has a CLI. */
+type Reached = Pick<Cluster, 'ctl'>
+
+export async function applyWorkload(cluster: Reached, wish: WorkloadWish): Promise<void> {
   await cluster.ctl.text(['apply', '-f', '-'], { input: manifestOf(wish) })
 }
 
-export async function replicasOf(cluster: Cluster, name: string): Promise<readonly ReplicaView[]> {
+export async function replicasOf(cluster: Reached, name: string): Promise<readonly ReplicaView[]> {
   return cluster.ctl.items<ReplicaView>(['workload', 'replicas', name])
 }
 
 /** Waits until the replicas are as wanted; resolves with them. */
 export async function waitForReplicas(
-  cluster: Cluster,
+  cluster: Reached,
   name: string,
   wanted: { readonly what: string; readonly deadlineMs?: number },
   isAsWanted: (replicas: readonly ReplicaView[]) => boolean,
@@ -80,7 +83,7 @@ export async function waitForReplicas(
 
 /** Waits until there are exactly so many replicas and all are ready. */
 export async function waitForReady(
-  cluster: Cluster,
+  cluster: Reached,
   name: string,
   count: number,
   deadlineMs = 20_000,
@@ -94,7 +97,10 @@ export async function waitForReady(
 }
 
 /** Ids of the containers that really run on that node, asked of its containerd. */
-export async function runningContainers(cluster: Cluster, node: string): Promise<string[]> {
+export async function runningContainers(
+  cluster: Pick<Cluster, 'agent'>,
+  node: string,
+): Promise<string[]> {
   const { host } = cluster.agent(node)
   if (!host.isUp()) return []
   const tasks = await host.run(['ctr', '--namespace', 'cloudless', 'tasks', 'list'])

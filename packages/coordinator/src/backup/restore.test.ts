@@ -59,7 +59,7 @@ const workloadNamed = (name: string) =>
     name,
     spec: {
       image: 'web:1',
-      resources: { cpuMillicores: 100, memoryBytes: 1_048_576n },
+      resources: { requests: { cpuMillicores: 100, memoryBytes: 1_048_576n } },
       replicas: 2,
     },
   })
