@@ -274,6 +274,16 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/cluster-transfer-leader.ts')).clusterTransferLeader,
   },
   {
+    name: 'cluster promote',
+    summary: 'Move the only coordinator to RAFT, so that others can join',
+    load: async () => (await import('./commands/cluster-engine.ts')).clusterPromote,
+  },
+  {
+    name: 'cluster demote',
+    summary: 'Move the last coordinator back to SQLite',
+    load: async () => (await import('./commands/cluster-engine.ts')).clusterDemote,
+  },
+  {
     name: 'cluster remove',
     summary: 'Take a coordinator that is gone out of the RAFT group',
     load: async () => (await import('./commands/cluster-remove.ts')).clusterRemove,

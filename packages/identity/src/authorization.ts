@@ -93,6 +93,8 @@ const coordinatorRules: Rules<typeof CoordinatorService> = {
   describeCoordinator: { callers: ['operator', 'controller'] },
   removeCoordinator: operators,
   transferLeadership: operators,
+  promoteCluster: operators,
+  demoteCluster: operators,
   // Holds the CA's key, encrypted.
   backupCluster: operators,
   recoverCoordinator: operators,

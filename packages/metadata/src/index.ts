@@ -10,6 +10,7 @@ export {
   type EtcdClusterMember,
   type EtcdClusterOptions,
 } from './etcd/member/etcd-cluster.ts'
+export { findEtcd } from './etcd/member/binary.ts'
 export { startEtcdMember, type EtcdMember } from './etcd/member/etcd-member.ts'
 export type { EtcdPeer } from './etcd/member/flags.ts'
 export type {

@@ -14,6 +14,7 @@ import {
 import { CloudlessError, parseAddress, problemWithLabel, type Clock } from '@cloudless/base'
 import { verifyJoinToken, type CaFiles, type CertificateAuthority } from '@cloudless/identity'
 import { usableToken, usedOnce } from '../membership/usable-token.ts'
+import { othersAreLeft } from '../raft/others-are-left.ts'
 import type { OtherCoordinators } from '../raft/other-coordinators.ts'
 import type { Recover } from '../raft/recovery.ts'
 import type { RaftGroup } from '../raft/raft-group.ts'
@@ -33,10 +34,19 @@ export interface CoordinatorHandlersDeps {
   /** Undefined with SQLite: there is one coordinator. */
   readonly group: RaftGroup | undefined
   readonly others: Pick<OtherCoordinators, 'describe'>
+  /** This coordinator's settings say that it is one of several. */
+  readonly isToldOfRaft: boolean
+  /** `failed_precondition`, with what to do, when this machine has no etcd that will do. */
+  readonly requireEtcd: () => Promise<void>
+  /** Soon afterwards this coordinator ends and begins anew with its metadata there. */
+  readonly wantEngine: (kind: 'sqlite' | 'etcd') => void
   /** Soon after it resolves, another coordinator leads. */
   readonly handOver: (successorId: string) => Promise<void>
   readonly onChanged: (coordinatorId: string, action: CoordinatorAction) => void
 }
+
+/** Whoever asked is answered first. */
+const farewellMs = 50
 
 export type CoordinatorAction = 'join' | 'remove'
 
@@ -96,6 +106,34 @@ export function coordinatorHandlers(deps: CoordinatorHandlersDeps) {
       await group.remove(id)
       await state.write({ writes: [deleteRecord('coordinator', id)] })
       deps.onChanged(id, 'remove')
+      return create(EmptySchema)
+    },
+
+    async promoteCluster() {
+      if (deps.group !== undefined) {
+        throw new CloudlessError(
+          'failed_precondition',
+          'this cluster has its metadata in a RAFT group already: let coordinators join with ' +
+            '`cloudlessctl token create --for-coordinator`',
+        )
+      }
+      await deps.requireEtcd()
+      deps.clock.after(farewellMs, () => deps.wantEngine('etcd'))
+      return create(EmptySchema)
+    },
+
+    async demoteCluster() {
+      const members = await requireGroup(deps.group).members()
+      const others = members.map(({ name }) => name).filter((name) => name !== coordinatorId)
+      if (others.length > 0) throw othersAreLeft(others)
+      if (deps.isToldOfRaft) {
+        throw new CloudlessError(
+          'failed_precondition',
+          `"${coordinatorId}" was started with --raft-bootstrap, --join or --token, and would not start with SQLite: ` +
+            'start it once without them, then try again',
+        )
+      }
+      deps.clock.after(farewellMs, () => deps.wantEngine('sqlite'))
       return create(EmptySchema)
     },
 

@@ -99,7 +99,7 @@ async function openEmpty(deps: RestoreDeps, settings: CoordinatorSettings): Prom
   const whole = { ...deps, authority }
   if (!settings['raft.bootstrap']) return openSqlite(whole, settings)
   const groupName = `${authority.fingerprint}-${randomId(deps.random, 12)}`
-  return openEtcd(whole, settings, { kind: 'new' }, groupName)
+  return openEtcd(whole, settings, { kind: 'new' }, { groupName })
 }
 
 async function recordRestore(

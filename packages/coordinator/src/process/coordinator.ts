@@ -18,6 +18,7 @@ import { issueServerCertificate } from '../server/server-certificate.ts'
 import type { RecordChange } from '../state/cluster-state.ts'
 import { CallRoute } from './call-route.ts'
 import { refreshGauges, refreshStoreGauges } from './cluster-gauges.ts'
+import type { EngineKind } from './engine.ts'
 import { openFoundation, type Foundation, type FoundationDeps } from './foundation.ts'
 import { leadAlone, SharedLeadership, type Leadership, type LeadershipDeps } from './leadership.ts'
 import { optionsOf, type CoordinatorOptions } from './options.ts'
@@ -31,6 +32,8 @@ export interface Coordinator {
   readonly addresses: readonly string[]
   /** Rejects when it can no longer do its work, and should be started anew. */
   readonly failed: Promise<never>
+  /** Resolves when an operator wants the metadata elsewhere: it is to be closed, and started anew from there. */
+  readonly engineWanted: Promise<EngineKind>
   /** Ends sessions and calls, finishes writes, closes the store. */
   close(): Promise<void>
 }
@@ -42,11 +45,13 @@ export async function startCoordinator(
   await using opened = new AsyncDisposableStack() // Closes again what was opened before something failed.
   const options = optionsOf(settings)
   const foundation = await openFoundation(deps, settings, opened)
-  const addresses = await open(foundation, options, opened)
+  const engineWanted = Promise.withResolvers<EngineKind>()
+  const addresses = await open(foundation, options, opened, engineWanted.resolve)
   const all = opened.move()
   return {
     addresses,
     failed: foundation.failed,
+    engineWanted: engineWanted.promise,
     close: () => all.disposeAsync(),
   }
 }
@@ -55,6 +60,7 @@ async function open(
   foundation: Foundation,
   options: CoordinatorOptions,
   opened: AsyncDisposableStack,
+  wantEngine: (kind: EngineKind) => void,
 ): Promise<string[]> {
   const { clock, random, observed, authority, raft } = foundation
   const startedAtMs = clock.wallMs()
@@ -93,7 +99,7 @@ async function open(
   })
   const term = {
     ...foundation,
-    ...{ load, gateway, describe, recover },
+    ...{ load, gateway, describe, recover, wantEngine },
     others: new OtherCoordinators({ trustDomain: authority.trustDomain, credentials }),
     closeConnectionsOf: (nodeId: string) => server.closeConnectionsOf(nodeId),
     handOver: (successorId: string) => leadership.handOver(successorId),

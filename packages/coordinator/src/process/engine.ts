@@ -6,6 +6,7 @@ import {
   createEtcdCluster,
   createEtcdStore,
   createSqliteStore,
+  findEtcd,
   startEtcdMember,
   type EtcdCluster,
   type EtcdMember,
@@ -49,9 +50,7 @@ export type EngineKind = 'sqlite' | 'etcd'
 export function engineOf(settings: CoordinatorSettings): EngineKind {
   const { data_dir: directory } = settings
   if (existsSync(raftDirectoryOf(directory))) return 'etcd'
-  const asked =
-    settings['raft.bootstrap'] || settings['raft.join'].length > 0 || settings['raft.token'] !== ''
-  if (!asked) return 'sqlite'
+  if (!isToldOfRaft(settings)) return 'sqlite'
   if (!existsSync(metadataPathOf(directory))) return 'etcd'
   throw new CloudlessError(
     'failed_precondition',
@@ -60,21 +59,35 @@ export function engineOf(settings: CoordinatorSettings): EngineKind {
   )
 }
 
-export async function openSqlite(deps: EngineDeps, settings: CoordinatorSettings): Promise<Engine> {
-  const store = await createSqliteStore(deps, { path: metadataPathOf(settings.data_dir) })
+export function isToldOfRaft(settings: CoordinatorSettings): boolean {
+  const { 'raft.bootstrap': isFirst, 'raft.join': others, 'raft.token': token } = settings
+  return isFirst || others.length > 0 || token !== ''
+}
+
+export async function openSqlite(
+  deps: EngineDeps,
+  settings: CoordinatorSettings,
+  path: string = metadataPathOf(settings.data_dir),
+): Promise<Engine> {
+  const store = await createSqliteStore(deps, { path })
   return { store, close: () => store.close() }
 }
 
+export interface EtcdPlace {
+  /** Tells a new RAFT group from others that the same coordinators may have been in. */
+  readonly groupName?: string
+  /** Where its member is; in the data directory when not given. */
+  readonly directory?: string
+}
+
 /**
- * `groupName` tells a new RAFT group from others that the same coordinators may have been in.
- *
  * Resolves when its member has a vote, or is a learner: then the store answers once it was promoted.
  */
 export async function openEtcd(
   deps: EngineDeps,
   settings: CoordinatorSettings,
   initial: InitialCluster,
-  groupName: string = deps.authority.fingerprint,
+  place: EtcdPlace = {},
 ): Promise<Engine> {
   const { clock, logger, authority } = deps
   const address = raftAddressOf(settings)
@@ -82,8 +95,8 @@ export async function openEtcd(
     { ...deps, log: (level, message, fields) => logger[level](fields ?? {}, message) },
     {
       binary: settings['raft.etcd_binary'] || undefined,
-      dataDirectory: raftDirectoryOf(settings.data_dir),
-      clusterId: groupName,
+      dataDirectory: place.directory ?? raftDirectoryOf(settings.data_dir),
+      clusterId: place.groupName ?? authority.fingerprint,
       name: settings['raft.id'],
       peerAddress: address,
       clientAddress: settings['raft.client_addr'],
@@ -121,6 +134,11 @@ async function hasVote(clock: Clock, logger: Logger, member: EtcdMember): Promis
     }
     await sleep(clock, voteLookMs)
   }
+}
+
+/** `failed_precondition`, with what to do, when there is no etcd that will do. */
+export async function requireEtcd(binary: string | undefined): Promise<void> {
+  await findEtcd(binary)
 }
 
 /** Where the others reach its RAFT member: as it says, or where it is reached itself. */

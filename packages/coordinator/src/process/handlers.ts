@@ -21,6 +21,7 @@ import type { Recover } from '../raft/recovery.ts'
 import type { RaftGroup } from '../raft/raft-group.ts'
 import { admitWorkload } from './admission.ts'
 import type { ControlPlane } from './control-plane.ts'
+import { requireEtcd, type EngineKind } from './engine.ts'
 import type { Foundation } from './foundation.ts'
 import type { CoordinatorOptions } from './options.ts'
 
@@ -32,6 +33,7 @@ export interface HandlersDeps extends Foundation, ControlPlane {
   readonly recover: Recover
   readonly group: RaftGroup | undefined
   readonly others: OtherCoordinators
+  readonly wantEngine: (kind: EngineKind) => void
   readonly backups: BackupMaker
   readonly handOver: (successorId: string) => Promise<void>
 }
@@ -105,6 +107,8 @@ export function createHandlers(deps: HandlersDeps, options: CoordinatorOptions) 
     coordinators: coordinatorHandlers({
       ...deps,
       coordinatorId: options.server.coordinatorId,
+      isToldOfRaft: options.isToldOfRaft,
+      requireEtcd: () => requireEtcd(options.etcdBinary),
       onChanged: (id, action) => observed.coordinatorChanged(id, action),
     }),
     backups: backupHandlers({

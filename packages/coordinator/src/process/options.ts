@@ -3,6 +3,7 @@ import { CloudlessError } from '@cloudless/base'
 import type { Packing } from '@cloudless/scheduler'
 import { spreadTopologyOf, type SchedulerSettings } from '../controllers/scheduler-configuration.ts'
 import type { ApiServerOptions } from '../server/api-server.ts'
+import { isToldOfRaft } from './engine.ts'
 import { advertisedAddresses, certificateNames, requireAddress } from './addresses.ts'
 import type { CoordinatorSettings } from './settings.ts'
 
@@ -10,6 +11,10 @@ export type CoordinatorOptions = ReturnType<typeof optionsOf>
 
 export function optionsOf(settings: CoordinatorSettings) {
   return {
+    /** Undefined: looked for on PATH. */
+    etcdBinary: settings['raft.etcd_binary'] || undefined,
+    /** It is told to be one of several, and would not start with SQLite. */
+    isToldOfRaft: isToldOfRaft(settings),
     leaseMs: Math.ceil(settings['raft.leader_lease'] / 1_000) * 1_000,
     /** "host:port" where agents and other coordinators reach this one. */
     advertised: advertisedAddresses(settings),

@@ -146,6 +146,8 @@ export function coordinatorServices(deps: ServicesDeps): ServedService[] {
       describeCoordinator: coordinators.describeCoordinator,
       removeCoordinator: coordinators.removeCoordinator,
       transferLeadership: coordinators.transferLeadership,
+      promoteCluster: coordinators.promoteCluster,
+      demoteCluster: coordinators.demoteCluster,
       recoverCoordinator: coordinators.recoverCoordinator,
 
       backupCluster: (request, context) => backups.backupCluster(request, callOf(context)),

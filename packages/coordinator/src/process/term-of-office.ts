@@ -14,6 +14,7 @@ import { Idempotency } from '../server/idempotency.ts'
 import type { ServedService } from '../server/rpc-handler.ts'
 import { withCallScope } from './call-scope.ts'
 import { startControlPlane, type ControlPlane } from './control-plane.ts'
+import type { EngineKind } from './engine.ts'
 import type { Foundation } from './foundation.ts'
 import { createHandlers } from './handlers.ts'
 import type { CoordinatorOptions } from './options.ts'
@@ -28,6 +29,8 @@ export interface TermOfOfficeDeps extends Foundation {
   readonly describe: () => Coordinator
   readonly recover: Recover
   readonly others: OtherCoordinators
+  /** Soon afterwards this coordinator ends and begins anew with its metadata there. */
+  readonly wantEngine: (kind: EngineKind) => void
   readonly handOver: (successorId: string) => Promise<void>
 }
 
