@@ -108,7 +108,8 @@ async function open(
     {
       ...foundation,
       ...{ route, server, describe, recover, credentials },
-      begin: () => beginTermOfOffice(term, options),
+      begin: ({ isTakeover }) =>
+        beginTermOfOffice(term, isTakeover ? afterTakeover(options) : options),
       onOffice: (current) => {
         office.current = current
       },
@@ -117,6 +118,11 @@ async function open(
   )
   opened.defer(() => leadership.close())
   return addresses
+}
+
+function afterTakeover(options: CoordinatorOptions): CoordinatorOptions {
+  const { liveness, takeoverGraceMs } = options
+  return { ...options, liveness: { ...liveness, returnGraceMs: takeoverGraceMs } }
 }
 
 function takePart(deps: LeadershipDeps, options: CoordinatorOptions): Leadership {

@@ -18,7 +18,7 @@ export interface LeadershipDeps extends Foundation {
   readonly route: CallRoute
   readonly server: Pick<ApiServer, 'replaceServices' | 'endCalls'>
   readonly credentials: LeaderLinkDeps['credentials']
-  readonly begin: () => TermOfOffice
+  readonly begin: (how: { readonly isTakeover: boolean }) => TermOfOffice
   /** Of this coordinator, for those who ask whoever leads. */
   readonly describe: () => Coordinator
   /** Of this coordinator too. */
@@ -39,10 +39,12 @@ export interface Leadership {
   close(): Promise<void>
 }
 
+const recentlyMs = 10_000
+
 /** The only coordinator there is: it leads at once, for as long as it runs. */
 export function leadAlone(deps: LeadershipDeps): Leadership {
   const { server, route, onOffice, observed } = deps
-  const office = deps.begin()
+  const office = deps.begin({ isTakeover: false })
   server.replaceServices(office.services)
   route.toHere(() => true)
   onOffice(office)
@@ -66,6 +68,8 @@ export class SharedLeadership implements Leadership {
   readonly #election: Election
   #link: LeaderLink | undefined
   #term: Term | undefined
+  /** When a leader was last heard, be it this one, monotonic milliseconds. */
+  #ledUntilMs = Number.NEGATIVE_INFINITY
   #unlinking: Promise<void> = Promise.resolve()
 
   constructor(deps: LeadershipDeps, options: LeadershipOptions) {
@@ -85,6 +89,11 @@ export class SharedLeadership implements Leadership {
     )
     this.#refuse()
     this.#election.start()
+  }
+
+  /** There was a leader until a moment ago, so the agents were connected. */
+  get #hasJustBeenLed(): boolean {
+    return this.#deps.clock.monotonicMs() - this.#ledUntilMs < recentlyMs
   }
 
   get isLeader(): boolean {
@@ -111,7 +120,7 @@ export class SharedLeadership implements Leadership {
       // All that was decided in terms before this one.
       await state.caughtUp(term.number)
       if (term.signal.aborted) return
-      office = begin()
+      office = begin({ isTakeover: this.#hasJustBeenLed })
       server.replaceServices(office.services)
       route.toHere(() => term.isValid)
       onOffice(office)
@@ -126,6 +135,7 @@ export class SharedLeadership implements Leadership {
       await office?.close()
       fence!.enter(undefined)
       this.#term = undefined
+      if (office !== undefined) this.#ledUntilMs = this.#deps.clock.monotonicMs()
       if (office !== undefined) observed.leadsNoLonger(reason.message)
       this.#follow(this.#election.leader)
     }
@@ -152,6 +162,7 @@ export class SharedLeadership implements Leadership {
     const link = this.#link
     if (link === undefined) return
     this.#link = undefined
+    this.#ledUntilMs = Math.max(this.#ledUntilMs, link.heardUntilMs)
     this.#deps.route.toLeader(undefined)
     this.#unlinking = Promise.all([this.#unlinking, link.close()]).then(() => undefined)
   }

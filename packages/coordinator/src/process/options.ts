@@ -26,6 +26,7 @@ export function optionsOf(settings: CoordinatorSettings) {
       resetGraceMsMax: settings['membership.reset_grace_max'],
       returnGraceMs: settings['membership.return_grace'],
     },
+    takeoverGraceMs: settings['membership.takeover_grace'],
     massLoss: {
       holdMs: settings['membership.mass_loss_hold'],
       evictionsPerMinute: settings['membership.eviction_rate'],

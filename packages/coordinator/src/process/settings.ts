@@ -170,6 +170,12 @@ export const coordinatorSettings = [
     help: 'How long nodes have to return after this coordinator started.',
   },
   {
+    key: 'membership.takeover_grace',
+    type: 'duration',
+    default: 5_000,
+    help: 'The same after this coordinator took over from another: agents know it already, and dial at once.',
+  },
+  {
     key: 'membership.mass_loss_hold',
     type: 'duration',
     default: 300_000,

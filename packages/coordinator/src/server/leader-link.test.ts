@@ -186,6 +186,8 @@ test('a leader whose port is closed is dead; one that is back is connected to ag
   await leader.server.close()
   await until('the death to be seen', () => deaths() > 0)
   assert.equal(link.isConnected, false)
+  const silentMs = systemClock.monotonicMs() - link.heardUntilMs
+  assert.ok(silentMs > 0 && silentMs < 5_000, `heard ${silentMs} ms ago`)
 })
 
 test('a leader that is another coordinator than it should be is not believed', async (t) => {

@@ -48,6 +48,7 @@ export class LeaderLink {
   readonly #closing = new AbortController()
   readonly #running: Promise<void>
   #session: ClientHttp2Session | undefined
+  #heardUntilMs = Number.NEGATIVE_INFINITY
   #connected = Promise.withResolvers<void>()
 
   constructor(deps: LeaderLinkDeps, options: LeaderLinkOptions) {
@@ -58,6 +59,11 @@ export class LeaderLink {
 
   get isConnected(): boolean {
     return this.#session !== undefined
+  }
+
+  /** When there last was a connection, monotonic milliseconds; minus infinity before the first. */
+  get heardUntilMs(): number {
+    return this.isConnected ? this.#deps.clock.monotonicMs() : this.#heardUntilMs
   }
 
   /** Resolves when there is a connection, at once when there is one. */
@@ -131,6 +137,7 @@ export class LeaderLink {
       await ended.promise
       cancelPings()
     } finally {
+      this.#heardUntilMs = this.heardUntilMs
       this.#session = undefined
       this.#connected = Promise.withResolvers()
       this.#closing.signal.removeEventListener('abort', stop)

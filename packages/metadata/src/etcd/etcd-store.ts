@@ -55,11 +55,12 @@ class EtcdStore implements MetadataStore {
   readonly #closing = new AbortController()
   readonly #begun = new Set<Promise<unknown>>()
   readonly #latency = new CommitLatency()
-  readonly #queue = new TransactionQueue((transactions) => this.#commit(transactions))
+  readonly #queue: TransactionQueue
   #isClosed = false
 
   constructor({ clock }: EtcdStoreDeps, options: EtcdStoreOptions) {
     this.#clock = clock
+    this.#queue = new TransactionQueue(clock, (transactions) => this.#commit(transactions))
     this.#members = new Members(clock, options)
     this.#callMsMax = options.callMsMax ?? callMsMaxDefault
   }

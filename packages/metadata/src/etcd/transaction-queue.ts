@@ -1,4 +1,5 @@
 /** Sends transactions to etcd, those that wait for their turn together. */
+import type { Clock } from '@cloudless/base'
 import type { Transaction, TransactionResult } from '../store.ts'
 import { chooseBatch } from './commit-together.ts'
 
@@ -7,6 +8,13 @@ export type Commit = (transactions: readonly Transaction[]) => Promise<readonly 
 
 /** More would only wait in etcd, where they cannot be put together. */
 const underWayMax = 2
+/**
+ * One that is under way for longer holds up nobody any more: what reached etcd while it had no leader may be lost in it, and
+ * is answered after seconds.
+ */
+const overdueMs = 100
+/** Of those as well. */
+const overdueMax = 32
 
 interface Waiting {
   readonly transaction: Transaction
@@ -15,12 +23,15 @@ interface Waiting {
 }
 
 export class TransactionQueue {
+  readonly #clock: Clock
   readonly #commit: Commit
   #waiting: Waiting[] = []
   #underWay = 0
+  #overdue = 0
   #isDue = false
 
-  constructor(commit: Commit) {
+  constructor(clock: Clock, commit: Commit) {
+    this.#clock = clock
     this.#commit = commit
   }
 
@@ -42,19 +53,29 @@ export class TransactionQueue {
       const places = new Set(chooseBatch(this.#waiting.map(({ transaction }) => transaction)))
       const batch = this.#waiting.filter((_, place) => places.has(place))
       this.#waiting = this.#waiting.filter((_, place) => !places.has(place))
-      this.#underWay++
       void this.#send(batch)
     }
   }
 
   async #send(batch: readonly Waiting[]): Promise<void> {
+    this.#underWay++
+    let isOverdue = false
+    const cancel = this.#clock.after(overdueMs, () => {
+      if (this.#overdue >= overdueMax) return
+      isOverdue = true
+      this.#overdue++
+      this.#underWay--
+      this.#sendSome()
+    })
     try {
       const results = await this.#commit(batch.map(({ transaction }) => transaction))
       for (const [n, { resolve }] of batch.entries()) resolve(results[n]!)
     } catch (reason) {
       for (const { reject } of batch) reject(reason)
     }
-    this.#underWay--
+    cancel()
+    if (isOverdue) this.#overdue--
+    else this.#underWay--
     this.#sendSome()
   }
 }
