@@ -46,6 +46,12 @@ export type MembershipEnd = Exclude<SessionEnd, { kind: 'lost' }>
 /** For a coordinator's answer. */
 const welcomeMsMin = 1_000
 const welcomeMsMax = 5_000
+const silenceMsMax = 120_000
+const silenceMsMaxOfSeveral = 4_000
+/** For so long one that did not answer is not asked again because another says that it leads. */
+const failureMs = 5_000
+/** While coordinators answer and nobody leads. */
+const betweenElections = { delayMsMin: 100, delayMsMax: 1_000 } as const
 const backoff = { delayMsMin: 100, delayMsMax: 5_000 } as const
 
 export class Membership {
@@ -54,6 +60,8 @@ export class Membership {
   readonly #renewal: CertificateRenewal
   readonly #leaving = new AbortController()
   #addresses: string[]
+  /** When one of them last did not answer, monotonic milliseconds. */
+  readonly #failedAtMs = new Map<string, number>()
   #session: Session | undefined
   #connection: CoordinatorConnection | undefined
   #connected = false
@@ -116,6 +124,8 @@ export class Membership {
       // A coordinator that does not lead says which one does. Asked at once, unless that one sends us on as well.
       told = this.#leaderIn(end.error)
       if (told !== undefined && !wasTold) continue
+      const isAnswer = end.error.details['reason'] === 'not_leader'
+      if (!end.welcomed && !isAnswer) this.#failedAtMs.set(address, clock.monotonicMs())
       if (end.error.details['reason'] === 'removed') {
         const { message } = end.error
         return { kind: 'evicted', reason: 'removed', message, elsewhere: false }
@@ -124,7 +134,7 @@ export class Membership {
       if (end.welcomed) turn--
       failuresInRow = end.welcomed ? 0 : failuresInRow + 1
       const rounds = Math.floor(failuresInRow / this.#addresses.length)
-      const delayMs = backoffDelayMs(random, rounds, backoff)
+      const delayMs = backoffDelayMs(random, rounds, isAnswer ? betweenElections : backoff)
       if (signal.aborted) break
       this.#sayLost(end.error, { address, failuresInRow, delayMs })
       await sleep(clock, delayMs, signal).catch(() => undefined) // The loop looks at the signal.
@@ -138,7 +148,13 @@ export class Membership {
     if (reason !== 'not_leader' || typeof leader !== 'string' || leader === '') return undefined
     const addresses = leader.split(',')
     this.addAddresses(addresses)
-    return addresses[0]
+    // The others may know later than we that it is gone.
+    return addresses.find((address) => !this.#hasJustFailed(address))
+  }
+
+  #hasJustFailed(address: string): boolean {
+    const failedAtMs = this.#failedAtMs.get(address) ?? Number.NEGATIVE_INFINITY
+    return this.#deps.clock.monotonicMs() - failedAtMs < failureMs
   }
 
   /** Says goodbye if there is anyone to say it to; `run` resolves within two seconds. */
@@ -157,6 +173,11 @@ export class Membership {
   #patienceMs(round: number): number {
     if (this.#addresses.length === 1) return welcomeMsMax
     return Math.min(welcomeMsMax, welcomeMsMin * 2 ** round)
+  }
+
+  /** A coordinator that is silent may be gone, and where there are others one of them leads then. */
+  #silenceMsMax(): number {
+    return this.#addresses.length === 1 ? silenceMsMax : silenceMsMaxOfSeveral
   }
 
   async #once(address: string, patienceMs: number): Promise<SessionEnd> {
@@ -179,7 +200,7 @@ export class Membership {
     const heartbeatMsMax = this.#options.heartbeatMsMax ?? 0
     const session = new Session(
       { clock, logger, ports },
-      { connection, heartbeatMsMax, welcomeMsMax: patienceMs },
+      { connection, heartbeatMsMax, welcomeMsMax: patienceMs, silenceMsMax: this.#silenceMsMax() },
     )
     this.#session = session
     const end = await session.run()

@@ -49,6 +49,8 @@ export interface SessionOptions {
   readonly heartbeatMsMax: number
   /** Milliseconds until the coordinator must have answered. */
   readonly welcomeMsMax: number
+  /** How long it may be silent at most, whatever it bears itself. Milliseconds. */
+  readonly silenceMsMax: number
 }
 
 export interface Eviction {
@@ -76,8 +78,6 @@ const intervalMsMin = 50
 const silentIntervalsMax = 3
 /** With short intervals a busy machine needs more than three of them. */
 const silenceMsMin = 2_000
-/** Whatever the coordinator bears. */
-const silenceMsMax = 120_000
 /** What is left to wait for is the flush. */
 const goodbyeMsMax = 500
 const applyRetryMs = 1_000
@@ -88,6 +88,7 @@ export class Session {
   readonly #connection: CoordinatorConnection
   readonly #heartbeatMsMax: number
   readonly #welcomeMsMax: number
+  readonly #silenceMsMax: number
   readonly #outgoing = new OutgoingQueue<AgentMessage>()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
@@ -102,9 +103,11 @@ export class Session {
   #evicted: Eviction | undefined
   #applying: Promise<void> = Promise.resolve()
 
-  constructor(deps: SessionDeps, { connection, heartbeatMsMax, welcomeMsMax }: SessionOptions) {
+  constructor(deps: SessionDeps, options: SessionOptions) {
+    const { connection, heartbeatMsMax, welcomeMsMax, silenceMsMax } = options
     this.#deps = deps
     this.#welcomeMsMax = welcomeMsMax
+    this.#silenceMsMax = silenceMsMax
     this.#connection = connection
     this.#heartbeatMsMax = heartbeatMsMax || Number.POSITIVE_INFINITY
   }
@@ -246,7 +249,7 @@ export class Session {
   }
 
   #keepPace({ heartbeatIntervalMs, silenceLimitMs }: Asked): void {
-    this.#silenceLimitMs = Math.min(Number(silenceLimitMs), silenceMsMax)
+    this.#silenceLimitMs = Math.min(Number(silenceLimitMs), this.#silenceMsMax)
     if (heartbeatIntervalMs <= 0n) return
     const askedMs = Math.min(Number(heartbeatIntervalMs), this.#heartbeatMsMax)
     this.#intervalMs = Math.max(intervalMsMin, askedMs)
