@@ -69,7 +69,7 @@ export function sayChaos(report: ChaosReport): string {
     `${counts.done} done, ${counts.refused} failed, ${counts.unknown} unknown, ${creations} created`,
     `${(silenceMs / 1_000).toFixed(1)} s without a write`,
     `well after ${(wellAfterMs / 1_000).toFixed(1)} s`,
-    ...(ended.length === 0 ? [] : [`${ended.length} ended by themselves`]),
+    ...ended.map((one) => `ended by itself: ${one}`),
     kinds.length === 0 ? 'ok' : `VIOLATED: ${[...new Set(kinds)].join(', ')}`,
   ].join(' | ')
 }

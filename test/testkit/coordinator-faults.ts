@@ -13,6 +13,7 @@ export const faultKinds = [
   'hears nothing',
   'is not heard',
   'cut from one other',
+  'cut from the others',
   'loses packets',
   'disk full',
   'clock moved',

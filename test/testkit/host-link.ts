@@ -24,8 +24,8 @@ export interface HostLink {
 export interface LossyPackets {
   /** As the host sees it; both when not given. */
   readonly direction?: 'in' | 'out'
-  /** Address of the other end; any when not given. */
-  readonly peer?: string
+  /** Addresses of the other ends; any when not given. */
+  readonly peers?: readonly string[]
 }
 
 interface LinkOptions {
@@ -90,7 +90,7 @@ export function createHostLink(network: Network, options: LinkOptions): HostLink
         if (percent <= 0 || (only.direction ?? direction) !== direction) continue
         const probability = String(Math.min(percent, 100) / 100)
         const chance = ['-m', 'statistic', '--mode', 'random', '--probability', probability]
-        const other = only.peer === undefined ? [] : [peer, only.peer]
+        const other = only.peers === undefined ? [] : [peer, only.peers.join(',')]
         const rule = ['-A', chain, device, 'eth0', ...other, ...chance, '-j', 'DROP']
         await mustRun(options.enter([...table, ...rule]))
       }

@@ -67,7 +67,7 @@ test('a cable that is cut in one direction, or to one other, passes the rest', a
     await link.loss(100, { direction })
     assert.equal(await reaches(one, two.address), false, direction)
   }
-  await link.loss(100, { peer: two.address })
+  await link.loss(100, { peers: [two.address] })
   assert.equal(await reaches(one, two.address), false)
   assert.ok(await reaches(one, network.legAddress))
   await link.loss(0)
@@ -83,6 +83,8 @@ test('a task that was stopped goes on, and does not keep its machine from being 
   await two.kill('held', 'SIGCONT')
   await waitFor(async () => (await state()) === 'S', { what: 'the task to go on' })
   await two.kill('held', 'SIGSTOP')
+  await waitFor(async () => (await state()) === 'T', { what: 'the task to stop again' })
+  await two.kill('held', 'SIGKILL')
   await two.powerOff()
   await two.boot()
 })

@@ -16,7 +16,7 @@ import type { Network } from './network.ts'
 import {
   argumentsOf,
   continueProcess,
-  doorOf,
+  doorsTo,
   identifyProcess,
   innerPidOf,
   killAndWait,
@@ -228,10 +228,9 @@ export async function killHostProcesses(prefix: string, name?: string): Promise<
     const beside = pidsBeside(pid)
       .map(identifyProcess)
       .filter((identity) => identity !== undefined)
-    const doors = beside.map(doorOf).filter((door) => door !== undefined)
     const first = identifyProcess(pid)
     if (first !== undefined) signalProcess(first, 'SIGKILL')
-    for (const door of doors) signalProcess(door, 'SIGCONT')
+    for (const door of doorsTo(pid)) signalProcess(door, 'SIGCONT')
     await killAndWait(beside, `host ${name ?? prefix}`)
   }
 }

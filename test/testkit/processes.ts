@@ -62,12 +62,23 @@ export function innerPidOf(pid: number): number | undefined {
 }
 
 /**
- * The program through which it came into a pretend machine (nsenter), which stops when it stops. Stopped, it does not take
- * note of its end, and a machine is not off until all its processes are gone: it is to go on when they do.
+ * The programs (nsenter) through which others came into the pretend machine whose first process has this pid. One stops
+ * when what it brought in stops, and then takes no note of its end: the machine is not off before it goes on.
  */
-export function doorOf(identity: ProcessIdentity): ProcessIdentity | undefined {
-  const pid = Number(/^PPid:\s*(\d+)$/m.exec(readProc(`${identity.pid}/status`) ?? '')?.[1] ?? 0)
-  return argumentsOf(pid)[0] === 'nsenter' ? identifyProcess(pid) : undefined
+export function doorsTo(firstPid: number): ProcessIdentity[] {
+  return listPids()
+    .filter((pid) => isDoor(pid) && argumentsOf(pid)[1] === `--target=${firstPid}`)
+    .map(identifyProcess)
+    .filter((identity) => identity !== undefined)
+}
+
+function doorOf({ pid }: ProcessIdentity): ProcessIdentity | undefined {
+  const parent = Number(/^PPid:\s*(\d+)$/m.exec(readProc(`${pid}/status`) ?? '')?.[1] ?? 0)
+  return isDoor(parent) ? identifyProcess(parent) : undefined
+}
+
+function isDoor(pid: number): boolean {
+  return argumentsOf(pid)[0] === 'nsenter'
 }
 
 /** Lets it go on, and its door first. */

@@ -93,11 +93,13 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
       case 'is not heard':
         await link.loss(100, { direction: 'out' })
         return () => link.loss(0)
-      case 'cut from one other': {
-        const other = cluster.all.filter((one) => one !== target)[fault.which]!
-        await link.loss(100, { peer: other.host.address })
+      case 'cut from one other':
+        await link.loss(100, { peers: [addressesBut(target)[fault.which]!] })
         return () => link.loss(0)
-      }
+      case 'cut from the others':
+        // Clients reach it, and it may have nothing to tell them.
+        await link.loss(100, { peers: addressesBut(target) })
+        return () => link.loss(0)
       case 'loses packets':
         await link.loss(fault.percent)
         return () => link.loss(0)
@@ -116,6 +118,10 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
         for (const one of cluster.all) await restart(one)
         return nothing
     }
+  }
+
+  function addressesBut(target: CoordinatorOnHost): string[] {
+    return cluster.all.filter((one) => one !== target).map(({ host }) => host.address)
   }
 
   async function fillDisk({ coordinator, disk }: StruckDisk, { who }: CoordinatorFault) {
@@ -166,7 +172,7 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
     for (const one of cluster.all) {
       if (down.has(one) || one.process() !== undefined) continue
       down.add(one)
-      ended.push(`${one.id}: ${readFileSync(one.log, 'utf8').trim().split('\n').at(-1)}`)
+      ended.push(`${one.id}: ${lastWordsIn(readFileSync(one.log, 'utf8'))}`)
     }
   }
 
@@ -222,6 +228,13 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
 
 function isWell({ problem, raft }: Coordinator): boolean {
   return problem === '' && raft?.member?.isLearner === false
+}
+
+const wordsMax = 300
+
+function lastWordsIn(log: string): string {
+  const line = log.trim().split('\n').at(-1) ?? ''
+  return line.slice(0, wordsMax)
 }
 
 function clockOff(offset: string): NodeJS.ProcessEnv {

@@ -1,0 +1,87 @@
+/**
+ * Three coordinators of which one leads: when it dies, hangs or is cut off another does, and nothing that was acknowledged
+ * is lost; what runs on the nodes is not touched. `test/chaos/coordinators.test.ts` is the long form.
+ */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  applyWorkload,
+  createStrikes,
+  findSharedTerms,
+  replicasOf,
+  runChaos,
+  runningContainers,
+  sayChaos,
+  startCoordinators,
+  waitForReady,
+  type CoordinatorFault,
+  type Coordinators,
+  type Strikes,
+} from '@cloudless/test/testkit'
+
+const nodes = ['a', 'b'] as const
+
+let cluster: Coordinators
+let strikes: Strikes
+
+before(async () => {
+  cluster = await startCoordinators({
+    prefix: 'tha',
+    subnet: '10.80.61',
+    agents: nodes.map((name) => ({ name, cpuCores: 2, memoryMb: 1024 })),
+  })
+  strikes = createStrikes(cluster)
+  await applyWorkload(cluster, { name: 'web', replicas: 4 })
+  await waitForReady(cluster, 'web', 4)
+})
+
+after(() => cluster?.stop())
+
+/** Of each replica which container it is and how often it was restarted; of each node what really runs. */
+async function whatRuns(): Promise<unknown> {
+  const replicas = await replicasOf(cluster, 'web')
+  return {
+    replicas: replicas
+      .map(({ id, containerId, restartCount = 0 }) => `${id} ${containerId} ${restartCount}`)
+      .toSorted(),
+    containers: await Promise.all(nodes.map((node) => runningContainers(cluster, node))),
+  }
+}
+
+const some: CoordinatorFault = {
+  kind: 'killed',
+  who: 'leader',
+  which: 0,
+  holdMs: 3_000,
+  percent: 0,
+  afterMs: 500,
+  beside: false,
+}
+
+for (const [seed, property, fault] of [
+  [1, 'the leader is killed', { kind: 'killed' }],
+  [2, 'the leader and its member of RAFT are killed', { kind: 'killed with etcd' }],
+  [3, 'the leader hangs, longer than its lease, and goes on', { kind: 'held up', holdMs: 4_000 }],
+  [4, 'the leader is cut off from everybody', { kind: 'cut off', holdMs: 4_000 }],
+  [5, 'all are killed', { kind: 'all killed with etcd', holdMs: 500 }],
+  [6, 'all are restarted in turn', { kind: 'restarted in turn', holdMs: 0 }],
+] as const) {
+  test(`when ${property}, no acknowledged call is lost and no container is touched`, async (t) => {
+    const before = await whatRuns()
+    const report = await runChaos(cluster, strikes, { seed, faults: [{ ...some, ...fault }] })
+    t.diagnostic(sayChaos(report))
+    assert.deepEqual(
+      report.violations.map(({ kind, what }) => `${kind}: ${what}`),
+      [],
+    )
+    assert.deepEqual(report.ended, [])
+    await waitForReady(cluster, 'web', 4)
+    assert.deepEqual(await whatRuns(), before)
+  })
+}
+
+test('in no term more than one led', () => {
+  const { terms, shared } = findSharedTerms(cluster.all)
+  assert.deepEqual(shared, [])
+  assert.ok(terms >= 5, `there were only ${terms} terms`)
+})
