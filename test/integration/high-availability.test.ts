@@ -52,7 +52,7 @@ const some: CoordinatorFault = {
   kind: 'killed',
   who: 'leader',
   which: 0,
-  holdMs: 3_000,
+  holdMs: 1_000,
   percent: 0,
   afterMs: 500,
   beside: false,
@@ -60,11 +60,10 @@ const some: CoordinatorFault = {
 
 for (const [seed, property, fault] of [
   [1, 'the leader is killed', { kind: 'killed' }],
-  [2, 'the leader and its member of RAFT are killed', { kind: 'killed with etcd' }],
-  [3, 'the leader hangs, longer than its lease, and goes on', { kind: 'held up', holdMs: 4_000 }],
-  [4, 'the leader is cut off from everybody', { kind: 'cut off', holdMs: 4_000 }],
-  [5, 'all are killed', { kind: 'all killed with etcd', holdMs: 500 }],
-  [6, 'all are restarted in turn', { kind: 'restarted in turn', holdMs: 0 }],
+  [2, 'the leader hangs, longer than its lease, and goes on', { kind: 'held up', holdMs: 3_000 }],
+  [3, 'the leader is cut off from everybody', { kind: 'cut off', holdMs: 3_000 }],
+  [4, 'all are killed', { kind: 'all killed with etcd', holdMs: 500 }],
+  [5, 'all are restarted in turn', { kind: 'restarted in turn', holdMs: 0 }],
 ] as const) {
   test(`when ${property}, no acknowledged call is lost and no container is touched`, async (t) => {
     const before = await whatRuns()
@@ -83,5 +82,5 @@ for (const [seed, property, fault] of [
 test('in no term more than one led', () => {
   const { terms, shared } = findSharedTerms(cluster.all)
   assert.deepEqual(shared, [])
-  assert.ok(terms >= 5, `there were only ${terms} terms`)
+  assert.ok(terms >= 4, `there were only ${terms} terms`)
 })

@@ -51,8 +51,8 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
   }
 
   async function begin(one: CoordinatorOnHost, flags?: readonly string[], env?: NodeJS.ProcessEnv) {
-    down.delete(one)
     await one.begin(flags, env)
+    down.delete(one)
   }
 
   async function take(

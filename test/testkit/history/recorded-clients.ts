@@ -82,11 +82,21 @@ export async function startRecordedClients(
   }
   const setUp = createClusterClient(apisOf())
   for (const register of shared.names) await createRegister(setUp, register)
-  const running = Array.from({ length: count }, (_, n) => {
+  const clients = Array.from({ length: count }, (_, n) => {
     const random = seededRandom(seed * 1_000 + n)
     const client = createClusterClient(apisOf(), n)
-    return new RecordedClient(shared, { name: `${name}-client-${n}`, client, random }).run()
+    return new RecordedClient(shared, { name: `${name}-client-${n}`, client, random })
   })
+  // Those that can, go away from a coordinator that has lost the others; these stay and listen to what it says.
+  const readers = apisOf().map((api, n) => {
+    const random = seededRandom(seed * 1_000 + count + n)
+    const client = createClusterClient([api])
+    return new RecordedClient(shared, { name: `${name}-reader-${n + 1}`, client, random })
+  })
+  const running = [
+    ...clients.map((client) => client.run()),
+    ...readers.map((reader) => reader.readOnly()),
+  ]
   return {
     async finish() {
       stopping.abort()
@@ -140,14 +150,18 @@ class RecordedClient {
     }
   }
 
+  async readOnly(): Promise<void> {
+    const { signal, names } = this.#shared
+    while (!signal.aborted) {
+      await this.#readRegister(pick(this.#random, names)!)
+      await sleep(systemClock, between(this.#random, ...pauseMs))
+    }
+  }
+
   async #readRegister(register: string): Promise<void> {
-    const { registers, signal } = this.#shared
-    const open = registers.begin(register, this.#name, { kind: 'read' })
+    const open = this.#shared.registers.begin(register, this.#name, { kind: 'read' })
     const request = { workloadId: register }
-    const outcome = await this.#client.call((api, call) => api.getWorkload(request, call), {
-      repeat: false,
-      signal,
-    })
+    const outcome = await this.#client.call((api, call) => api.getWorkload(request, call), once)
     // A read changes nothing, so one that failed is none.
     if (outcome.kind !== 'done') return open.refused()
     open.done(stateOf(outcome.answer))
@@ -241,9 +255,8 @@ async function readThroughEach(apis: readonly ApiClient[], { registers, names }:
   }
 }
 
-const over = new AbortController()
-over.abort()
-const once: CallOptions = { repeat: false, signal: over.signal }
+/** One attempt: a read that is tried again is another read. */
+const once: CallOptions = { repeat: false, signal: AbortSignal.abort() }
 
 async function tokensNamed(
   client: ClusterClient,
