@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test, type TestContext } from 'node:test'
 import { CoordinatorService, fromConnectError } from '@cloudless/api'
-import { CloudlessError, systemClock } from '@cloudless/base'
+import { CloudlessError, systemClock, type Clock } from '@cloudless/base'
 import { createClient, type Client, type ServiceImpl } from '@connectrpc/connect'
 import {
   createConnectTransport,
@@ -24,13 +24,17 @@ import {
 const path = (method: string): string => `/cloudless.api.v1.CoordinatorService/${method}`
 
 /** A leader with these handlers, and a follower that sends every call on to it. */
-async function setUp(t: TestContext, handlers: Partial<ServiceImpl<typeof CoordinatorService>>) {
+async function setUp(
+  t: TestContext,
+  handlers: Partial<ServiceImpl<typeof CoordinatorService>>,
+  clock: Clock = systemClock,
+) {
   const ca = await openTestCa(t)
   const leader = await startTestServer(t, { ca, coordinator: handlers })
   let died = 0
   const link = new LeaderLink(
     {
-      clock: systemClock,
+      clock,
       trustDomain: 'cloudless',
       credentials: () => credentialsFor(ca, 'controller', 'coordinator-2'),
       onDead: () => died++,
@@ -158,6 +162,53 @@ test('JSON over HTTP/1.1 comes through, and its errors with their status', async
   assert.deepEqual(JSON.parse(found.text), { clusterId: 'cluster-1' })
   const missing = await fetchPath(follower, path('GetNode'), { ...json, body: '{"nodeId":"x"}' })
   assert.equal(missing.status, 404)
+})
+
+test('headers that HTTP/2 does not know hurt nobody', async (t) => {
+  const { follower, operator } = await setUp(t, {
+    getClusterStatus: () => ({ clusterId: 'cluster-1' }),
+  })
+  const headers = { 'content-type': 'application/json', te: 'gzip, trailers' }
+  const answer = await fetchPath(follower, path('GetClusterStatus'), {
+    ...{ credentials: operator, headers, body: '{}' },
+  })
+  assert.deepEqual(JSON.parse(answer.text), { clusterId: 'cluster-1' })
+})
+
+test('calls go over a new connection when the old one takes no more, and what runs there ends there', async (t) => {
+  let growOld: () => void = () => undefined
+  const clock: Clock = {
+    ...systemClock,
+    after(delayMs, fire) {
+      if (delayMs < 3_600_000) return systemClock.after(delayMs, fire)
+      growOld = fire
+      return () => undefined
+    },
+  }
+  const next = Promise.withResolvers<void>()
+  const { follower, link } = await setUp(
+    t,
+    {
+      getClusterStatus: () => ({ clusterId: 'cluster-1' }),
+      async *watchNodes() {
+        yield { node: { id: 'a' } }
+        await next.promise
+        yield { node: { id: 'b' } }
+      },
+    },
+    clock,
+  )
+  const client = await clientOf(follower, 'gRPC')
+  const received: (string | undefined)[] = []
+  for await (const message of client.watchNodes({})) {
+    received.push(message.node?.id)
+    if (received.length > 1) continue
+    growOld()
+    await link.connected
+    assert.equal((await client.getClusterStatus({})).clusterId, 'cluster-1')
+    next.resolve()
+  }
+  assert.deepEqual(received, ['a', 'b'])
 })
 
 test('who may not call the leader may not through a follower either', async (t) => {

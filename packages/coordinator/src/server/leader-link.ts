@@ -58,7 +58,7 @@ export class LeaderLink {
   }
 
   get isConnected(): boolean {
-    return this.#session !== undefined
+    return this.#usable() !== undefined
   }
 
   /** When there last was a connection, monotonic milliseconds; minus infinity before the first. */
@@ -68,22 +68,29 @@ export class LeaderLink {
 
   /** Resolves when there is a connection, at once when there is one. */
   get connected(): Promise<void> {
+    this.#usable()
     return this.#connected.promise
   }
 
   /** Sends the call on to the leader, as its caller's. There must be a connection. */
   forward(request: HttpRequest, response: HttpResponse, connection: ClientConnection): void {
-    const session = this.#session!
     const caller = {
       peer: connection.peerAt(this.#deps.clock.wallMs()),
       remoteAddress: connection.remoteAddress,
     }
-    const stream = session.request({
-      ...forwardable(request.headers),
-      [onBehalfHeader]: encodeCaller(caller),
-      ':method': request.method ?? 'GET',
-      ':path': request.url ?? '/',
-    })
+    let stream: ClientHttp2Stream
+    try {
+      stream = this.#usable()!.request({
+        ...forwardable(request.headers),
+        [onBehalfHeader]: encodeCaller(caller),
+        ':method': request.method ?? 'GET',
+        ':path': request.url ?? '/',
+      })
+    } catch (reason) {
+      // Whatever a caller has put into its headers, it is that one call's trouble.
+      this.#deps.onProblem(`sending a call on to ${this.#options.leaderId}`, reason)
+      return answerBrokenOff(request, response)
+    }
     relay({ request, response, stream })
   }
 
@@ -91,6 +98,19 @@ export class LeaderLink {
     this.#closing.abort()
     this.#session?.destroy()
     await this.#running
+  }
+
+  /** One that is being closed takes no more calls, and says so some time before it ends. */
+  #usable(): ClientHttp2Session | undefined {
+    if (this.#session?.closed || this.#session?.destroyed) this.#giveUp(this.#session)
+    return this.#session
+  }
+
+  #giveUp(session: ClientHttp2Session): void {
+    if (this.#session !== session) return
+    this.#heardUntilMs = this.#deps.clock.monotonicMs()
+    this.#session = undefined
+    this.#connected = Promise.withResolvers()
   }
 
   async #keepConnected(): Promise<void> {
@@ -125,24 +145,29 @@ export class LeaderLink {
       settings: { enablePush: false },
     })
     const ended = Promise.withResolvers<void>()
-    session.once('close', () => ended.resolve())
+    const { signal } = this.#closing
     const stop = (): void => session.destroy()
-    this.#closing.signal.addEventListener('abort', stop, { once: true })
-    const cancelAge = clock.after(connectionMsMax, () => session.close())
+    signal.addEventListener('abort', stop, { once: true })
+    session.once('close', () => {
+      signal.removeEventListener('abort', stop)
+      ended.resolve()
+    })
+    // What runs on it may end there; whatever comes goes over the next.
+    session.once('goaway', () => ended.resolve())
+    const cancelAge = clock.after(connectionMsMax, () => {
+      session.close()
+      ended.resolve()
+    })
     try {
       await this.#established(session, address)
       this.#session = session
       this.#connected.resolve()
-      const cancelPings = this.#keepAsking(session)
+      session.once('close', this.#keepAsking(session))
       await ended.promise
-      cancelPings()
     } finally {
-      this.#heardUntilMs = this.heardUntilMs
-      this.#session = undefined
-      this.#connected = Promise.withResolvers()
-      this.#closing.signal.removeEventListener('abort', stop)
       cancelAge()
-      session.destroy()
+      this.#giveUp(session)
+      if (!session.closed) session.destroy()
     }
   }
 
@@ -188,6 +213,7 @@ const ofConnection = new Set([
   'http2-settings',
   'keep-alive',
   'proxy-connection',
+  'te',
   'transfer-encoding',
   'upgrade',
   onBehalfHeader,
