@@ -18,7 +18,7 @@ export const protectionOptions: readonly Option[] = [
     completes: 'file',
   },
   {
-    name: 'key-file',
+    name: 'encryption-key-file',
     kind: 'text',
     value: 'FILE',
     help: 'Encrypt with the 32 bytes of this file instead',
@@ -36,12 +36,12 @@ type Protection = NonNullable<MessageInitShape<typeof BackupClusterRequestSchema
 /** Throws UsageError unless exactly one is given. */
 export function protectionFrom(context: CommandContext, options: Options): Protection {
   const passphraseFile = options.text('passphrase-file')
-  const keyFile = options.text('key-file')
+  const keyFile = options.text('encryption-key-file')
   const unencrypted = options.flag('unencrypted')
   const given = [passphraseFile !== undefined, keyFile !== undefined, unencrypted]
   if (given.filter(Boolean).length !== 1) {
     throw new UsageError(
-      'a backup holds the key of the CA: say one of --passphrase-file FILE, --key-file FILE and --unencrypted',
+      'a backup holds the key of the CA: say one of --passphrase-file FILE, --encryption-key-file FILE and --unencrypted',
     )
   }
   if (passphraseFile !== undefined) {

@@ -20,7 +20,7 @@ export const clusterBackup: Command = {
     },
     {
       title: 'To another machine',
-      line: 'cloudlessctl cluster backup --to - --key-file backup.key | ssh nas "cat > today.backup"',
+      line: 'cloudlessctl cluster backup --to - --encryption-key-file backup.key | ssh nas "cat > today.backup"',
     },
   ],
   arguments: [],

@@ -58,6 +58,7 @@ async function confirm({ io }: CommandContext, { id, clusterId }: Coordinator): 
     }
     break
   }
+  io.err('\n')
   throw new UsageError(`nothing was done: type ${clusterId}, or say --yes`)
 }
 

@@ -196,8 +196,8 @@ function requireKind(needed: Protection, given: Protection): void {
   if (needed === given) return
   const how = {
     passphrase: 'with a passphrase: give it with --passphrase-file',
-    key: 'with a key: give it with --key-file',
-    none: 'with nothing: leave --passphrase-file and --key-file out',
+    key: 'with a key: give it with --encryption-key-file',
+    none: 'with nothing: leave --passphrase-file and --encryption-key-file out',
   }[needed]
   throw new CloudlessError('invalid_argument', `this backup is encrypted ${how}`, {
     details: { reason: 'wrong_key' },

@@ -68,7 +68,7 @@ const restoreSettings = [
     help: 'File whose first line is the passphrase of the backup.',
   },
   {
-    key: 'key_file',
+    key: 'encryption_key_file',
     type: 'string',
     default: '',
     help: 'File with the 32 bytes of its key instead.',
@@ -143,7 +143,13 @@ async function restore(args: readonly string[]): Promise<number> {
   const loaded = await load(restoreSettings, args)
   if (typeof loaded === 'number') return loaded
   const { restoreCommand } = await import('./restore-command.ts')
-  const { from, check, passphrase_file: passphraseFile, key_file: keyFile, ...settings } = loaded
+  const {
+    from,
+    check,
+    passphrase_file: passphraseFile,
+    encryption_key_file: keyFile,
+    ...settings
+  } = loaded
   const asked = { from, check, passphraseFile, keyFile }
   const deps = { clock: systemClock, random: systemRandom }
   console.log(await restoreCommand(deps, asked, settings))

@@ -15,7 +15,7 @@ import { deleteRecord, type ClusterState } from '../state/cluster-state.ts'
 
 export interface RecoveryDeps {
   /** Undefined with SQLite. */
-  readonly member: Pick<EtcdMember, 'status' | 'recover'> | undefined
+  readonly member: Pick<EtcdMember, 'look' | 'recover'> | undefined
   readonly coordinatorId: string
   readonly clusterId: string
   readonly state: Pick<ClusterState, 'all'>
@@ -29,7 +29,7 @@ export type Recover = (request: RecoverCoordinatorRequest) => Promise<RecoverCoo
 export function createRecovery(deps: RecoveryDeps): Recover {
   let isRunning = false
   return async (request) => {
-    const member = requireLostMajority(deps, request)
+    const member = requireSameCoordinator(deps, request)
     if (isRunning) {
       throw new CloudlessError(
         'failed_precondition',
@@ -38,6 +38,7 @@ export function createRecovery(deps: RecoveryDeps): Recover {
     }
     isRunning = true
     try {
+      if (!request.force) await requireLostMajority(member)
       const others = [...deps.state.all('coordinator')]
         .map(({ id }) => id)
         .filter((id) => id !== deps.coordinatorId)
@@ -51,13 +52,10 @@ export function createRecovery(deps: RecoveryDeps): Recover {
   }
 }
 
-function requireLostMajority(
+function requireSameCoordinator(
   { member, coordinatorId, clusterId }: RecoveryDeps,
   request: RecoverCoordinatorRequest,
-): Pick<EtcdMember, 'recover'> {
-  const refuse = (message: string): never => {
-    throw new CloudlessError('failed_precondition', message)
-  }
+): NonNullable<RecoveryDeps['member']> {
   if (member === undefined) {
     return refuse(
       'this coordinator is the only one and keeps its metadata in SQLite: there is no majority to lose',
@@ -69,19 +67,26 @@ function requireLostMajority(
         `${request.clusterId || 'no cluster'} was to be recovered: nothing was done`,
     )
   }
-  const { leaderId, isLearner } = member.status()
-  if (request.force) return member
-  if (isLearner) {
-    return refuse(
+  return member
+}
+
+async function requireLostMajority(member: Pick<EtcdMember, 'look'>): Promise<void> {
+  // One that does not answer cannot be asked, and its restart may well be what helps.
+  const status = await member.look().catch(() => undefined)
+  if (status?.isLearner === true) {
+    refuse(
       'this coordinator had not caught up with the others yet and lacks a part of the metadata: recover another, ' +
         'restore a backup, or say --force',
     )
   }
-  if (leaderId !== undefined) {
-    return refuse(
+  if (status?.leaderId !== undefined) {
+    refuse(
       'the RAFT group has a leader, so a majority of the coordinators lives: take those that are gone out with ' +
         '`cloudlessctl cluster remove` instead. If the majority was lost this moment, try again in some seconds',
     )
   }
-  return member
+}
+
+function refuse(message: string): never {
+  throw new CloudlessError('failed_precondition', message)
 }

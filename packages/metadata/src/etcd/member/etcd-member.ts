@@ -42,6 +42,8 @@ export interface EtcdMember {
   readonly timers: EtcdTimers
   /** As last seen, at most two seconds ago while it answers. */
   status(): MemberStatus
+  /** As it is now. Rejects when it does not answer. */
+  look(): Promise<MemberStatus>
   /**
    * Restarts it as the only member of its cluster, with all it has; the others are left out for good. Resolves when it
    * leads; `unavailable` when it does not in time: what it has is untouched then, and it may be asked again.
@@ -150,6 +152,7 @@ async function startWith(
       return keeper.timers
     },
     status: () => observer.status,
+    look: () => lookAt(clock, member, paths.directory),
     recover: () => recovery.run((reason) => supervisor.restart(reason)),
     close: async () => {
       await Promise.all([observer.close(), keeper.close()])
@@ -172,9 +175,8 @@ async function startObserver(
   options: EtcdMemberOptions,
   { paths, member, keeper, supervisor }: ObservedParts,
 ): Promise<Observer> {
-  const { signal } = new AbortController()
   try {
-    const first = await observe(clock, member, paths.directory, { timeoutMs: statusMsMax, signal })
+    const first = await lookAt(clock, member, paths.directory)
     return new Observer(
       {
         ...{ clock, random, log, member },
@@ -189,6 +191,15 @@ async function startObserver(
     await supervisor.close()
     throw CloudlessError.from(reason, `asking the etcd that was started for its status`)
   }
+}
+
+function lookAt(
+  clock: EtcdMemberDeps['clock'],
+  member: Members['current'],
+  directory: string,
+): Promise<MemberStatus> {
+  const { signal } = new AbortController()
+  return observe(clock, member, directory, { timeoutMs: statusMsMax, signal })
 }
 
 interface MemberPaths {
