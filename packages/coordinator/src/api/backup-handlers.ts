@@ -2,14 +2,13 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   BackupClusterResponseSchema,
-  BackupSummarySchema,
   type BackupClusterRequest,
   type BackupClusterResponse,
   type BackupSummary,
 } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
 import type { Backup } from '../backup/backup-file.ts'
-import type { BackupMaker } from '../backup/backup-maker.ts'
+import { backupSummaryOf, begunOf, type BackupMaker } from '../backup/backup-maker.ts'
 import type { BackupSecret } from '../backup/backup-secret.ts'
 import type { Call } from './call.ts'
 
@@ -39,29 +38,8 @@ async function* messagesOf(
     yield messageOf({ message: { case: 'data', value: data } })
   }
   const done = backupSummaryOf(backup, fileBytes)
-  onMade(done, 'sent to who asked for it')
+  onMade(done, 'was sent to who asked for it')
   yield messageOf({ message: { case: 'done', value: done } })
-}
-
-/** Of one that was read to its end. */
-export function backupSummaryOf(backup: Backup, fileBytes: number): BackupSummary {
-  const { entries, bytes, byKind } = backup.summary
-  return create(BackupSummarySchema, {
-    ...begunOf(backup),
-    entries: BigInt(entries),
-    metadataBytes: BigInt(bytes),
-    fileBytes: BigInt(fileBytes),
-    counts: byKind,
-  })
-}
-
-function begunOf({ manifest }: Backup): BackupSummary {
-  const { clusterId, trustDomain, version, createdAtMs, revision } = manifest
-  return create(BackupSummarySchema, {
-    ...{ clusterId, trustDomain, version },
-    createdAtMs: BigInt(createdAtMs),
-    revision: BigInt(revision),
-  })
 }
 
 function messageOf(

@@ -1,4 +1,6 @@
 /** Makes backups of this cluster, a few at a time, and none for ever. */
+import { create } from '@bufbuild/protobuf'
+import { BackupSummarySchema, type BackupSummary } from '@cloudless/api'
 import { CloudlessError, type Clock } from '@cloudless/base'
 import { beginBackup, type Backup, type BackupSource } from './backup-file.ts'
 import { requireGoodSecret, type BackupSecret } from './backup-secret.ts'
@@ -47,4 +49,26 @@ export class BackupMaker {
       await backup?.close()
     }
   }
+}
+
+/** Of one that was read to its end. */
+export function backupSummaryOf(backup: Backup, fileBytes: number): BackupSummary {
+  const { entries, bytes, byKind } = backup.summary
+  return create(BackupSummarySchema, {
+    ...begunOf(backup),
+    entries: BigInt(entries),
+    metadataBytes: BigInt(bytes),
+    fileBytes: BigInt(fileBytes),
+    counts: byKind,
+  })
+}
+
+/** What is known before it is read. */
+export function begunOf({ manifest }: Backup): BackupSummary {
+  const { clusterId, trustDomain, version, createdAtMs, revision } = manifest
+  return create(BackupSummarySchema, {
+    ...{ clusterId, trustDomain, version },
+    createdAtMs: BigInt(createdAtMs),
+    revision: BigInt(revision),
+  })
 }

@@ -226,7 +226,7 @@ export async function createObserved(
         resourceType: 'cluster',
         resourceId: 'backup',
         description:
-          `a backup of revision ${revision} was made and ${where}: ${entries} entries, ` +
+          `a backup of revision ${revision} ${where}: ${entries} entries, ` +
           formatBytes(Number(fileBytes)),
         metadata: { revision: String(revision), bytes: String(fileBytes) },
       })

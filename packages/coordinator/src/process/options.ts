@@ -1,5 +1,6 @@
 /** What each part of the coordinator is told, from the settings an operator writes. */
 import { CloudlessError } from '@cloudless/base'
+import { scheduledBackupsOf } from '../backup/backup-settings.ts'
 import type { Packing } from '@cloudless/scheduler'
 import { spreadTopologyOf, type SchedulerSettings } from '../controllers/scheduler-configuration.ts'
 import type { ApiServerOptions } from '../server/api-server.ts'
@@ -46,6 +47,7 @@ export function optionsOf(settings: CoordinatorSettings) {
       allowPrivileged: settings['policy.allow_privileged'],
       allowHostNamespaces: settings['policy.allow_host_namespaces'],
     },
+    backups: scheduledBackupsOf(settings),
     profiling: settings['profiling.enabled'],
     server: serverOptionsOf(settings),
   }

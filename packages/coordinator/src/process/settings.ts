@@ -304,6 +304,38 @@ export const coordinatorSettings = [
     help: 'Newest events that are kept.',
   },
   {
+    key: 'backup.schedule',
+    type: 'string',
+    default: '',
+    help: 'Cron expression (UTC) by which the coordinator that leads makes backups; empty: none.',
+  },
+  {
+    key: 'backup.directory',
+    type: 'string',
+    default: '',
+    help: 'Where they are put; on another disk than data_dir.',
+  },
+  {
+    key: 'backup.keep',
+    type: 'int',
+    default: 7,
+    min: 1,
+    max: 10_000,
+    help: 'So many of the newest are kept there.',
+  },
+  {
+    key: 'backup.passphrase_file',
+    type: 'string',
+    default: '',
+    help: 'File whose first line is the passphrase that encrypts them; read for each.',
+  },
+  {
+    key: 'backup.encryption_key_file',
+    type: 'string',
+    default: '',
+    help: 'File with 32 bytes that encrypt them instead.',
+  },
+  {
     key: 'profiling.enabled',
     type: 'bool',
     default: false,

@@ -1,6 +1,9 @@
 /** What a coordinator does while it leads: the control plane, and the calls that are served from it. */
 import type { Coordinator } from '@cloudless/api'
 import { ReleasedFragments } from '../api/fragments.ts'
+import { BackupDirectory } from '../backup/backup-directory.ts'
+import { BackupSchedule } from '../backup/backup-schedule.ts'
+import { secretFrom } from '../backup/read-backup.ts'
 import { BackupMaker } from '../backup/backup-maker.ts'
 import { locateContainer } from '../api/locate-container.ts'
 import { isGone } from '../membership/is-gone.ts'
@@ -59,6 +62,20 @@ export function beginTermOfOffice(
     clusterId: deps.cluster.clusterId,
     trustDomain: deps.authority.trustDomain,
   })
+  if (options.backups) {
+    const { schedule, directory, keep, ...secretFiles } = options.backups
+    const scheduled = new BackupSchedule(
+      {
+        ...{ clock, random: deps.random, backups },
+        directory: new BackupDirectory(directory, deps.cluster.clusterId),
+        secret: () => secretFrom(secretFiles),
+        onMade: (summary, where) => observed.backupMade(summary, where),
+        onFailed: (reason) => observed.backupFailed(reason),
+      },
+      { schedule, keep },
+    )
+    opened.defer(() => scheduled.close())
+  }
   const whole = { ...deps, ...control, idempotency, released, group, backups }
   const services = [
     ...coordinatorServices({
