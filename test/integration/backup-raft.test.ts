@@ -105,6 +105,16 @@ test('the one that is left of three goes on, and the lost ones cannot disturb it
   rmSync(again!.dataDirectory, { recursive: true })
   await again!.start(['--token', await coordinators.createToken(['--for-coordinator'])])
   await coordinators.waitUntilAllAreWell()
+
+  // The same where the one that is left was started anew, and so cannot serve any more.
+  await Promise.all([again, survivor].map((one) => one!.killWithRaftMember()))
+  const unsure = await survivor.run('recover')
+  assert.match(unsure.stderr, /say --yes/)
+  const offline = await survivor.run('recover', ['--yes'])
+  assert.equal(offline.code, 0, offline.stderr)
+  assert.match(offline.stdout, new RegExp(`No coordinators any more: ${again!.id}\\.`))
+  await survivor.start()
+  await untouched()
 })
 
 test('a backup of several is restored to a group of one, which is none of theirs', async () => {

@@ -112,7 +112,12 @@ export function createCoordinatorOn(
     async kill() {
       await host.kill(task, 'SIGKILL')
     },
-    killWithRaftMember: () => killAndWait(both(), `coordinator ${options.id}`),
+    async killWithRaftMember() {
+      const what = `coordinator ${options.id}`
+      await killAndWait(both(), what)
+      // A member that was being started at that moment.
+      await killAndWait(both(), what)
+    },
     async stop() {
       if (!(await host.kill(task, 'SIGTERM'))) return
       await waitFor(() => host.task(task) === undefined, {

@@ -46,9 +46,13 @@ export const clusterRecover: Command = {
   },
 }
 
-async function confirm({ io }: CommandContext, { id, clusterId }: Coordinator): Promise<void> {
+async function confirm(
+  { io }: CommandContext,
+  { id, clusterId, raft }: Coordinator,
+): Promise<void> {
   io.err(
-    `Coordinator ${id} becomes the only one of ${clusterId}. All others are left out for good.\n` +
+    `Coordinator ${id} (RAFT index ${raft?.appliedIndex ?? 0}) becomes the only one of ${clusterId}. All others are left ` +
+      'out for good.\n' +
       'Type the id of the cluster to go on: ',
   )
   for await (const chunk of io.input) {

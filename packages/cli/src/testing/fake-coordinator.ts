@@ -277,6 +277,27 @@ function clusterHandlers(state: FakeState): Handlers {
       commitLatencyMs: 0.25,
       ...(state.massLoss && { massLoss: state.massLoss }),
     }),
+    async *backupCluster({ protection }) {
+      state.backupProtection = protection
+      const summary = {
+        ...{ clusterId: 'cluster-test', trustDomain: 'cloudless', version: '0.1.0' },
+        ...{ createdAtMs: 1_764_471_605_000n, revision: 42n },
+      }
+      yield { message: { case: 'begun', value: summary } }
+      yield { message: { case: 'data', value: Buffer.from('one ') } }
+      yield { message: { case: 'data', value: Buffer.from('two') } }
+      if (state.backupBreaksOff) refuse('unavailable', 'this coordinator leads no longer')
+      const done = { ...summary, entries: 5n, fileBytes: 7n, counts: { nodes: 3 } }
+      yield { message: { case: 'done', value: done } }
+    },
+    describeCoordinator: () => ({
+      ...{ id: 'c1', clusterId: 'cluster-test', isLeader: state.isRecovered === true },
+      raft: { appliedIndex: 99n },
+    }),
+    recoverCoordinator() {
+      state.isRecovered = true
+      return { removed: ['c2', 'c3'] }
+    },
     listEvents(request) {
       const wanted = request.filter?.types ?? []
       const fits = state.events.filter(

@@ -38,6 +38,11 @@ export interface FakeState {
   /** Of every workload. */
   readonly revisions: WorkloadRevision[]
   massLoss?: MassLossStatus
+  /** Backups end half-way. */
+  backupBreaksOff?: boolean
+  /** What the last one was asked to be encrypted with. */
+  backupProtection?: { readonly case: string | undefined; readonly value?: unknown }
+  isRecovered?: boolean
   /** What the scheduler is asked gets these answers. */
   readonly scheduling: FakeScheduling
   /** Every call: its method, and the headers it came with. */

@@ -188,7 +188,7 @@ function notLeadingServices(
     const { id, addresses } = leader() ?? {}
     const message =
       id === undefined
-        ? 'no coordinator leads at the moment: try again soon'
+        ? 'no coordinator leads at the moment: try again soon; where most of them are lost for good, see `cloudlessctl cluster recover`'
         : `this coordinator does not lead; ${id} at ${addresses!.join(', ')} does`
     const details = { reason: 'not_leader', ...(addresses && { leader: addresses.join(',') }) }
     return new CloudlessError('unavailable', message, { details })
