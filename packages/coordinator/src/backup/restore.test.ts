@@ -13,6 +13,7 @@ import { coordinatorSettings, type CoordinatorSettings } from '../process/settin
 import { cleanUp } from '../testing/cluster.ts'
 import { runCoordinatorHere, type RunningCoordinator } from '../testing/running-coordinator.ts'
 import type { BackupSecret } from './backup-secret.ts'
+import { checkBackup } from './read-backup.ts'
 import { restore } from './restore.ts'
 import { requireNoUnfinishedRestore } from './unfinished-restore.ts'
 
@@ -171,4 +172,37 @@ test('a backup without protection is made only for who says so', async (t) => {
   await assert.rejects(ask({ case: 'passphrase', value: 'short' }), isRefused)
   await assert.rejects(ask({ case: 'key', value: new Uint8Array(16) }), isRefused)
   assert.ok((await ask({ case: 'unencrypted', value: true }))!.entries > 0n)
+})
+
+test('a backup that was due while it did not run is made when it does', async (t) => {
+  const first = await runCoordinatorHere(t)
+  const { clusterId } = await first.client.getClusterStatus({})
+  await first.stop()
+  const directory = newDirectory(t)
+  const passphraseFile = join(directory, 'passphrase')
+  writeFileSync(passphraseFile, 'correct horse\n')
+  const old = [1, 2].map((day) => `${clusterId}-2020010${day}T000000Z.backup`)
+  for (const name of old) writeFileSync(join(directory, name), '')
+  const coordinator = await runCoordinatorHere(t, {
+    dataDirectory: first.dataDirectory,
+    flags: [
+      ...['--backup-schedule', '0 3 * * *', '--backup-directory', directory],
+      ...['--backup-keep', '2', '--backup-passphrase-file', passphraseFile],
+    ],
+  })
+  const filter = { types: ['backup.made'] }
+  for await (const event of coordinator.client.watchEvents({ filter, tail: 10 })) {
+    assert.match(event.description, /a backup of revision \d+ is in .*: \d+ entries/)
+    break
+  }
+  await coordinator.stop()
+  const [oldest, newest] = readdirSync(directory).filter((name) => name.endsWith('.backup'))
+  assert.equal(oldest, old[1])
+  const passphrase = { kind: 'passphrase', passphrase: 'correct horse' } as const
+  const { manifest } = await checkBackup(join(directory, newest!), passphrase)
+  assert.equal(manifest.clusterId, clusterId)
+  await assert.rejects(
+    runCoordinatorHere(t, { flags: ['--backup-schedule', '0 3 * * *'] }),
+    /backup\.directory/,
+  )
 })

@@ -64,9 +64,11 @@ export function createQueries(database: DatabaseSync, path: string): Queries {
 
   function list(prefix: string, options: ListOptions): ListResult {
     const revision = Number(selectState.get()!['revision'])
-    const { limit } = options
+    const { limit, afterKey = '' } = options
+    // SQLite seeks to one of the two lower bounds and looks at each row for the other: the higher one is given for both.
+    const from = afterKey > prefix ? afterKey : prefix
     const rowsMax = limit === undefined ? -1 : limit + 1
-    const rows = selectRange.all(prefix, options.afterKey ?? '', endOfPrefix(prefix), rowsMax)
+    const rows = selectRange.all(from, afterKey, endOfPrefix(prefix), rowsMax)
     const more = limit !== undefined && rows.length > limit
     return { entries: (more ? rows.slice(0, limit) : rows).map(toEntry), revision, more }
   }
