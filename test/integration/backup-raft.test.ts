@@ -91,7 +91,7 @@ test('the one that is left of three goes on, and the lost ones cannot disturb it
   await untouched()
 
   // Both at once: together they would be a majority of the group that was.
-  await Promise.all(lost.map((one) => one.launch()))
+  await Promise.all(lost.map((one) => one.begin()))
   await waitFor(() => lost.every((one) => one.process() === undefined), {
     what: 'the lost coordinators to be turned away',
     deadlineMs: 60_000,
