@@ -7,8 +7,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 unit_tests := 'packages/*/src/**/!(*.integration).test.ts' 'test/testkit/**/!(*.integration).test.ts' \
   'tools/**/!(*.tidy).test.ts'
-integration_tests := 'packages/*/src/**/*.integration.test.ts' \
+integration_tests := 'packages/!(metadata)/src/**/*.integration.test.ts' \
+  'packages/metadata/src/!(etcd)/**/*.integration.test.ts' \
   'test/testkit/**/*.integration.test.ts' 'test/integration/**/*.test.ts'
+raft_tests := 'packages/metadata/src/etcd/**/*.integration.test.ts' 'test/raft/**/*.test.ts'
 
 .PHONY: help
 help: ## List these commands
@@ -55,6 +57,11 @@ test-integration: packages ## Tests with real containers, hosts and programs (ro
 test-faults: packages ## Machines, disks, links and programs that fail under real containers (root)
 	@tools/install/debian.sh tests
 	@node --test --test-concurrency=1 'test/faults/**/*.test.ts'
+
+.PHONY: test-raft
+test-raft: packages ## Members of etcd, from one coordinator to several and back, backups and disasters (root)
+	@tools/install/debian.sh tests
+	@node --test --test-concurrency=1 $(raft_tests)
 
 .PHONY: test-chaos
 test-chaos: packages ## What takes minutes: services under clients while machines come and go, coordinators that fail; RUNS=, CHAOS_SEED= (root)

@@ -9,7 +9,10 @@ async function findAnyLeftovers(): Promise<string[]> {
   const links = await mustRun(['ip', '-br', 'link'])
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
   return [
-    ...matching(processes, /containerd-shim|host-init\.sh|packages\/(agent|coordinator)\/src/),
+    ...matching(
+      processes,
+      /containerd-shim|host-init\.sh|packages\/(agent|coordinator)\/src|etcd --name/,
+    ),
     ...matching(namespaces.stdout, /-hub\b/),
     ...matching(links, /^c[a-z-]*0@/),
     ...matching(mounts, /cloudless|containerd/),
