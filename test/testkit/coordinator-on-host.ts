@@ -38,6 +38,8 @@ export interface CoordinatorOnHost {
   /** Runs `coordinator VERB` with its settings, on its machine, to its end. */
   run(verb: string, flags?: readonly string[]): Promise<CommandResult>
   process(): ProcessIdentity | undefined
+  /** Of the coordinator and of its RAFT member, those that run. */
+  pids(): number[]
   /** SIGKILL, the coordinator alone: its RAFT member goes on until the next start. */
   kill(): Promise<void>
   /** SIGKILL, both at once. */
@@ -109,6 +111,7 @@ export function createCoordinatorOn(
       return host.run(command, { env: cleanEnvironment(), deadlineMs: runMsMax })
     },
     process: () => host.task(task),
+    pids: () => both().map(({ pid }) => pid),
     async kill() {
       await host.kill(task, 'SIGKILL')
     },
