@@ -6,6 +6,7 @@ import { protectionFrom, protectionOptions } from '../backup-protection.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { facts } from '../output/sheet.ts'
 import { bytes, instant } from '../resources/format.ts'
+import { parseS3Target } from '../s3/s3-target.ts'
 import { Progress } from '../wait/progress.ts'
 
 export const clusterBackup: Command = {
@@ -19,6 +20,10 @@ export const clusterBackup: Command = {
       line: 'cloudlessctl cluster backup --to today.backup --passphrase-file ~/backup.passphrase',
     },
     {
+      title: 'Into an object store, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+      line: 'cloudlessctl cluster backup --to s3://backups/today --s3-endpoint https://nas:9000 --passphrase-file p',
+    },
+    {
       title: 'To another machine',
       line: 'cloudlessctl cluster backup --to - --encryption-key-file backup.key | ssh nas "cat > today.backup"',
     },
@@ -28,22 +33,35 @@ export const clusterBackup: Command = {
     {
       name: 'to',
       kind: 'text',
-      value: 'FILE|-',
-      help: 'Where to, - being stdout; a name made of the cluster and the time when not given',
+      value: 'FILE|-|s3://BUCKET/KEY',
+      help: 'Where to, - being stdout; a file named for cluster and time when not given',
       completes: 'file',
+    },
+    {
+      name: 's3-endpoint',
+      kind: 'text',
+      value: 'URL',
+      help: 'Of the object store for s3://; that of AWS_ENDPOINT_URL, or Amazon when not given',
     },
     ...protectionOptions,
   ],
 
   async run(context, { options }) {
     const protection = protectionFrom(context, options)
+    const asked = options.text('to')
+    const endpoint = options.text('s3-endpoint')
+    const target = asked && parseS3Target(asked, endpoint, context.environment)
     const { coordinator } = await context.connect()
     const { signal } = context
     const stream = coordinator.backupCluster({ protection }, { signal, timeoutMs: 0 })
     const received = new Received(context, stream)
     const begun = await received.begin()
-    const to = options.text('to') ?? fileNameOf(begun)
-    if (to === '-') {
+    const to = asked ?? fileNameOf(begun)
+    if (target) {
+      const { uploadToS3 } = await import('../s3/s3-upload.ts')
+      await uploadToS3(target, received.data(), { signal })
+      context.io.out(describe(received.done, to))
+    } else if (to === '-') {
       for await (const data of received.data()) {
         context.io.out(data)
         await context.io.drained()

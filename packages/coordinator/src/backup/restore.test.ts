@@ -71,6 +71,8 @@ test('what was backed up while it ran is served again from a new directory', asy
   const token = await before.client.createJoinToken({ ttlMs: 3_600_000n })
   const { clusterId, caFingerprint } = await before.client.getClusterStatus({})
   const from = await backUp(t, before)
+  const [made] = (await before.client.listEvents({ filter: { types: ['backup.made'] } })).events
+  assert.equal(made!.actorId, 'test')
   await before.client.createWorkload({ workload: workloadNamed('later') })
   await before.stop()
 
