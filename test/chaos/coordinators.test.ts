@@ -11,12 +11,17 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { systemClock, systemRandom } from '@cloudless/base'
 import {
+  applyWorkload,
   createSmallDisk,
   createStrikes,
   findSharedTerms,
   runChaos,
+  runningContainers,
   sayChaos,
   startCoordinators,
+  waitFor,
+  waitForReady,
+  waitForReplicas,
   type ChaosReport,
   type Coordinators,
   type SmallDisk,
@@ -28,12 +33,19 @@ const runsMax = Number(process.env['RUNS'] ?? Number.POSITIVE_INFINITY)
 const durationMsMax = process.env['RUNS'] === undefined ? 240_000 : Number.POSITIVE_INFINITY
 const firstSeed = Number(process.env['CHAOS_SEED'] ?? Math.floor(systemRandom.next() * 1_000_000))
 
+const nodes = ['a', 'b'] as const
+const web = { name: 'web', replicas: 4 }
+
 let cluster: Coordinators
 let disk: SmallDisk
 let strikes: Strikes
 
 before(async () => {
-  cluster = await startCoordinators({ prefix, subnet: '10.80.62' })
+  cluster = await startCoordinators({
+    prefix,
+    subnet: '10.80.62',
+    agents: nodes.map((name) => ({ name, cpuCores: 2, memoryMb: 1024 })),
+  })
   const coordinator = cluster.all[2]!
   await coordinator.killWithRaftMember()
   const { dataDirectory: directory, host } = coordinator
@@ -41,6 +53,8 @@ before(async () => {
   await coordinator.start()
   strikes = createStrikes(cluster, { coordinator, disk })
   await strikes.waitUntilWell(40_000)
+  await applyWorkload(cluster, web)
+  await waitForReady(cluster, web.name, web.replicas)
 })
 
 after(async () => {
@@ -49,6 +63,7 @@ after(async () => {
 
 /** Said as it goes: many runs take long. */
 test('nothing acknowledged is lost, nothing is done twice, and every answer fits', async () => {
+  const before = await containersThatRun()
   const startedMs = systemClock.monotonicMs()
   const reports: ChaosReport[] = []
   for (let n = 0; n < runsMax && systemClock.monotonicMs() - startedMs < durationMsMax; n++) {
@@ -66,7 +81,45 @@ test('nothing acknowledged is lost, nothing is done twice, and every answer fits
     report.violations.map(({ kind, what }) => `seed ${report.seed}: ${kind}: ${what}`),
   )
   assert.equal(violations.join('\n'), '')
+  await waitForReady(cluster, web.name, web.replicas)
+  assert.deepEqual(await containersThatRun(), before, 'what runs was touched')
 })
+
+test('a rollout ends as it should whoever leads meanwhile, and leaves nothing behind', async () => {
+  const before = await containersThatRun()
+  await applyWorkload(cluster, { ...web, spec: { env: { VERSION: '2' } } })
+  const report = await runChaos(cluster, strikes, {
+    seed: firstSeed + 1_000_000, // Names and keys that no other run has.
+    faults: (['lead handed over', 'killed', 'held up', 'lead handed over'] as const).map(
+      (kind) => ({
+        ...{ kind, who: 'leader', which: 0, percent: 0, beside: false },
+        ...{ holdMs: kind === 'held up' ? 3_000 : 300, afterMs: 300 },
+      }),
+    ),
+  })
+  console.log(sayChaos(report))
+  assert.deepEqual(report.violations, [])
+  const replicas = await waitForReplicas(
+    cluster,
+    web.name,
+    { what: 'the second version, ready', deadlineMs: 40_000 },
+    (all) => all.length === web.replicas && all.every((one) => one.ready && one.revision === '2'),
+  )
+  const wanted = replicas.map(({ containerId }) => containerId!).toSorted()
+  await waitFor(async () => (await containersThatRun()).join() === wanted.join(), {
+    what: 'only what should run to run',
+    describe: async () => `wanted ${wanted.join()}, running ${(await containersThatRun()).join()}`,
+  })
+  assert.deepEqual(
+    wanted.filter((id) => before.includes(id)),
+    [],
+  )
+})
+
+async function containersThatRun(): Promise<string[]> {
+  const all = await Promise.all(nodes.map((node) => runningContainers(cluster, node)))
+  return all.flat().toSorted()
+}
 
 /** What is left of a cluster that failed, for people. */
 function keepLogs(seed: number): string {
