@@ -127,7 +127,7 @@ test('a backup of several is restored to a group of one, which is none of theirs
   assert.equal(restored.code, 0, restored.stderr)
   await first!.start()
   // One of the group that was finds its peer at the old address, in another group.
-  await coordinators.all.find((one) => one !== first)!.launch()
+  await coordinators.all.find((one) => one !== first)!.begin()
   await untouched()
   const { items } = await coordinators.ctl.json<{ items: { id: string }[] }>(['cluster', 'members'])
   assert.deepEqual(
