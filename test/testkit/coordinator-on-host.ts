@@ -116,10 +116,10 @@ export function createCoordinatorOn(
       await host.kill(task, 'SIGKILL')
     },
     async killWithRaftMember() {
-      const what = `coordinator ${options.id}`
-      await killAndWait(both(), what)
-      // A member that was being started at that moment.
-      await killAndWait(both(), what)
+      // Again, for one that was being started at that moment.
+      for (let alive = both(); alive.length > 0; alive = both()) {
+        await killAndWait(alive, `coordinator ${options.id}`)
+      }
     },
     async stop() {
       if (!(await host.kill(task, 'SIGTERM'))) return

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { systemClock } from '@cloudless/base'
 import { describe, it } from 'node:test'
 import { CloudlessError } from '@cloudless/base'
 import { put, until, withMembers, type TestMember, type TestMembers } from './testing.ts'
@@ -68,6 +69,27 @@ describe('a cluster of etcd members', { timeout }, () => {
     // Those who come back later belong to what was.
     await assert.rejects(members.start({ ...m2.options, startMsMax: 5_000 }))
     await survivor.store.transact({ writes: [put('d')] })
+  })
+
+  onMembers('becomes one of one while it runs, and stays so when it ends', async (members) => {
+    const [m1, m2, m3] = await startThree(members)
+    await m1.store.transact({ writes: [put('a')] })
+    await until('the last to have it', async () => (await m3.store.get('a')) !== undefined)
+    for (const lost of [m1, m2]) {
+      process.kill(lost.pid!, 'SIGKILL')
+      await lost.close()
+    }
+    const startMs = systemClock.monotonicMs()
+    await m3.recover()
+    assert.ok(systemClock.monotonicMs() - startMs < 10_000, 'it waits for nobody')
+    assert.equal((await m3.cluster.members()).length, 1)
+    assert.equal((await m3.store.get('a'))?.key, 'a')
+    await m3.store.transact({ writes: [put('b')] })
+    process.kill(m3.pid!, 'SIGKILL')
+    await until('a restart', () => m3.state.kind === 'restarting')
+    await until('it to run', () => m3.state.kind === 'running')
+    assert.equal((await m3.store.get('b'))?.key, 'b')
+    assert.equal((await m3.cluster.members()).length, 1)
   })
 
   onMembers('widens its timers when it elects too often, one member at a time', async (members) => {

@@ -153,7 +153,7 @@ async function startWith(
     },
     status: () => observer.status,
     look: () => lookAt(clock, member, paths.directory),
-    recover: () => recovery.run((reason) => supervisor.restart(reason)),
+    recover: () => recovery.run((reason) => supervisor.restart(reason, { atOnce: true })),
     close: async () => {
       await Promise.all([observer.close(), keeper.close()])
       await supervisor.close()
