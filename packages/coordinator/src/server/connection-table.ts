@@ -1,6 +1,6 @@
 /** Every open connection of this coordinator, and the watch over those whose right has ended. */
 import { every, type Clock, type CloudlessError } from '@cloudless/base'
-import { authorizeCall } from '@cloudless/identity'
+import { authorizeCall, type CalledMethod } from '@cloudless/identity'
 import type { ClientConnection } from './client-connection.ts'
 import { refusalFor } from './request-gate.ts'
 
@@ -50,12 +50,10 @@ export class ConnectionTable {
     }
   }
 
-  /** Ends the calls that run now, but for health checks. */
+  /** Ends the calls that run now, but for those that do not depend on who leads. */
   endCalls(reason: CloudlessError): void {
     for (const connection of this.#connections) {
-      connection.endCalls(({ parent }) =>
-        parent.typeName === 'grpc.health.v1.Health' ? undefined : reason,
-      )
+      connection.endCalls((call) => (isOfAnyTerm(call) ? undefined : reason))
     }
   }
 
@@ -69,4 +67,10 @@ export class ConnectionTable {
     this.#stopSweeping()
     for (const connection of this.#connections) connection.destroy()
   }
+}
+
+/** Health checks, and what is asked of this coordinator whoever leads: a term may end while it is recovered. */
+function isOfAnyTerm({ parent, localName }: CalledMethod): boolean {
+  if (parent.typeName === 'grpc.health.v1.Health') return true
+  return localName === 'recoverCoordinator' || localName === 'describeCoordinator'
 }
