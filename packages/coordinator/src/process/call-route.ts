@@ -4,6 +4,7 @@
  */
 import { sleep, type Clock } from '@cloudless/base'
 import type { ForwardableCall } from '../server/api-server.ts'
+import { callerLeft } from '../server/caller-left.ts'
 import type { LeaderLink } from '../server/leader-link.ts'
 
 /** An election is over well before. */
@@ -54,7 +55,7 @@ export class CallRoute {
   async #wait(call: ForwardableCall): Promise<void> {
     const { request, response, connection, serveHere } = call
     const untilMs = this.#clock.monotonicMs() + waitMsMax
-    while (!response.destroyed) {
+    while (!callerLeft(response)) {
       if (this.#leads()) return serveHere()
       if (this.#link?.isConnected) return this.#link.forward(request, response, connection)
       const leftMs = untilMs - this.#clock.monotonicMs()

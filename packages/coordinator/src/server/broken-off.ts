@@ -4,13 +4,14 @@
  */
 import { constants } from 'node:http2'
 import { encodeEnvelope, endStreamFlag } from '@cloudless/api'
+import { callerLeft } from './caller-left.ts'
 import type { HttpRequest, HttpResponse } from './rpc-handler.ts'
 
 const message =
   'the coordinator that leads went away before it answered: it is not known whether the call was done'
 
 export function answerBrokenOff(request: HttpRequest, response: HttpResponse): void {
-  if (response.writableEnded || response.destroyed) return
+  if (response.writableEnded || callerLeft(response)) return
   if (response.headersSent) return reset(response)
   const contentType = request.headers['content-type'] ?? ''
   if (contentType.startsWith('application/grpc')) {
