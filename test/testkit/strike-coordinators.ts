@@ -18,7 +18,7 @@ export interface Strikes {
   run(faults: readonly CoordinatorFault[]): Promise<readonly string[]>
   /** Takes back whatever is left of them, and starts those that do not run. */
   heal(): Promise<void>
-  /** All coordinators are members with a vote, and say that they are well. */
+  /** All coordinators are members with a vote and say that they are well, and every agent has a session. */
   waitUntilWell(msMax: number): Promise<void>
   /** Processes that ended although nobody ended them, with their last words. */
   readonly ended: readonly string[]
@@ -213,11 +213,15 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
       async () => {
         watchForEnds()
         const [asked] = cluster.all.filter((one) => !down.has(one))
-        const { coordinators } = await cluster
-          .client(asked!)
-          .listCoordinators({}, { timeoutMs: 3 * askMsMax })
-        seen = coordinators.map((one) => `${one.id}: ${one.problem || 'well'}`).join('\n')
-        return coordinators.length === cluster.all.length && coordinators.every(isWell)
+        const api = cluster.client(asked!)
+        const { coordinators } = await api.listCoordinators({}, { timeoutMs: 3 * askMsMax })
+        const { nodes } = await api.listNodes({}, { timeoutMs: askMsMax })
+        // Whoever leads has not seen those that have no session with it.
+        const away = nodes.filter(({ lastSeenMs }) => lastSeenMs === 0n).map(({ name }) => name)
+        const said = coordinators.map((one) => `${one.id}: ${one.problem || 'well'}`)
+        seen = [...said, ...away.map((name) => `${name}: no session`)].join('\n')
+        const areAll = coordinators.length === cluster.all.length
+        return areAll && away.length === 0 && coordinators.every(isWell)
       },
       { what: 'all coordinators to be well', deadlineMs: msMax, describe: () => seen },
     )
