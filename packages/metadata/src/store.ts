@@ -123,7 +123,7 @@ export interface MetadataStore {
 
   /** A lease ends, and its keys with it, when it is not kept alive for `ttlMs`. Returns its id. */
   grantLease(ttlMs: number): Promise<string>
-  /** False when the lease has ended. */
+  /** False when the lease has ended. True only if no majority of the store's members has given it up. */
   keepLeaseAlive(leaseId: string): Promise<boolean>
   revokeLease(leaseId: string): Promise<void>
 

@@ -90,6 +90,28 @@ describe('the etcd store', { timeout }, () => {
   }
 
   onMembers(
+    'keeps no lease by the word of a member that has lost the others',
+    { members: 3 },
+    async (store, { members, endpoints }) => {
+      const leaseId = await store.grantLease(30_000)
+      // One of them is RAFT's leader, which would say so by itself.
+      for (const [n, endpoint] of endpoints.entries()) {
+        const others = members.filter((_, other) => other !== n)
+        const alone = createEtcdStore(
+          { clock: systemClock },
+          { endpoints: [endpoint], callMsMax: 500 },
+        )
+        assert.equal(await store.keepLeaseAlive(leaseId), true)
+        for (const { process } of others) process.kill('SIGSTOP')
+        const answer = await alone.keepLeaseAlive(leaseId).catch(() => 'not known')
+        for (const { process } of others) process.kill('SIGCONT')
+        await alone.close()
+        assert.equal(answer, 'not known')
+      }
+    },
+  )
+
+  onMembers(
     'goes on with a watch where it was when its member dies',
     { members: 3 },
     async (store, { members }) => {

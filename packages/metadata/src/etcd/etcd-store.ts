@@ -158,12 +158,19 @@ class EtcdStore implements MetadataStore {
 
   async keepLeaseAlive(leaseId: string): Promise<boolean> {
     const ID = BigInt(leaseId)
-    return this.#read('keeping a lease in', async ({ lease }, call) => {
+    return this.#read('keeping a lease in', async ({ kv, lease }, call) => {
       async function* once() {
         yield { ID }
       }
       const options = { ...call, headers: requireLeader }
-      for await (const { TTL } of lease.leaseKeepAlive(once(), options)) return TTL > 0n
+      for await (const { TTL, header } of lease.leaseKeepAlive(once(), options)) {
+        if (TTL <= 0n) return false
+        // RAFT's leader keeps leases by its own word, also when it has lost the others and does not know it yet. A
+        // majority that answers a read after that, in the same term, says that it was the leader.
+        const read = await kv.range({ key: bytesOfKey('leases'), countOnly: true }, call)
+        if (read.header!.raftTerm === header!.raftTerm) return true
+        throw new ConnectError('RAFT has elected another leader meanwhile', Code.Unavailable)
+      }
       return false
     })
   }
