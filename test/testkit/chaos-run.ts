@@ -37,11 +37,18 @@ export async function runChaos(
 ): Promise<ChaosReport> {
   const endedBefore = strikes.ended.length
   const clients = await startRecordedClients(cluster.clients, { name: `s${seed}`, seed })
-  const said = await strikes.run(faults)
-  await strikes.heal()
-  const healedMs = systemClock.monotonicMs()
-  await strikes.waitUntilWell(wellMsMax)
-  const wellAfterMs = systemClock.monotonicMs() - healedMs
+  let said: readonly string[]
+  let wellAfterMs: number
+  try {
+    said = await strikes.run(faults)
+    await strikes.heal()
+    const healedMs = systemClock.monotonicMs()
+    await strikes.waitUntilWell(wellMsMax)
+    wellAfterMs = systemClock.monotonicMs() - healedMs
+  } catch (reason) {
+    await clients.stop()
+    throw reason
+  }
   const recorded = await clients.finish()
   const shared = findSharedTerms(cluster.all).shared
   return {

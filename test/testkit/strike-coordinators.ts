@@ -160,12 +160,21 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
     }
     down.add(target)
     await target.killWithRaftMember()
-    await cluster.ctl.text(['cluster', 'remove', target.id])
+    await waitFor(() => isRemoved(target), {
+      what: `${target.id} to be removed`,
+      deadlineMs: restartMsMax,
+    })
     const token = await cluster.createToken(['--for-coordinator'])
     // What is in it: a disk may be mounted there.
     await target.host.run(['find', target.dataDirectory, '-mindepth', '1', '-delete'])
     await begin(target, ['--token', token])
     await target.waitUntilReady()
+  }
+
+  /** What became of the first attempt may not be known. */
+  async function isRemoved({ id }: CoordinatorOnHost): Promise<boolean> {
+    const { code, stderr } = await cluster.ctl.run(['cluster', 'remove', id])
+    return code === 0 || stderr.includes('there is no coordinator')
   }
 
   function watchForEnds(): void {

@@ -51,6 +51,8 @@ export interface Recorded {
 }
 
 export interface RecordedClients {
+  /** They do no more; nothing is judged. Safe to call twice. */
+  stop(): Promise<void>
   /** Resolves when all has been read once more and what they made is gone. The cluster must be well by then. */
   finish(): Promise<Recorded>
 }
@@ -97,10 +99,14 @@ export async function startRecordedClients(
     ...clients.map((client) => client.run()),
     ...readers.map((reader) => reader.readOnly()),
   ]
+  const stop = async (): Promise<void> => {
+    stopping.abort()
+    await Promise.all(running)
+  }
   return {
+    stop,
     async finish() {
-      stopping.abort()
-      await Promise.all(running)
+      await stop()
       shared.acknowledgedMs.push(systemClock.monotonicMs())
       await readThroughEach(apisOf(), shared)
       const created = await tokensNamed(setUp, name)
