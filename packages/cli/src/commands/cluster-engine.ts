@@ -7,13 +7,7 @@ export const clusterPromote: Command = {
     "Moves the only coordinator's metadata from SQLite into a RAFT group of one, which other coordinators can join. It\n" +
     'is away for some seconds; what runs goes on running, and agents come back by themselves. The SQLite file is kept\n' +
     'under another name. etcd must be installed on its machine.',
-  examples: [
-    { title: 'Then let others join', line: 'cloudlessctl cluster promote' },
-    {
-      title: 'With a token for two of them',
-      line: 'cloudlessctl token create --for-coordinator --max-uses 2',
-    },
-  ],
+  examples: [{ title: 'Then let others join', line: 'cloudlessctl cluster promote' }],
   arguments: [],
   options: [],
 
