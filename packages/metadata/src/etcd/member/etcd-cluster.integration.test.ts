@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { systemClock } from '@cloudless/base'
 import { describe, it } from 'node:test'
 import { CloudlessError } from '@cloudless/base'
 import { put, until, withMembers, type TestMember, type TestMembers } from './testing.ts'
@@ -79,9 +78,8 @@ describe('a cluster of etcd members', { timeout }, () => {
       process.kill(lost.pid!, 'SIGKILL')
       await lost.close()
     }
-    const startMs = systemClock.monotonicMs()
+    // In good order: what it had only just learnt to be committed is lost otherwise.
     await m3.recover()
-    assert.ok(systemClock.monotonicMs() - startMs < 10_000, 'it waits for nobody')
     assert.equal((await m3.cluster.members()).length, 1)
     assert.equal((await m3.store.get('a'))?.key, 'a')
     await m3.store.transact({ writes: [put('b')] })

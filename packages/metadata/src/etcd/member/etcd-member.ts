@@ -49,7 +49,7 @@ export interface EtcdMember {
    * leads; `unavailable` when it does not in time: what it has is untouched then, and it may be asked again.
    */
   recover(): Promise<void>
-  /** Ends it in good order, and by force after ten seconds. */
+  /** Ends it in good order, and by force after twenty seconds. */
   close(): Promise<void>
 }
 
@@ -153,7 +153,7 @@ async function startWith(
     },
     status: () => observer.status,
     look: () => lookAt(clock, member, paths.directory),
-    recover: () => recovery.run((reason) => supervisor.restart(reason, { atOnce: true })),
+    recover: () => recovery.run((reason) => supervisor.restart(reason)),
     close: async () => {
       await Promise.all([observer.close(), keeper.close()])
       await supervisor.close()

@@ -15,8 +15,6 @@ export interface EtcdRun {
   raisePriority(): void
   /** Asks it to end; after a while it must. */
   stop(): Promise<void>
-  /** Ends it at once: what it has acknowledged is on its disk. */
-  kill(): Promise<void>
 }
 
 export interface RunDeps {
@@ -24,7 +22,11 @@ export interface RunDeps {
   readonly forwarder: OutputForwarder
 }
 
-const stopMsMax = 10_000
+/**
+ * It looks for up to ten seconds for somebody to hand its leadership to, and only then writes down how far it knows its log
+ * to be committed. What it does not know of after that is lost when it becomes the only member.
+ */
+const stopMsMax = 20_000
 const priority = -10
 
 /** `failed_precondition` when the system does not run it. */
@@ -54,10 +56,6 @@ export async function runEtcd(
     tail,
     ended,
     raisePriority: () => raisePriorityOf(pid),
-    kill: async () => {
-      child.kill('SIGKILL')
-      await ended
-    },
     stop: async () => {
       const stopped = new AbortController()
       const waited = sleep(clock, stopMsMax, stopped.signal).then(

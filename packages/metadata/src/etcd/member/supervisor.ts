@@ -101,14 +101,11 @@ export class Supervisor {
     }
   }
 
-  /**
-   * Ends it, so that it is started again: in good order, in which it may take ten seconds to look for somebody to hand
-   * over to, or at once. Does nothing while it does not run.
-   */
-  async restart(reason: string, { atOnce = false } = {}): Promise<void> {
+  /** Ends it in good order, so that it is started again. Does nothing while it does not run. */
+  async restart(reason: string): Promise<void> {
     if (this.#state.kind !== 'running') return
     this.#plannedReason = reason
-    await (atOnce ? this.#run?.kill() : this.#run?.stop())
+    await this.#run?.stop()
   }
 
   async close(): Promise<void> {
