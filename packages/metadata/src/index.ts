@@ -29,3 +29,4 @@ export {
   type SqliteStoreOptions,
 } from './sqlite/sqlite-store.ts'
 export type * from './store.ts'
+export { withTransact } from './with-transact.ts'

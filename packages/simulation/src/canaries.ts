@@ -6,7 +6,7 @@
  */
 import { ReplicaState, WorkloadType, type ReplicaRecord } from '@cloudless/api'
 import type { Clock } from '@cloudless/base'
-import type { MetadataStore, Transaction, Write } from '@cloudless/metadata'
+import { withTransact, type MetadataStore, type Write } from '@cloudless/metadata'
 import { keyOf, putRecord, RecordDecoder } from '@cloudless/coordinator/simulation'
 import type { SimulatedDisk } from './simulated-disk.ts'
 
@@ -90,20 +90,9 @@ export function rewriting(
   store: MetadataStore,
   rewrite: (writes: readonly Write[]) => readonly Write[],
 ): MetadataStore {
-  return {
-    transact: (transaction: Transaction) =>
-      store.transact({ ...transaction, writes: rewrite(transaction.writes) }),
-    get: (key) => store.get(key),
-    list: (prefix, options) => store.list(prefix, options),
-    snapshot: () => store.snapshot(),
-    watch: (prefix, options) => store.watch(prefix, options),
-    grantLease: (ttlMs) => store.grantLease(ttlMs),
-    keepLeaseAlive: (leaseId) => store.keepLeaseAlive(leaseId),
-    revokeLease: (leaseId) => store.revokeLease(leaseId),
-    compact: (revision) => store.compact(revision),
-    status: () => store.status(),
-    close: () => store.close(),
-  }
+  return withTransact(store, (transaction) =>
+    store.transact({ ...transaction, writes: rewrite(transaction.writes) }),
+  )
 }
 
 function replicaIn(key: string, value: Uint8Array | undefined): ReplicaRecord | undefined {

@@ -3,7 +3,12 @@
  * the newest. Reads and watches go through as they are.
  */
 import { CloudlessError } from '@cloudless/base'
-import type { MetadataStore, Transaction, TransactionResult } from '@cloudless/metadata'
+import {
+  withTransact,
+  type MetadataStore,
+  type Transaction,
+  type TransactionResult,
+} from '@cloudless/metadata'
 import { leadsNoLonger, type Term } from './term.ts'
 
 export interface FencedStore extends MetadataStore {
@@ -14,20 +19,10 @@ export interface FencedStore extends MetadataStore {
 export function fencedStore(store: MetadataStore): FencedStore {
   let current: Term | undefined
   return {
+    ...withTransact(store, (transaction) => transactWithin(store, current, transaction)),
     enter: (term) => {
       current = term
     },
-    transact: (transaction) => transactWithin(store, current, transaction),
-    get: (key) => store.get(key),
-    list: (prefix, options) => store.list(prefix, options),
-    snapshot: () => store.snapshot(),
-    watch: (prefix, options) => store.watch(prefix, options),
-    grantLease: (ttlMs) => store.grantLease(ttlMs),
-    keepLeaseAlive: (leaseId) => store.keepLeaseAlive(leaseId),
-    revokeLease: (leaseId) => store.revokeLease(leaseId),
-    compact: (revision) => store.compact(revision),
-    status: () => store.status(),
-    close: () => store.close(),
   }
 }
 
