@@ -14,10 +14,10 @@ import {
 import { CloudlessError, parseAddress, problemWithLabel, type Clock } from '@cloudless/base'
 import { verifyJoinToken, type CaFiles, type CertificateAuthority } from '@cloudless/identity'
 import { usableToken, usedOnce } from '../membership/usable-token.ts'
-import { othersAreLeft } from '../raft/others-are-left.ts'
 import type { OtherCoordinators } from '../raft/other-coordinators.ts'
 import type { Recover } from '../raft/recovery.ts'
 import type { RaftGroup } from '../raft/raft-group.ts'
+import { requireAlone } from '../raft/require-alone.ts'
 import { deleteRecord, putRecord, unchanged, type ClusterState } from '../state/cluster-state.ts'
 
 export interface CoordinatorHandlersDeps {
@@ -123,9 +123,7 @@ export function coordinatorHandlers(deps: CoordinatorHandlersDeps) {
     },
 
     async demoteCluster() {
-      const members = await requireGroup(deps.group).members()
-      const others = members.map(({ name }) => name).filter((name) => name !== coordinatorId)
-      if (others.length > 0) throw othersAreLeft(others)
+      requireAlone(await requireGroup(deps.group).members(), coordinatorId)
       if (deps.isToldOfRaft) {
         throw new CloudlessError(
           'failed_precondition',

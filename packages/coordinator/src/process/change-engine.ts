@@ -12,7 +12,7 @@ import { openCertificateAuthority, syncDirectorySync } from '@cloudless/identity
 import { dumpStore, loadStore, type MetadataStore } from '@cloudless/metadata'
 import type { Logger } from '@cloudless/observability'
 import { prefixesUnderLeases } from '../backup/backup-file.ts'
-import { othersAreLeft } from '../raft/others-are-left.ts'
+import { requireAlone } from '../raft/require-alone.ts'
 import { keyOf } from '../state/records.ts'
 import { caDirectoryOf, metadataPathOf, raftDirectoryOf } from './data-directory.ts'
 import { openEtcd, openSqlite, type Engine, type EngineDeps, type EngineKind } from './engine.ts'
@@ -77,12 +77,13 @@ async function demote(
 
 async function openAlone(deps: EngineDeps, settings: CoordinatorSettings): Promise<Engine> {
   const engine = await openEtcd(deps, settings, { kind: 'new' })
-  const members = await engine.raft!.cluster.members()
-  if (members.length === 1) return engine
-  await engine.close()
-  throw othersAreLeft(
-    members.map(({ name }) => name).filter((name) => name !== settings['raft.id']),
-  )
+  try {
+    requireAlone(await engine.raft!.cluster.members(), settings['raft.id'])
+    return engine
+  } catch (reason) {
+    await engine.close()
+    throw reason
+  }
 }
 
 async function copy(

@@ -53,11 +53,14 @@ async function serveOnce(
   const { clock, logger } = deps
   const coordinator = await start(deps, settings)
   logger.info({ addresses: coordinator.addresses, dataDir: settings.data_dir }, 'serving')
-  let engine: EngineKind | undefined
-  void coordinator.engineWanted.then((wanted) => (engine = wanted))
   try {
-    const signal = await Promise.race([told, coordinator.failed, coordinator.engineWanted])
-    logger.info({ signal }, engine ? 'pausing to move the metadata' : 'shutting down')
+    const why = await Promise.race([
+      told.then((signal) => ({ signal, engine: undefined })),
+      coordinator.engineWanted.then((engine) => ({ engine })),
+      coordinator.failed,
+    ])
+    logger.info(why, why.engine ? 'pausing to move the metadata' : 'shutting down')
+    return why.engine
   } finally {
     const giveUp = clock.after(shutdownMsMax, () => {
       logger.fatal({ shutdownMsMax }, 'did not end in time')
@@ -66,7 +69,6 @@ async function serveOnce(
     await coordinator.close()
     giveUp()
   }
-  return engine
 }
 
 function start(deps: RunDeps, settings: CoordinatorSettings): Promise<Coordinator> {
