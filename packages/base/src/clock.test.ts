@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { every, sleep, systemClock, type Clock } from './clock.ts'
+import { every, sleep, systemClock, within, type Clock } from './clock.ts'
 
 /** A clock that goes only when it is told to. */
 function makeClock(): Clock & { pass(ms: number): void; readonly waiting: number } {
@@ -63,6 +63,27 @@ describe('waiting', () => {
     clock.pass(1_000)
     assert.equal(calls, 3)
     assert.equal(clock.waiting, 0)
+  })
+})
+
+describe('a limit', () => {
+  const tooLate = () => new Error('too late')
+
+  it('gives what comes in time, or its failure, and leaves no timer', async () => {
+    const clock = makeClock()
+    assert.equal(await within(clock, 10, Promise.resolve(7), tooLate), 7)
+    await assert.rejects(within(clock, 10, Promise.reject(new Error('no')), tooLate), /no/)
+    assert.equal(clock.waiting, 0)
+  })
+
+  it('fails what is late, whose own failure then troubles nobody', async () => {
+    const clock = makeClock()
+    const { promise, reject } = Promise.withResolvers<never>()
+    const limited = within(clock, 10, promise, tooLate)
+    clock.pass(10)
+    await assert.rejects(limited, /too late/)
+    reject(new Error('nobody waits for it'))
+    await promise.catch(() => undefined)
   })
 })
 

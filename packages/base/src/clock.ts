@@ -49,6 +49,22 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   })
 }
 
+/** The result, or what `overdue` gives as the error when that takes longer; a result that is late is left behind. */
+export async function within<T>(
+  clock: Clock,
+  delayMs: number,
+  result: Promise<T>,
+  overdue: () => Error,
+): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const cancel = clock.after(delayMs, () => late.reject(overdue()))
+  try {
+    return await Promise.race([result, late.promise])
+  } finally {
+    cancel()
+  }
+}
+
 /** Calls `act` every `periodMs`, the first time after one period, until the returned stop is called. */
 export function every(clock: Clock, periodMs: number, act: () => void): () => void {
   let cancel = clock.after(periodMs, tick)

@@ -1,7 +1,7 @@
 export { backoffDelayMs, type BackoffOptions } from './backoff.ts'
 export { ByteReader } from './byte-reader.ts'
 export { formatBytes, parseBytes } from './bytes.ts'
-export { every, sleep, systemClock, type Clock } from './clock.ts'
+export { every, sleep, systemClock, within, type Clock } from './clock.ts'
 export { formatAddress, parseAddress, type Address } from './configuration/address.ts'
 export { describeSettings, printableConfiguration } from './configuration/describe.ts'
 export {

@@ -11,7 +11,7 @@
  *      in the state it was known in, and the lease is not waited for.
  *   4. This process does not stand again before everything of its last term has stopped.
  */
-import { CloudlessError, randomId, sleep, type Clock, type Random } from '@cloudless/base'
+import { CloudlessError, randomId, sleep, within, type Clock, type Random } from '@cloudless/base'
 import type { MetadataStore, Precondition } from '@cloudless/metadata'
 import {
   encodeLeader,
@@ -160,7 +160,7 @@ export class Election {
     if (term !== undefined && revision >= term.number && view.leader?.term !== term.number) {
       term.end(leadsNoLonger('another one was elected, or its lease has ended'))
     }
-    if (before !== (view.leader?.term ?? undefined)) this.#deps.listener.onLeader(view.leader)
+    if (before !== view.leader?.term) this.#deps.listener.onLeader(view.leader)
     this.#wake()
   }
 
@@ -281,21 +281,13 @@ export class Election {
    * What was asked while the store's members had no leader of their own may be lost in it, and is answered late. A lease
    * too many ends by itself, and a key that is written late is found: it is asked again, each time with more patience.
    */
-  async #soon<T>(answer: Promise<T>): Promise<T> {
-    const { clock } = this.#deps
-    const late = Promise.withResolvers<never>()
+  #soon<T>(answer: Promise<T>): Promise<T> {
     const patienceMs = this.#patienceMs
-    const cancel = clock.after(patienceMs, () => {
+    return within(this.#deps.clock, patienceMs, answer, () => {
       this.#patienceMs = Math.min(2 * patienceMs, patienceMsMax)
       const message = `the metadata store did not answer within ${patienceMs} ms`
-      late.reject(new CloudlessError('unavailable', message, { details: { outcome: 'unknown' } }))
+      return new CloudlessError('unavailable', message, { details: { outcome: 'unknown' } })
     })
-    answer.catch(() => undefined) // It may fail when nobody waits for it any more.
-    try {
-      return await Promise.race([answer, late.promise])
-    } finally {
-      cancel()
-    }
   }
 
   #pause(): Promise<void> {

@@ -18,7 +18,7 @@ import {
   type NodeRecord,
   type Welcome,
 } from '@cloudless/api'
-import { CloudlessError, type Clock } from '@cloudless/base'
+import { CloudlessError, within, type Clock } from '@cloudless/base'
 import type { ClusterState, RecordChange } from '../state/cluster-state.ts'
 import type { LiveNodes } from './live-nodes.ts'
 import type { Load } from './loop-load.ts'
@@ -157,28 +157,23 @@ export class Sessions {
   }
 
   async #readHello(nodeId: string, reader: AsyncIterator<AgentMessage>): Promise<Hello> {
-    const deadline = Promise.withResolvers<never>()
-    const cancel = this.#deps.clock.after(helloMsMax, () =>
-      deadline.reject(
-        new CloudlessError('deadline_exceeded', `no hello came within ${helloMsMax} ms`),
-      ),
+    const first = await within(
+      this.#deps.clock,
+      helloMsMax,
+      reader.next(),
+      () => new CloudlessError('deadline_exceeded', `no hello came within ${helloMsMax} ms`),
     )
-    try {
-      const first = await Promise.race([reader.next(), deadline.promise])
-      const message = first.done ? undefined : first.value.message
-      if (message?.case !== 'hello') {
-        throw new CloudlessError('invalid_argument', 'the first message of a session must be hello')
-      }
-      if (message.value.nodeId !== nodeId) {
-        throw new CloudlessError(
-          'permission_denied',
-          `the certificate is ${nodeId}'s, but hello says ${message.value.nodeId}`,
-        )
-      }
-      return message.value
-    } finally {
-      cancel()
+    const message = first.done ? undefined : first.value.message
+    if (message?.case !== 'hello') {
+      throw new CloudlessError('invalid_argument', 'the first message of a session must be hello')
     }
+    if (message.value.nodeId !== nodeId) {
+      throw new CloudlessError(
+        'permission_denied',
+        `the certificate is ${nodeId}'s, but hello says ${message.value.nodeId}`,
+      )
+    }
+    return message.value
   }
 
   /** What it says of replicas is no longer so, and whoever said it is gone. */

@@ -11,7 +11,7 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2'
-import { CloudlessError, sleep, systemCodeOf, type Clock } from '@cloudless/base'
+import { CloudlessError, sleep, systemCodeOf, within, type Clock } from '@cloudless/base'
 import { tlsClientOptions, type Credentials } from '@cloudless/identity'
 import type { ClientConnection } from './client-connection.ts'
 import { answerBrokenOff } from './broken-off.ts'
@@ -176,19 +176,13 @@ export class LeaderLink {
     session.on('error', outcome.reject) // Later ones are followed by its close.
     session.once('connect', () => outcome.resolve())
     session.once('close', () => outcome.reject(new Error('the connection was closed')))
-    const cancel = this.#deps.clock.after(connectMsMax, () =>
-      outcome.reject(
-        new CloudlessError(
-          'deadline_exceeded',
-          `${address} did not answer within ${connectMsMax} ms`,
-        ),
-      ),
+    const overdue = `${address} did not answer within ${connectMsMax} ms`
+    await within(
+      this.#deps.clock,
+      connectMsMax,
+      outcome.promise,
+      () => new CloudlessError('deadline_exceeded', overdue),
     )
-    try {
-      await outcome.promise
-    } finally {
-      cancel()
-    }
   }
 
   #keepAsking(session: ClientHttp2Session): () => void {

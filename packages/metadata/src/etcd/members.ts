@@ -5,7 +5,7 @@
  * only when it surely was not heard: what may have been done is not done twice.
  */
 import type { SecureClientSessionOptions } from 'node:http2'
-import { sleep, type Clock } from '@cloudless/base'
+import { sleep, within, type Clock } from '@cloudless/base'
 import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect'
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
 import {
@@ -95,33 +95,25 @@ export class Members {
     for (const { sessions } of this.#members) sessions.abort()
   }
 
-  async #within<T>(timeoutMs: number, call: (timeoutMs: number) => Promise<T>): Promise<T> {
-    const overdue = Promise.withResolvers<never>()
-    const cancel = this.#clock.after(timeoutMs + overdueMs, () =>
-      overdue.reject(new ConnectError('the member did not answer in time', Code.DeadlineExceeded)),
-    )
-    try {
-      return await Promise.race([call(timeoutMs), overdue.promise])
-    } finally {
-      cancel()
-    }
-  }
-
   async #call<T>(
     call: (member: MemberClients, options: CallOptions) => Promise<T>,
-    { timeoutMs, signal }: CallOptions,
+    { timeoutMs: wholeMs, signal }: CallOptions,
     mayRepeat: (reason: unknown) => boolean,
   ): Promise<T> {
     const clock = this.#clock
-    const untilMs = clock.monotonicMs() + timeoutMs
+    const untilMs = clock.monotonicMs() + wholeMs
     for (let tried = 1; ; tried++) {
       const member = this.current
       const leftMs = Math.max(1, Math.ceil(untilMs - clock.monotonicMs()))
       // The last of them has all the time that is left; one that is silent must leave some for the others.
       const shareMs = Math.max(minimumMs, leftMs / Math.max(1, this.#members.length - tried + 1))
       try {
-        return await this.#within(Math.min(leftMs, shareMs), (timeoutMs) =>
+        const timeoutMs = Math.min(leftMs, shareMs)
+        return await within(
+          clock,
+          timeoutMs + overdueMs,
           call(member, { timeoutMs, signal }),
+          () => new ConnectError('the member did not answer in time', Code.DeadlineExceeded),
         )
       } catch (reason) {
         if (isPassing(reason)) this.givesWay(member)
