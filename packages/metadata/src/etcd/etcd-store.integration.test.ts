@@ -111,6 +111,20 @@ describe('the etcd store', { timeout }, () => {
     },
   )
 
+  onMembers('leaves no timer behind that keeps the process from ending', {}, async (store) => {
+    const leaseId = await store.grantLease(30_000)
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    await store.keepLeaseAlive(leaseId)
+    const before = timers()
+    for (let n = 0; n < 20; n++) {
+      assert.equal(await store.keepLeaseAlive(leaseId), true)
+      await store.transact({ writes: [put('k')] })
+      await store.get('k')
+    }
+    assert.ok(timers() < before + 10, `${before} timers became ${timers()}`)
+  })
+
   onMembers(
     'goes on with a watch where it was when its member dies',
     { members: 3 },

@@ -163,15 +163,14 @@ class EtcdStore implements MetadataStore {
         yield { ID }
       }
       const options = { ...call, headers: requireLeader }
-      for await (const { TTL, header } of lease.leaseKeepAlive(once(), options)) {
-        if (TTL <= 0n) return false
-        // RAFT's leader keeps leases by its own word, also when it has lost the others and does not know it yet. A
-        // majority that answers a read after that, in the same term, says that it was the leader.
-        const read = await kv.range({ key: bytesOfKey('leases'), countOnly: true }, call)
-        if (read.header!.raftTerm === header!.raftTerm) return true
-        throw new ConnectError('RAFT has elected another leader meanwhile', Code.Unavailable)
-      }
-      return false
+      // To its end: a stream that is left before has its time limit, and keeps the process from ending, until that is over.
+      const [kept] = await Array.fromAsync(lease.leaseKeepAlive(once(), options))
+      if (kept === undefined || kept.TTL <= 0n) return false
+      // RAFT's leader keeps leases by its own word, also when it has lost the others and does not know it yet. A majority
+      // that answers a read after that, in the same term, says that it was the leader.
+      const read = await kv.range({ key: bytesOfKey('leases'), countOnly: true }, call)
+      if (read.header!.raftTerm === kept.header!.raftTerm) return true
+      throw new ConnectError('RAFT has elected another leader meanwhile', Code.Unavailable)
     })
   }
 
