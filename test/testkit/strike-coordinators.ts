@@ -228,7 +228,8 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
         // Whoever leads has not seen those that have no session with it.
         const away = nodes.filter(({ lastSeenMs }) => lastSeenMs === 0n).map(({ name }) => name)
         const said = coordinators.map((one) => `${one.id}: ${one.problem || 'well'}`)
-        seen = [...said, ...away.map((name) => `${name}: no session`)].join('\n')
+        const ends = ended.map((one) => `ended by itself: ${one}`)
+        seen = [...said, ...away.map((name) => `${name}: no session`), ...ends].join('\n')
         const areAll = coordinators.length === cluster.all.length
         return areAll && away.length === 0 && coordinators.every(isWell)
       },

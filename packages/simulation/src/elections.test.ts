@@ -108,7 +108,7 @@ class Coordinator {
     if (other !== undefined) violations.push(`${other} and ${this.id} lead in term ${term.number}`)
     terms.set(term.number, this.id)
     this.term = term
-    const store = fencedStore(this.remote)
+    const store = fencedStore({ clock: this.process, store: this.remote })
     store.enter(term)
     while (!term.signal.aborted) await this.#increment(term, store)
     this.term = undefined

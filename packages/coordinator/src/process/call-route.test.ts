@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { CoordinatorService } from '@cloudless/api'
-import { systemClock } from '@cloudless/base'
 import { createClient } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
 import {
@@ -11,12 +10,13 @@ import {
   startTestServer,
   until,
 } from '../server/testing.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
 import { CallRoute } from './call-route.ts'
 
 /** A coordinator that knows of no leader, and a client of it. */
 async function setUp(t: TestContext, httpVersion: '1.1' | '2') {
   const ca = await openTestCa(t)
-  const route = new CallRoute(systemClock)
+  const route = new CallRoute(new FakeClock())
   let [taken, left, served] = [0, 0, 0]
   const { port } = await startTestServer(t, {
     ca,
@@ -53,6 +53,15 @@ for (const httpVersion of ['1.1', '2'] as const) {
     await until('the call to come', () => counts().taken === 1)
     route.toHere(() => true)
     assert.equal((await answer).clusterId, 'cluster-1')
+  })
+
+  test(`a call that waits is answered here when the coordinator closes: HTTP/${httpVersion}`, async (t) => {
+    const { client, route, counts } = await setUp(t, httpVersion)
+    const answer = client.getClusterStatus({})
+    await until('the call to come', () => counts().taken === 1)
+    route.close()
+    await answer
+    assert.equal(counts().served, 1)
   })
 
   test(`a call whose caller has left meanwhile is not done later: HTTP/${httpVersion}`, async (t) => {

@@ -63,7 +63,7 @@ export async function openFoundation(
   const observed = await deps.observe(engine.store)
   opened.defer(() => observed.close())
   const unfencedStore = observed.store
-  const fence = engine.raft && fencedStore(unfencedStore)
+  const fence = engine.raft && fencedStore({ clock, store: unfencedStore })
   const store = fence ?? unfencedStore
 
   const following = new AbortController()

@@ -106,6 +106,7 @@ export class SharedLeadership implements Leadership {
 
   async close(): Promise<void> {
     await this.#election.close()
+    this.#deps.route.close()
     this.#unlink()
     await this.#unlinking
   }

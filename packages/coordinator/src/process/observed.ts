@@ -64,7 +64,7 @@ export interface Observed {
   tokenChanged(token: JoinToken, action: 'create' | 'revoke'): void
   schedulerConfigured(configuration: SchedulerConfiguration): void
   policyViolated(workload: Workload, reason: unknown): void
-  /** Writes the events that wait. */
+  /** Writes the events that wait, if the store takes them. */
   close(): Promise<void>
 }
 
@@ -290,7 +290,10 @@ export async function createObserved(
     async close() {
       health.close()
       say('coordinator.stopped', 'stops serving')
-      await events.close()
+      // A store that takes nothing any more must not keep the coordinator from ending in good order.
+      await events.close().catch((reason: unknown) => {
+        logger.warn({ error: reason }, 'the last events could not be written')
+      })
     },
   }
 }

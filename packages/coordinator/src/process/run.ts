@@ -66,8 +66,7 @@ async function serveOnce(
       logger.fatal({ shutdownMsMax }, 'did not end in time')
       process.exit(1)
     })
-    await coordinator.close()
-    giveUp()
+    await coordinator.close().finally(giveUp)
   }
 }
 

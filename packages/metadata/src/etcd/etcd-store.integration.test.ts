@@ -126,6 +126,21 @@ describe('the etcd store', { timeout }, () => {
   })
 
   onMembers(
+    'closes soon when no member answers, and does not say that what was under way has failed',
+    {},
+    async (store, { members }) => {
+      await store.get('a')
+      members[0]!.process.kill('SIGSTOP')
+      const written = store.transact({ writes: [put('a')] }).catch((reason: unknown) => reason)
+      const startMs = systemClock.monotonicMs()
+      await store.close()
+      const tookMs = systemClock.monotonicMs() - startMs
+      assert.ok(tookMs < callMsMax / 2, `it took ${tookMs} ms`)
+      assert.equal(CloudlessError.from(await written).details['outcome'], 'unknown')
+    },
+  )
+
+  onMembers(
     'goes on with a watch where it was when its member dies',
     { members: 3 },
     async (store, { members }) => {

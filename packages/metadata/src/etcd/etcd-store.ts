@@ -42,6 +42,8 @@ export interface EtcdStoreOptions extends MembersOptions {
 }
 
 const callMsMaxDefault = 10_000
+/** What was lost in an election of RAFT is answered after seconds: a store that closes does not wait for that. */
+const lastAnswersMsMax = 1_000
 const pageEntries = 5_000
 
 export function createEtcdStore(deps: EtcdStoreDeps, options: EtcdStoreOptions): MetadataStore {
@@ -53,6 +55,8 @@ class EtcdStore implements MetadataStore {
   readonly #members: Members
   readonly #callMsMax: number
   readonly #closing = new AbortController()
+  /** Of calls that are under way. */
+  readonly #givingUp = new AbortController()
   readonly #begun = new Set<Promise<unknown>>()
   readonly #latency = new CommitLatency()
   readonly #queue: TransactionQueue
@@ -214,7 +218,9 @@ class EtcdStore implements MetadataStore {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#closing.abort()
+    const cancel = this.#clock.after(lastAnswersMsMax, () => this.#givingUp.abort())
     await Promise.allSettled(this.#begun)
+    cancel()
     this.#members.close()
   }
 
@@ -252,8 +258,7 @@ class EtcdStore implements MetadataStore {
     const members = this.#members
     const failed = { attempt, members: members.addresses }
     const timeoutMs = this.#callMsMax
-    // It has no end but its time.
-    const { signal } = new AbortController()
+    const { signal } = this.#givingUp
     try {
       return await (isChange
         ? members.change(call, { timeoutMs, signal })

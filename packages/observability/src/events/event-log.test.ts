@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { seededRandom, systemClock } from '@cloudless/base'
+import { seededRandom, sleep, systemClock } from '@cloudless/base'
 import { runWithContext } from '../context.ts'
 import { createLogger } from '../logging/logger.ts'
 import { EventLog, type EventLogOptions } from './event-log.ts'
@@ -184,6 +184,32 @@ describe('the event log', { timeout: 30_000 }, () => {
     await log.flush()
     assert.deepEqual(idsOf((await log.list({})).events), ['a', 'b'])
     await log.close()
+  })
+
+  it('complains once of a write that took long and failed, however many events came meanwhile', async () => {
+    const said: string[] = []
+    const store = new MemoryEventStore()
+    const log = await EventLog.open(
+      {
+        ...{ clock: systemClock, random: seededRandom(1), store },
+        logger: createLogger({ name: 'test' }, { write: (line) => void said.push(line) }),
+      },
+      { systemId: 'coordinator-1', flushMs: 1 },
+    )
+    const held = Promise.withResolvers<void>()
+    store.held = held.promise
+    for (let n = 0; n < 5; n++) {
+      log.append(ready(String(n)))
+      await sleep(systemClock, 5)
+    }
+    store.failure = 'full'
+    held.resolve()
+    while (said.length === 0) await sleep(systemClock, 1)
+    store.failure = 'none'
+    assert.equal((await log.list({})).total, 5)
+    await log.close()
+    assert.equal(said.length, 1, said.join())
+    assert.match(said[0]!, /could not be written and wait for the next try/)
   })
 
   it('writes a batch once when its answer was lost', async () => {

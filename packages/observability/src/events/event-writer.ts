@@ -75,11 +75,15 @@ export class EventWriter {
     if (this.#closed) return
     this.#cancelFlush ??= this.#deps.clock.after(delayMs, () => {
       this.#cancelFlush = undefined
+      // One that takes long is not joined by more of them, all of which would fail with it.
+      if (this.#flushing !== undefined) return this.#scheduleFlush(this.#flushMs)
       this.flush().catch((reason: unknown) => {
         this.#deps.logger.warn(
           { error: reason, waiting: this.#pending.length + this.#batch.length },
           'events could not be written and wait for the next try',
         )
+        this.#cancelFlush?.()
+        this.#cancelFlush = undefined
         this.#scheduleFlush(retryMs)
       })
     })

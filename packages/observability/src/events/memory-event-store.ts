@@ -12,6 +12,8 @@ export class MemoryEventStore implements EventStore {
   transactions = 0
   /** Set to make the next transactions fail, before or after they were done. */
   failure: 'none' | 'full' | 'lost answer' = 'none'
+  /** What transactions wait for before anything of them is done. */
+  held: Promise<void> = Promise.resolve()
 
   async get(key: string): Promise<StoredEvent | undefined> {
     return this.entries.get(key)
@@ -27,6 +29,7 @@ export class MemoryEventStore implements EventStore {
   }
 
   async transact({ preconditions = [], writes }: Transaction) {
+    await this.held
     if (this.failure === 'full') throw new CloudlessError('resource_exhausted', 'the disk is full')
     const revision = this.#history.length + 1
     const refused = preconditions.some((one) => {
