@@ -11,7 +11,7 @@ import {
 import { CloudlessError } from '@cloudless/base'
 import { Code, createClient } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node'
-import { isDirect } from './direct-stream.ts'
+import { isDirectStream } from './direct-stream.ts'
 import { clientOptions, credentialsFor, startTestServer } from './testing.ts'
 
 type Session = NonNullable<Parameters<typeof startTestServer>[1]>['coordinator']
@@ -132,6 +132,6 @@ const cases: readonly [string, NodeJS.Dict<string>, boolean][] = [
 ]
 for (const [what, changed, expected] of cases) {
   test(`a stream ${what} ${expected ? 'is served directly' : "goes the library's way"}`, () => {
-    assert.equal(isDirect({ ...headers, ...changed }), expected)
+    assert.equal(isDirectStream({ ...headers, ...changed }), expected)
   })
 }

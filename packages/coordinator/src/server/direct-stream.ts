@@ -4,7 +4,7 @@
  * Thousands of agents say a few words each second. The RPC library carries each of them through a dozen layers of
  * asynchronous iteration, which cost several times what everything else does for it, TLS included. This is the same
  * protocol, Connect in protobuf, with nothing in between. What is not exactly that (gRPC, JSON, compressed requests,
- * deadlines, HTTP/1.1) goes the library's way; `isDirect` says which is which.
+ * deadlines, HTTP/1.1) goes the library's way; `isDirectStream` says which is which.
  *
  * The order a call goes through is the library's: right and rate before its body, then each message's size, form and
  * right. The answer to a refusal is the same too: status 200, and the error at the end of the stream.
@@ -13,7 +13,6 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import {
-  fromBinary,
   toBinary,
   create,
   type DescMessage,
@@ -21,43 +20,28 @@ import {
   type Message,
 } from '@bufbuild/protobuf'
 import { compressedFlag, encodeEnvelope, EnvelopeReader, endStreamFlag } from '@cloudless/api'
-import { CloudlessError, messageOf, type Clock } from '@cloudless/base'
+import { CloudlessError } from '@cloudless/base'
 import { requestIdHeaders } from '@cloudless/observability'
-import {
-  createContextValues,
-  createHandlerContext,
-  type ConnectError,
-  type HandlerContext,
-} from '@connectrpc/connect'
+import type { ConnectError } from '@connectrpc/connect'
 import { endStreamToJson } from '@connectrpc/connect/protocol-connect'
-import { callContextKey, type CallContext } from './call-context.ts'
-import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
+import { createOutcomeReporter } from './call-observer.ts'
+import {
+  DirectContext,
+  parseMessage,
+  requireAdmission,
+  type DirectCall,
+  type DirectCallDeps,
+  type DirectMethod,
+  type RequestHeader,
+} from './direct-call.ts'
 import { MessageInbox } from './message-inbox.ts'
-import { requireRate, requireRight, requireOwnVoice } from './request-gate.ts'
-import type { RateLimiter } from './rate-limiter.ts'
-
-export interface DirectStreamDeps {
-  readonly clock: Clock
-  readonly observer: CallObserver
-  readonly limiter: RateLimiter
-}
-
-export interface DirectMethod {
-  readonly method: DescMethod
-  readonly handler: (
-    incoming: AsyncIterable<Message>,
-    context: HandlerContext,
-  ) => AsyncIterable<Message>
-  readonly messageBytesMax: number
-  /** Smaller answers are sent as they are. */
-  readonly compressMinBytes: number
-}
+import { requireOwnVoice } from './request-gate.ts'
 
 const contentType = 'application/connect+proto'
 const gzipAsync = promisify(gzip)
 
 /** Whether it is a stream as our agents open it. */
-export function isDirect(header: NodeJS.Dict<string | string[]>): boolean {
+export function isDirectStream(header: RequestHeader): boolean {
   return (
     header['content-type'] === contentType &&
     header['connect-timeout-ms'] === undefined &&
@@ -66,12 +50,13 @@ export function isDirect(header: NodeJS.Dict<string | string[]>): boolean {
   )
 }
 
-/** Serves it to its end. `stream` is one whose request `isDirect` has let through. */
-export function serveDirect(
-  deps: DirectStreamDeps,
+/** Serves it to its end. `stream` is one whose request `isDirectStream` has let through. */
+export function serveDirectStream(
+  deps: DirectCallDeps,
   served: DirectMethod,
-  { stream, call, header }: DirectCall,
+  given: DirectCall,
 ): void {
+  const { stream, call, header } = given
   const answer = new Answer({
     stream,
     served,
@@ -83,16 +68,7 @@ export function serveDirect(
   const source = { done: (): void => undefined }
   const inbox = receive(deps, served, { stream, call, fail: (reason) => end(reason) })
   const gone = new AbortController()
-  const context = createHandlerContext({
-    service: method.parent,
-    method,
-    protocolName: 'connect',
-    requestMethod: 'POST',
-    url: `https://${header[':authority'] ?? 'coordinator'}${header[':path']}`,
-    requestSignal: gone.signal,
-    contextValues: createContextValues().set(callContextKey, call),
-    requestHeader: { 'content-type': contentType },
-  })
+  const context = new DirectContext(method, given, { signal: gone.signal })
 
   /** The first end is the one that counts. */
   function end(reason: unknown): void {
@@ -107,26 +83,20 @@ export function serveDirect(
   stream.once('close', () => end(new CloudlessError('cancelled', 'the caller went away')))
   call.ended.addEventListener('abort', () => end(call.ended.reason), { once: true })
   try {
-    requireRight(call.peer, method)
-    requireRate(deps.limiter, call.clientName, method)
+    requireAdmission(deps, call, method)
   } catch (reason) {
     end(reason)
     return
   }
-  const messages = served.handler(inbox, context)[Symbol.asyncIterator]()
+  const answers = served.handler(inbox, context) as AsyncIterable<Message>
+  const messages = answers[Symbol.asyncIterator]()
   // A handler that waits for something else is not waited for.
   source.done = () => void messages.return?.().catch(() => undefined)
   void sendAll(deps, answer, method, messages).then(() => end(undefined), end)
 }
 
-export interface DirectCall {
-  readonly stream: ServerHttp2Stream
-  readonly header: NodeJS.Dict<string | string[]>
-  readonly call: CallContext
-}
-
 async function sendAll(
-  { observer }: DirectStreamDeps,
+  { observer }: DirectCallDeps,
   answer: Answer,
   method: DescMethod,
   messages: AsyncIterator<Message>,
@@ -142,7 +112,7 @@ async function sendAll(
 
 /** Puts what comes on the stream into an inbox, checked, and holds the sender when nobody takes it out. */
 function receive(
-  { clock, observer }: DirectStreamDeps,
+  { clock, observer }: DirectCallDeps,
   { method, messageBytesMax }: DirectMethod,
   { stream, call, fail }: Omit<DirectCall, 'header'> & { readonly fail: (reason: unknown) => void },
 ): MessageInbox<Message> {
@@ -156,7 +126,7 @@ function receive(
       for (const { flags, content } of reader.read(chunk)) {
         if (flags !== 0)
           throw new CloudlessError('invalid_argument', `a message with flags ${flags}`)
-        const message = parse(method.input, content)
+        const message = parseMessage(method.input, content)
         observer.streamMessage?.(method, 'received')
         requireOwnVoice(call.connection.peerAt(clock.wallMs()), method, message)
         inbox.push(message)
@@ -170,15 +140,6 @@ function receive(
     inbox.end()
   })
   return inbox
-}
-
-function parse(schema: DescMessage, content: Uint8Array): Message {
-  try {
-    return fromBinary(schema, content)
-  } catch (reason) {
-    const message = `the request is not a message of this method: ${messageOf(reason)}`
-    throw new CloudlessError('invalid_argument', message, { cause: reason })
-  }
 }
 
 interface AnswerOptions {
@@ -247,6 +208,6 @@ class Answer {
   }
 }
 
-function acceptsGzip(header: NodeJS.Dict<string | string[]>): boolean {
+function acceptsGzip(header: RequestHeader): boolean {
   return String(header['connect-accept-encoding'] ?? '').includes('gzip')
 }

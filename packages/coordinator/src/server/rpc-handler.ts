@@ -25,7 +25,9 @@ import {
 import { callContextKey, clientNameOf, contextIn, type CallContext } from './call-context.ts'
 import { createOutcomeReporter, type CallObserver } from './call-observer.ts'
 import type { ClientConnection } from './client-connection.ts'
-import { isDirect, serveDirect, type DirectMethod } from './direct-stream.ts'
+import type { DirectMethod } from './direct-call.ts'
+import { isDirectStream, serveDirectStream } from './direct-stream.ts'
+import { isDirectUnary, serveDirectUnary } from './direct-unary.ts'
 import { createServerInterceptor } from './interceptors.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { requireRate, requireRight } from './request-gate.ts'
@@ -73,6 +75,7 @@ export type RpcHandler = (
 const messageBytesMaxDefault = 4 * 1024 * 1024
 /** Smaller answers are sent as they are: gzip costs more than it saves on a session's messages. */
 const compressMinBytes = 16 * 1024
+const directKinds = new Set<DescMethod['methodKind']>(['unary', 'bidi_streaming'])
 
 export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOptions): RpcHandler {
   const handlers = new Map(
@@ -88,11 +91,18 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
     // Not when the promise below settles: the library's waits for an event that HTTP/2 responses do not have.
     response.once('close', connection.addCall(controller, handler.method))
     const served = direct.get(path)
-    if (served !== undefined && 'stream' in response && isDirect(request.headers)) {
-      const { stream } = response
-      const whole = { ...call, ended: controller.signal }
-      serveDirect(deps, served, { stream, header: request.headers, call: whole })
-      return true
+    if (served !== undefined && 'stream' in response) {
+      const { headers: header } = request
+      const given = { stream: response.stream, header, call: { ...call, ended: controller.signal } }
+      const isUnary = handler.method.methodKind === 'unary'
+      if (isUnary && isDirectUnary(header)) {
+        serveDirectUnary(deps, served, { ...given, ending: controller })
+        return true
+      }
+      if (!isUnary && isDirectStream(header)) {
+        serveDirectStream(deps, served, given)
+        return true
+      }
     }
     for (const [name, id] of Object.entries(requestIdHeaders(call))) response.setHeader(name, id)
     const values = createContextValues().set(callContextKey, { ...call, ended: controller.signal })
@@ -112,7 +122,7 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
   }
 }
 
-/** By path: streams both ways, unless there are interceptors that must surround them. */
+/** By path: unary calls and streams both ways, unless there are interceptors that must surround them. */
 function directMethods(
   deps: RpcHandlerDeps,
   options: RpcHandlerOptions,
@@ -122,7 +132,7 @@ function directMethods(
   for (const { service, implementation } of options.services) {
     for (const method of service.methods) {
       const handler = (implementation as Record<string, DirectMethod['handler']>)[method.localName]
-      if (method.methodKind !== 'bidi_streaming' || handler === undefined) continue
+      if (!directKinds.has(method.methodKind) || handler === undefined) continue
       direct.set(`/${service.typeName}/${method.name}`, {
         method,
         handler,
