@@ -90,7 +90,7 @@ export class FakeCoordinator {
     return `127.0.0.1:${this.#port}`
   }
 
-  token(tokenId = 'jt-aaaaaaaaaaaa'): Promise<string> {
+  token(tokenId = 'jt-aaaaaaaaaaaa'): string {
     const nowMs = systemClock.wallMs()
     return signJoinToken(tokenKey, {
       tokenId,

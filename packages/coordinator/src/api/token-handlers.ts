@@ -43,12 +43,12 @@ export function tokenHandlers(deps: TokenHandlersDeps) {
   const { state, clock } = deps
 
   /** The answer with its token: a secret, so it is never stored, but signed anew, to the same text. */
-  async function withToken(answer: CreateJoinTokenResponse): Promise<CreateJoinTokenResponse> {
+  function withToken(answer: CreateJoinTokenResponse): CreateJoinTokenResponse {
     if (answer.token !== '') return answer
     const { id, maxUses, createdAtMs, expiresAtMs, nodeName, region, zone, forCoordinator } =
       answer.joinToken!
     const addresses = deps.addresses()
-    const token = await signJoinToken(deps.authority.tokenKey, {
+    const token = signJoinToken(deps.authority.tokenKey, {
       tokenId: id,
       caFingerprint: deps.authority.fingerprint,
       maxUses,

@@ -214,7 +214,7 @@ for (const [what, facts, message, code] of bad) {
 
 test('a token nobody knows, or nobody signed, is refused', async (t) => {
   const cluster = await openMembership(t)
-  const unknown = await signJoinToken(cluster.deps.authority.tokenKey, {
+  const unknown = signJoinToken(cluster.deps.authority.tokenKey, {
     tokenId: 'jt-x',
     caFingerprint: 'f',
     maxUses: 1,
