@@ -1,10 +1,14 @@
-/** Collects what is to be written while the last commit is under way, and hands it over as the next one. */
+/** Collects what is to be written while the last commits are under way, and hands it over as the next one. */
 import { CloudlessError } from '@cloudless/base'
 import type { CommitReply, Operation, Outcome } from './messages.ts'
 
 /** A group: large enough to make an fsync worth while, small enough not to hold the disk for long. */
 const groupOperationsMax = 512
 const groupBytesMax = 8 * 1024 * 1024
+/** While one waits for the disk, what the other has brought is told to its callers, who come with more. */
+const underWayMax = 2
+/** Fewer are not worth an fsync of their own: they wait for the commit that is under way. */
+const secondGroupMin = 16
 const waitingOperationsMax = 10_000
 const waitingBytesMax = 128 * 1024 * 1024
 
@@ -20,7 +24,9 @@ export class CommitQueue {
   readonly #onCommitted: (reply: CommitReply) => void
   #waiting: Waiting[] = []
   #waitingBytes = 0
-  #running: Promise<void> | undefined
+  /** Of those that will still look for more to do. */
+  #runs = 0
+  readonly #underWay = new Set<Promise<void>>()
 
   /** `onCommitted` is called with each reply before the callers of its operations go on. */
   constructor(
@@ -38,13 +44,17 @@ export class CommitQueue {
       if (full) return reject(tooManyWaiting(this.#waiting.length))
       this.#waiting.push({ operation, bytes, resolve, reject })
       this.#waitingBytes += bytes
-      this.#running ??= this.#run()
+      const isWorthwhile = this.#runs === 0 || this.#waiting.length >= secondGroupMin
+      if (this.#runs >= underWayMax || !isWorthwhile) return
+      this.#runs++
+      const run: Promise<void> = this.#run().finally(() => this.#underWay.delete(run))
+      this.#underWay.add(run)
     })
   }
 
   /** Resolves when everything added so far has its outcome. */
   async drain(): Promise<void> {
-    while (this.#running !== undefined) await this.#running
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
 
   async #run(): Promise<void> {
@@ -59,7 +69,7 @@ export class CommitQueue {
         for (const item of group) item.reject(reason)
       }
     }
-    this.#running = undefined
+    this.#runs--
   }
 
   #takeGroup(): Waiting[] {
