@@ -72,14 +72,18 @@ test('it is drained when everything that was added has its outcome', async () =>
   const { add, groups, queue } = setUp()
   let done = 0
   for (let n = 0; n < 40; n++) void add(n).then(() => done++)
-  let doneWhenDrained = -1
-  const drained = queue.drain().then(() => (doneWhenDrained = done))
-  for (let n = 0; doneWhenDrained < 0; n++) {
+  const seen: number[] = []
+  const drain = async (): Promise<void> => {
+    await queue.drain()
+    seen.push(done)
+  }
+  const drained = drain()
+  for (let n = 0; seen.length === 0; n++) {
     await nextTurn()
-    assert.equal(doneWhenDrained, -1, `after ${n} of ${groups.length} groups`)
+    assert.deepEqual(seen, [], `after ${n} of ${groups.length} groups`)
     groups[n]!.finish()
     await nextTurn()
   }
   await drained
-  assert.equal(doneWhenDrained, 40)
+  assert.deepEqual(seen, [40])
 })
