@@ -53,8 +53,10 @@ const retryMs = 100
 /** For the store's answer to one who stands. */
 const patienceMsMin = 400
 const patienceMsMax = 6_400
-/** Parts of a lease between two renewals. */
-const renewalsPerLease = 4
+/** Of a lease, from one renewal to the next. */
+const renewalShare = 1 / 2
+/** Of a lease, until one that is not answered is asked for again: what RAFT lost in an election is answered after seconds. */
+const retryShare = 1 / 8
 /** How long the others let a chosen successor go first. */
 const successorLeaseMs = 3_000
 const releaseMsMax = 1_000
@@ -247,22 +249,39 @@ export class Election {
   }
 
   async #renew(term: Term): Promise<void> {
-    const { clock, store, listener } = this.#deps
-    const periodMs = this.#options.leaseMs / renewalsPerLease
+    const { clock } = this.#deps
+    const { leaseMs } = this.#options
+    let askedAtMs = clock.monotonicMs()
+    let renewedAtMs = askedAtMs
     while (!term.signal.aborted) {
-      const askedAtMs = clock.monotonicMs()
-      // A renewal that is slow must not keep the next from being tried.
-      void store.keepLeaseAlive(term.leaseId).then(
-        (isAlive) => {
-          if (isAlive) term.renewed(askedAtMs)
-          else term.end(leadsNoLonger('its lease has ended'))
-        },
-        (reason: unknown) => {
-          if (!term.signal.aborted) listener.onProblem('renewing the lease of the leader', reason)
-        },
-      )
-      await sleep(clock, periodMs, term.signal).catch(() => undefined) // Looked at above.
+      const dueMs = Math.max(askedAtMs + retryShare * leaseMs, renewedAtMs + renewalShare * leaseMs)
+      const waitMs = dueMs - clock.monotonicMs()
+      if (waitMs > 0) {
+        // Asked again afterwards: meanwhile it may have been renewed, or ended.
+        await sleep(clock, waitMs, term.signal).catch(() => undefined)
+        continue
+      }
+      askedAtMs = clock.monotonicMs()
+      // One that is slow must not keep the next from being tried.
+      void this.#renewOnce(term, askedAtMs).then((atMs) => {
+        renewedAtMs = Math.max(renewedAtMs, atMs)
+      })
     }
+  }
+
+  /** When it was asked, if it was renewed; otherwise a time that is long past. */
+  async #renewOnce(term: Term, askedAtMs: number): Promise<number> {
+    const { store, listener } = this.#deps
+    try {
+      if (await store.keepLeaseAlive(term.leaseId)) {
+        term.renewed(askedAtMs)
+        return askedAtMs
+      }
+      term.end(leadsNoLonger('its lease has ended'))
+    } catch (reason) {
+      if (!term.signal.aborted) listener.onProblem('renewing the lease of the leader', reason)
+    }
+    return Number.NEGATIVE_INFINITY
   }
 
   /** The others need not wait for the lease to run out. Not waited for without end: it runs out anyway. */

@@ -70,11 +70,14 @@ export async function runEtcd(
   }
 }
 
-/** Of ours only what it needs: variables such as ETCD_NAME would count as its flags. */
+/**
+ * Of ours only what it needs: variables such as ETCD_NAME would count as its flags. With one thread for its own code it
+ * costs a quarter less at rest, and does as much: what is written comes to it in batches (decision 0020).
+ */
 function environment(): Record<string, string> {
-  const path = { PATH: process.env['PATH'] ?? '' }
+  const own = { PATH: process.env['PATH'] ?? '', GOMAXPROCS: '1' }
   // Elsewhere than on the usual servers, such as on ARM before 3.5, it wants to be told that it may run.
-  return process.arch === 'x64' ? path : { ...path, ETCD_UNSUPPORTED_ARCH: process.arch }
+  return process.arch === 'x64' ? own : { ...own, ETCD_UNSUPPORTED_ARCH: process.arch }
 }
 
 function spawned(child: ChildProcess, path: string): Promise<void> {

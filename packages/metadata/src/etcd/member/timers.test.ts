@@ -4,14 +4,14 @@ import { timersFor, widerTimers, widestOf, widestTimers } from './timers.ts'
 
 describe('the timers of etcd', () => {
   for (const [what, fsyncMs, roundTripMs, heartbeatMs, electionMs] of [
-    ['nothing measured', 0, 0, 20, 200],
-    ['a fast disk on its own', 1, 0, 20, 200],
-    ['fast disks in one room', 1, 0.5, 20, 200],
-    ['a disk that takes 5 ms', 5, 0.5, 20, 200],
-    ['a disk that takes 15 ms', 15, 0.5, 20, 500],
-    ['wireless', 2, 15, 20, 200],
-    ['two towns', 2, 30, 50, 500],
-    ['an SD card', 100, 0.5, 20, 2_000],
+    ['nothing measured', 0, 0, 100, 500],
+    ['a fast disk on its own', 1, 0, 100, 500],
+    ['fast disks in one room', 1, 0.5, 100, 500],
+    ['a disk that takes 15 ms', 15, 0.5, 100, 500],
+    ['a disk that takes 50 ms', 50, 0.5, 100, 1_000],
+    ['wireless', 2, 15, 100, 500],
+    ['two towns', 2, 50, 100, 1_000],
+    ['an SD card', 100, 0.5, 100, 2_000],
     ['a continent away', 2, 150, 200, 2_000],
     ['an SD card a continent away', 100, 150, 200, 5_000],
     ['the other side of the world', 2, 350, 500, 5_000],
@@ -29,23 +29,23 @@ describe('the timers of etcd', () => {
         for (let wider = widerTimers(timers); wider; wider = widerTimers(timers)) timers = wider
         assert.deepEqual(timers, widestTimers)
         const { heartbeatMs, electionMs } = timersFor({ fsyncMs, roundTripMs })
-        assert.ok(electionMs >= 10 * heartbeatMs && electionMs <= 50_000)
+        assert.ok(electionMs >= 5 * heartbeatMs && electionMs <= 50_000)
       }
     }
   })
 
   it('are doubled, up to a second and ten', () => {
-    const narrow = { heartbeatMs: 20, electionMs: 200 }
-    assert.deepEqual(widerTimers(narrow), { heartbeatMs: 40, electionMs: 400 })
+    const narrow = { heartbeatMs: 100, electionMs: 500 }
+    assert.deepEqual(widerTimers(narrow), { heartbeatMs: 200, electionMs: 1_000 })
     const uneven = { heartbeatMs: 600, electionMs: 10_000 }
     assert.deepEqual(widerTimers(uneven), widestTimers)
     assert.equal(widerTimers(widestTimers), undefined)
   })
 
-  it('are the widest that was asked for, with ten heartbeats to an election', () => {
-    const slowDisk = { heartbeatMs: 20, electionMs: 5_000 }
+  it('are the widest that was asked for, with five heartbeats to an election', () => {
+    const slowDisk = { heartbeatMs: 100, electionMs: 3_000 }
     const farAway = { heartbeatMs: 1_000, electionMs: 2_000 }
     assert.deepEqual(widestOf(slowDisk), slowDisk)
-    assert.deepEqual(widestOf(slowDisk, farAway), { heartbeatMs: 1_000, electionMs: 10_000 })
+    assert.deepEqual(widestOf(slowDisk, farAway), { heartbeatMs: 1_000, electionMs: 5_000 })
   })
 })
