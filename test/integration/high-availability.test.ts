@@ -3,9 +3,11 @@
  * is lost; what runs on the nodes is not touched. `test/chaos/coordinators.test.ts` is the long form.
  */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import {
   applyWorkload,
+  createCtl,
   createStrikes,
   findSharedTerms,
   replicasOf,
@@ -14,6 +16,7 @@ import {
   sayChaos,
   startCoordinators,
   waitForReady,
+  writeCliConfig,
   type CoordinatorFault,
   type Coordinators,
   type Strikes,
@@ -78,6 +81,21 @@ for (const [seed, property, fault] of [
     assert.deepEqual(await whatRuns(), before)
   })
 }
+
+test('a CLI that was set up with one address finds the other coordinators when that one is away', async () => {
+  const configFile = join(cluster.directory, 'one-address.yaml')
+  const [first] = cluster.all
+  const credentialsDirectory = join(cluster.directory, 'operator')
+  writeCliConfig(configFile, { name: 'one', coordinator: first!.address, credentialsDirectory })
+  const ctl = createCtl(configFile)
+  await ctl.text(['node', 'list'])
+  await first!.kill()
+  try {
+    assert.match(await ctl.text(['node', 'list']), /READY/)
+  } finally {
+    await first!.start()
+  }
+})
 
 test('in no term more than one led', () => {
   const { terms, shared } = findSharedTerms(cluster.all)

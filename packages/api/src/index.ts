@@ -1,4 +1,9 @@
-export { correlationIdHeader, idempotencyKeyHeader, requestIdHeader } from './call-headers.ts'
+export {
+  coordinatorsHeader,
+  correlationIdHeader,
+  idempotencyKeyHeader,
+  requestIdHeader,
+} from './call-headers.ts'
 export {
   compressedFlag,
   encodeEnvelope,

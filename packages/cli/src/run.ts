@@ -2,6 +2,7 @@
 import { CloudlessError, randomId, version, type Clock, type Random } from '@cloudless/base'
 import type { Command, CommandContext, CommandInput } from './command.ts'
 import type { Environment } from './environment.ts'
+import { rememberCoordinators } from './config/known-coordinators.ts'
 import { loadSettings } from './config/settings.ts'
 import type { Connection } from './connection/connection.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit-code.ts'
@@ -67,6 +68,9 @@ async function runVerb(deps: RunDeps, entry: Entry, words: readonly string[]): P
               ...deps,
               correlationId: ids.correlationId,
               onRequest: (requestId) => (ids.requestId = requestId),
+              onCoordinators: (told) => {
+                if (settings.knownPlace) rememberCoordinators(settings.knownPlace, told)
+              },
             },
             settings,
           ),

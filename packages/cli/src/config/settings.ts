@@ -6,11 +6,14 @@ import { UsageError } from '../exit-code.ts'
 import type { OutputFormat } from '../global-options.ts'
 import type { Options } from '../options.ts'
 import { didYouMean } from '../suggest.ts'
+import { knownCoordinators, type KnownPlace } from './known-coordinators.ts'
 import { configPathOf, readConfigFile, type ConfigFile, type ContextEntry } from './config-file.ts'
 
 export interface Settings {
   /** "host:port", tried in turn; never empty. */
   readonly coordinators: readonly string[]
+  /** Where what the cluster tells of its coordinators is kept; not when the address was given for this time only. */
+  readonly knownPlace: KnownPlace | undefined
   readonly caFile: string | undefined
   readonly certFile: string | undefined
   readonly keyFile: string | undefined
@@ -33,7 +36,11 @@ export async function loadSettings(
 ): Promise<Settings> {
   const path = configPathOf(options.text('config'), environment, workingDirectory)
   const file = path === undefined ? undefined : await readConfigFile(path)
-  return resolveSettings(options, environment, workingDirectory, file)
+  const settings = resolveSettings(options, environment, workingDirectory, file)
+  const { knownPlace } = settings
+  if (knownPlace === undefined) return settings
+  const coordinators = [...new Set([...settings.coordinators, ...knownCoordinators(knownPlace)])]
+  return { ...settings, coordinators }
 }
 
 /** Pure. Throws UsageError when the context does not exist or an address is not one. */
@@ -56,10 +63,11 @@ export function resolveSettings(
     return inFile === undefined ? undefined : resolve(fileDirectory, inFile)
   }
 
+  const given = setting('coordinator')
+  const isFromFile = given === undefined && entry?.coordinator !== undefined
   return {
-    coordinators: parseAddresses(
-      setting('coordinator') ?? entry?.coordinator ?? coordinatorDefault,
-    ),
+    coordinators: parseAddresses(given ?? entry?.coordinator ?? coordinatorDefault),
+    knownPlace: isFromFile ? { configPath: file!.path, contextName: wanted } : undefined,
     caFile: pathSetting('ca-file', 'ca_file'),
     certFile: pathSetting('cert-file', 'cert_file'),
     keyFile: pathSetting('key-file', 'key_file'),

@@ -2,6 +2,7 @@
 import {
   AgentService,
   CoordinatorService,
+  coordinatorsHeader,
   correlationIdHeader,
   requestIdHeader,
 } from '@cloudless/api'
@@ -28,6 +29,8 @@ export interface ConnectionDeps {
   readonly correlationId: string
   /** Told each call's id before it is sent. */
   readonly onRequest?: (requestId: string) => void
+  /** Told where all coordinators are reached, when there are several. */
+  readonly onCoordinators?: (addresses: readonly string[]) => void
 }
 
 /** How long one address may take for TCP and TLS before the next is tried. */
@@ -96,11 +99,14 @@ function connectionOver(
 }
 
 function withIds(deps: ConnectionDeps): Interceptor {
-  return (next) => (request) => {
+  return (next) => async (request) => {
     const requestId = `req-${randomId(deps.random, 16)}`
     request.header.set(requestIdHeader, requestId)
     request.header.set(correlationIdHeader, deps.correlationId)
     deps.onRequest?.(requestId)
-    return next(request)
+    const response = await next(request)
+    const told = response.header.get(coordinatorsHeader)
+    if (told) deps.onCoordinators?.(told.split(','))
+    return response
   }
 }

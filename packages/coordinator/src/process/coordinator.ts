@@ -7,6 +7,7 @@ import type { Coordinator as CoordinatorMessage } from '@cloudless/api'
 import { formatAddress, type Clock } from '@cloudless/base'
 import type { Credentials } from '@cloudless/identity'
 import { createProfiler } from '@cloudless/observability'
+import { coordinatorAddresses } from '../membership/coordinator-addresses.ts'
 import { LoopLoad } from '../membership/loop-load.ts'
 import { nodesGivenUp } from '../membership/nodes-given-up.ts'
 import { describeCoordinator } from '../raft/describe-coordinator.ts'
@@ -157,6 +158,12 @@ async function openDoors(
     for (const nodeId of nodesGivenUp(changes)) gateway.disconnect(nodeId)
   }
   opened.defer(state.listen(hangUp))
+  let coordinators = coordinatorAddresses(state, options.advertised)
+  const look = (changes: readonly RecordChange[]): void => {
+    if (!changes.some(({ kind }) => kind === 'coordinator')) return
+    coordinators = coordinatorAddresses(state, options.advertised)
+  }
+  opened.defer(state.listen(look))
   metrics.beforeExpose(() => {
     const control = office.current?.control
     if (control === undefined) return
@@ -178,6 +185,7 @@ async function openDoors(
       },
       ...(options.profiling ? { profile: profileOf(clock, opened) } : {}),
       forward: (call) => route.take(call),
+      coordinators: () => coordinators,
       services: [],
       isRemoved: (nodeId) => state.get('removed', nodeId) !== undefined,
       isUnknown: (nodeId) => state.get('node', nodeId) === undefined,

@@ -44,6 +44,8 @@ export interface ApiServerDeps extends MembershipChecks {
    * then serves it as any other.
    */
   readonly forward?: (call: ForwardableCall) => boolean
+  /** Where coordinators are reached, told to members when they are several. */
+  readonly coordinators?: () => readonly string[]
   /** Each made by `serve(Service, handlers)`. Methods without a handler answer UNIMPLEMENTED. */
   readonly services: readonly ServedService[]
 }

@@ -20,6 +20,8 @@ export interface DirectCall {
   readonly stream: ServerHttp2Stream
   readonly header: RequestHeader
   readonly call: CallContext
+  /** Such as its ids. */
+  readonly answerHeaders: Readonly<Record<string, string>>
 }
 
 export interface DirectMethod {

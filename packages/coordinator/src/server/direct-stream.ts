@@ -21,7 +21,6 @@ import {
 } from '@bufbuild/protobuf'
 import { compressedFlag, encodeEnvelope, EnvelopeReader, endStreamFlag } from '@cloudless/api'
 import { CloudlessError } from '@cloudless/base'
-import { requestIdHeaders } from '@cloudless/observability'
 import type { ConnectError } from '@connectrpc/connect'
 import { endStreamToJson } from '@connectrpc/connect/protocol-connect'
 import { createOutcomeReporter } from './call-observer.ts'
@@ -60,7 +59,7 @@ export function serveDirectStream(
   const answer = new Answer({
     stream,
     served,
-    ids: requestIdHeaders(call),
+    headers: given.answerHeaders,
     mayCompress: acceptsGzip(header),
   })
   const report = createOutcomeReporter(deps, served.method, call)
@@ -114,7 +113,11 @@ async function sendAll(
 function receive(
   { clock, observer }: DirectCallDeps,
   { method, messageBytesMax }: DirectMethod,
-  { stream, call, fail }: Omit<DirectCall, 'header'> & { readonly fail: (reason: unknown) => void },
+  {
+    stream,
+    call,
+    fail,
+  }: Pick<DirectCall, 'stream' | 'call'> & { readonly fail: (reason: unknown) => void },
 ): MessageInbox<Message> {
   const reader = new EnvelopeReader(messageBytesMax)
   const inbox = new MessageInbox<Message>({
@@ -145,7 +148,7 @@ function receive(
 interface AnswerOptions {
   readonly stream: ServerHttp2Stream
   readonly served: DirectMethod
-  readonly ids: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
   readonly mayCompress: boolean
 }
 
@@ -156,7 +159,7 @@ class Answer {
   readonly #compressMinBytes: number
   isEnded = false
 
-  constructor({ stream, served, ids, mayCompress }: AnswerOptions) {
+  constructor({ stream, served, headers, mayCompress }: AnswerOptions) {
     this.#stream = stream
     this.#schema = served.method.output
     this.#compressMinBytes = mayCompress ? served.compressMinBytes : Number.POSITIVE_INFINITY
@@ -166,7 +169,7 @@ class Answer {
       'content-type': contentType,
       'connect-accept-encoding': 'gzip',
       ...(mayCompress ? { 'connect-content-encoding': 'gzip' } : {}),
-      ...ids,
+      ...headers,
     })
   }
 

@@ -11,7 +11,6 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { create, toBinary, type Message } from '@bufbuild/protobuf'
 import { CloudlessError } from '@cloudless/base'
-import { requestIdHeaders } from '@cloudless/observability'
 import type { ConnectError } from '@connectrpc/connect'
 import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect'
 import { createOutcomeReporter } from './call-observer.ts'
@@ -137,7 +136,7 @@ function sendError(given: DirectCall, error: ConnectError): void {
 }
 
 function send(
-  { stream, call }: DirectCall,
+  { stream, answerHeaders }: DirectCall,
   status: number,
   { body, headers }: { readonly body: Uint8Array; readonly headers?: Record<string, string> },
 ): void {
@@ -147,7 +146,7 @@ function send(
     'content-type': contentType,
     'content-length': body.byteLength,
     'accept-encoding': 'gzip',
-    ...requestIdHeaders(call),
+    ...answerHeaders,
     ...headers,
   })
   stream.end(body)

@@ -7,6 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
+import { coordinatorsHeader } from '@cloudless/api'
 import type { Clock, Random } from '@cloudless/base'
 import { readRequestIds, requestIdHeaders } from '@cloudless/observability'
 import {
@@ -52,6 +53,8 @@ export interface RpcHandlerDeps {
   readonly random: Random
   readonly observer: CallObserver
   readonly limiter: RateLimiter
+  /** Where coordinators are reached, "host:port". */
+  readonly coordinators?: () => readonly string[]
   /** Around our own, the first outermost: for what must surround every handler, such as a logging context. */
   readonly interceptors?: readonly Interceptor[]
 }
@@ -90,10 +93,14 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
     const controller = new AbortController()
     // Not when the promise below settles: the library's waits for an event that HTTP/2 responses do not have.
     response.once('close', connection.addCall(controller, handler.method))
+    const answerHeaders = answerHeadersOf(deps, call)
     const served = direct.get(path)
     if (served !== undefined && 'stream' in response) {
       const { headers: header } = request
-      const given = { stream: response.stream, header, call: { ...call, ended: controller.signal } }
+      const given = {
+        ...{ stream: response.stream, header, answerHeaders },
+        call: { ...call, ended: controller.signal },
+      }
       const isUnary = handler.method.methodKind === 'unary'
       if (isUnary && isDirectUnary(header)) {
         serveDirectUnary(deps, served, { ...given, ending: controller })
@@ -104,7 +111,7 @@ export function createRpcHandler(deps: RpcHandlerDeps, options: RpcHandlerOption
         return true
       }
     }
-    for (const [name, id] of Object.entries(requestIdHeaders(call))) response.setHeader(name, id)
+    for (const [name, text] of Object.entries(answerHeaders)) response.setHeader(name, text)
     const values = createContextValues().set(callContextKey, { ...call, ended: controller.signal })
     const universal = universalRequestFromNodeRequest(request, response, undefined, values)
     for (const [name, id] of Object.entries(requestIdHeaders(call))) universal.header.set(name, id)
@@ -182,6 +189,15 @@ export function refusalOf(
   return () => ({
     [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(why(method)) }),
   })
+}
+
+function answerHeadersOf(
+  { coordinators }: RpcHandlerDeps,
+  call: Omit<CallContext, 'ended'>,
+): Record<string, string> {
+  const ids = requestIdHeaders(call)
+  const known = call.peer.kind === 'member' ? (coordinators?.() ?? []) : []
+  return known.length > 1 ? { ...ids, [coordinatorsHeader]: known.join(',') } : ids
 }
 
 function startCall(
