@@ -2,11 +2,10 @@
  * How many writes a second are acknowledged through the API, each durable before its answer: by one coordinator with SQLite,
  * and by the leader of three with RAFT on this machine.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { startCluster, startCoordinators } from '@cloudless/test/testkit'
-import type { WriteOrder, WriteReport } from './support/api-writer.ts'
+import type { WriteReport } from './support/api-writer.ts'
+import { startWriter } from './support/api-writers.ts'
 import { percentile, printTable } from './support/table.ts'
 
 const clients = Number(process.env['CLIENTS'] ?? 100)
@@ -50,14 +49,10 @@ async function measureRaft() {
 
 async function write(address: string, directory: string): Promise<WriteReport> {
   const order = { address, credentialsDirectory: join(directory, 'operator'), clients }
-  const writer = fork(join(import.meta.dirname, 'support', 'api-writer.ts'))
-  const send = async (given: WriteOrder): Promise<WriteReport> => {
-    writer.send(given)
-    return ((await once(writer, 'message')) as [WriteReport])[0]
-  }
-  await send({ ...order, durationMs: warmUpMs })
-  const report = await send({ ...order, durationMs })
-  writer.disconnect()
+  const writer = startWriter()
+  await writer.write({ ...order, durationMs: warmUpMs })
+  const report = await writer.write({ ...order, durationMs })
+  writer.end()
   return report
 }
 

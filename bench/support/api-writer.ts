@@ -17,6 +17,8 @@ export interface WriteOrder {
   readonly credentialsDirectory: string
   readonly clients: number
   readonly durationMs: number
+  /** Ends sooner when so many are acknowledged. */
+  readonly countMax?: number
 }
 
 export interface WriteReport {
@@ -43,6 +45,7 @@ async function write(order: WriteOrder): Promise<WriteReport> {
     dial(order),
   )
   await Promise.all(connections.map((connection) => once(connection, 'connect')))
+  const { countMax = Number.POSITIVE_INFINITY } = order
   const startMs = systemClock.monotonicMs()
   const endMs = startMs + order.durationMs
   const latenciesMs: number[] = []
@@ -51,7 +54,7 @@ async function write(order: WriteOrder): Promise<WriteReport> {
   const client = async (connection: ClientHttp2Session): Promise<void> => {
     for (;;) {
       const sentMs = systemClock.monotonicMs()
-      if (sentMs >= endMs) return
+      if (sentMs >= endMs || latenciesMs.length >= countMax) return
       const problem = await call(connection)
       if (problem === undefined) latenciesMs.push(systemClock.monotonicMs() - sentMs)
       else {
@@ -83,7 +86,7 @@ function dial({ address, credentialsDirectory }: WriteOrder): ClientHttp2Session
 
 const body = toBinary(
   CreateJoinTokenRequestSchema,
-  create(CreateJoinTokenRequestSchema, { ttlMs: 60_000n, maxUses: 1 }),
+  create(CreateJoinTokenRequestSchema, { ttlMs: 86_400_000n, maxUses: 1 }),
 )
 const headers = {
   ':method': 'POST',
