@@ -46,7 +46,8 @@ const restoreCommand = (from: string, directory: string): string[] => [
 ]
 
 function restore(from: string, directory: string, ...more: string[]): Promise<CommandResult> {
-  return runCommand([...restoreCommand(from, directory), ...more], { env: cleanEnvironment() })
+  const options = ['--data-dir', directory, '--passphrase-file', passphraseFile, ...more]
+  return cluster.ctl.run(['cluster', 'restore', from, ...options])
 }
 
 const dataDirectory = (): string => join(cluster.directory, 'coordinator')

@@ -299,6 +299,11 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/cluster-backup.ts')).clusterBackup,
   },
   {
+    name: 'cluster restore',
+    summary: 'Bring a cluster back from a backup, on this machine',
+    load: async () => (await import('./commands/cluster-restore.ts')).clusterRestore,
+  },
+  {
     name: 'vrn show',
     summary: 'Show capacity, what is promised and used, and what is free',
     load: async () => (await import('./commands/vrn-show.ts')).vrnShow,
