@@ -45,6 +45,18 @@ describe('a member of etcd', { timeout }, () => {
     assert.equal(statSync(join(options.dataDirectory, 'tls', 'member.pem')).mode & 0o777, 0o600)
   })
 
+  onMembers('ends a process that hangs, starts it again, and has lost nothing', async (members) => {
+    const options = await members.prepare('m1', { kind: 'new' })
+    const member = await members.start({ ...options, silenceMsMax: 1_000 })
+    await member.store.transact({ writes: [put('a')] })
+    const hung = member.pid!
+    process.kill(hung, 'SIGSTOP')
+    await until('another process', () => member.pid !== undefined && member.pid !== hung)
+    await until('it to serve', () => member.state.kind === 'running')
+    assert.equal((await member.store.get('a'))?.key, 'a')
+    assert.ok(members.logged.some((line) => /^error etcd has not answered for \d+ s/.test(line)))
+  })
+
   onMembers('lets in nobody but members: no stranger, no agent, no plain text', async (members) => {
     const options = await members.prepare('m1', { kind: 'new' })
     const { endpoint, tls } = await members.start(options)

@@ -183,8 +183,9 @@ async function startObserver(
         isRunning: () => supervisor.state.kind === 'running',
         onLook: async (status) => (status === undefined ? keeper.forget() : keeper.see(status)),
         onAlarm: options.onAlarm ?? (() => undefined),
+        onSilence: () => supervisor.replace(),
       },
-      paths.directory,
+      { directory: paths.directory, silenceMsMax: options.silenceMsMax },
       first,
     )
   } catch (reason) {

@@ -54,6 +54,8 @@ export interface EtcdMemberOptions {
   readonly timersMin?: EtcdTimers | undefined
   /** How long it may take until it serves; 30 s when not given. */
   readonly startMsMax?: number | undefined
+  /** How long it may not answer until it is ended and started again; 30 s when not given. */
+  readonly silenceMsMax?: number | undefined
   /** Breaks off the start. */
   readonly signal?: AbortSignal | undefined
   readonly onState?: ((state: EtcdMemberState) => void) | undefined

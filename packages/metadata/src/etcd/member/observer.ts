@@ -15,30 +15,41 @@ export interface ObserverDeps {
   /** Called with each new status, and with undefined when the member does not run. */
   readonly onLook: (status: MemberStatus | undefined) => Promise<void>
   readonly onAlarm: (change: AlarmChange) => void
+  /** It runs, and has not answered for so long that it hangs. Called again after as long, if that did not help. */
+  readonly onSilence: () => void
+}
+
+export interface ObserverOptions {
+  /** Where the member has its files. */
+  readonly directory: string
+  /** 30 s when not given. */
+  readonly silenceMsMax?: number | undefined
 }
 
 const lookMs = 2_000
 const callMsMax = 2_000
-const silenceMsMax = 30_000
+const silenceMsMaxDefault = 30_000
+/** Unanswered in a row: time alone may pass while this process is held up itself. */
+const silentLooksMin = 3
 const defragmentMsMax = 10 * 60_000
 const hourMs = 3_600_000
 
 export class Observer {
   readonly #deps: ObserverDeps
-  readonly #directory: string
+  readonly #options: ObserverOptions
   readonly #closing = new AbortController()
   #status: MemberStatus
   #alarms: readonly Alarm[] = []
   #answeredMs: number
-  #isSilenceSaid = false
+  #silentLooks = 0
   #defragmentedMs: number
   #looking: Promise<void>
 
   /** Begins to look, from this status on. */
-  constructor(deps: ObserverDeps, directory: string, status: MemberStatus) {
+  constructor(deps: ObserverDeps, options: ObserverOptions, status: MemberStatus) {
     const { clock, random } = deps
     this.#deps = deps
-    this.#directory = directory
+    this.#options = options
     this.#status = status
     this.#answeredMs = clock.monotonicMs()
     // Members have the same data, and would otherwise all find it time together.
@@ -57,7 +68,7 @@ export class Observer {
 
   async #lookAgain(): Promise<void> {
     const { signal } = this.#closing
-    const { clock, log } = this.#deps
+    const { clock } = this.#deps
     this.#tellAlarms()
     while (!signal.aborted) {
       try {
@@ -65,23 +76,37 @@ export class Observer {
         await this.#look()
       } catch (reason) {
         if (signal.aborted) return
-        if (clock.monotonicMs() - this.#answeredMs < silenceMsMax || this.#isSilenceSaid) continue
-        this.#isSilenceSaid = true
-        const { message } = CloudlessError.from(reason)
-        log('warn', `etcd has not answered for ${silenceMsMax / 1_000} s: ${message}`)
+        this.#noteSilence(reason)
       }
     }
+  }
+
+  #noteSilence(reason: unknown): void {
+    const { clock, log, onSilence } = this.#deps
+    const { silenceMsMax = silenceMsMaxDefault } = this.#options
+    const silentMs = clock.monotonicMs() - this.#answeredMs
+    this.#silentLooks++
+    if (silentMs < silenceMsMax || this.#silentLooks < silentLooksMin) return
+    const { message } = CloudlessError.from(reason)
+    log('error', `etcd has not answered for ${Math.round(silentMs / 1_000)} s: ${message}`)
+    this.#noteAnswer()
+    onSilence()
+  }
+
+  #noteAnswer(): void {
+    this.#answeredMs = this.#deps.clock.monotonicMs()
+    this.#silentLooks = 0
   }
 
   async #look(): Promise<void> {
     const { clock, member, isRunning, onLook } = this.#deps
     if (!isRunning()) {
-      this.#answeredMs = clock.monotonicMs()
+      this.#noteAnswer()
       return onLook(undefined)
     }
-    this.#status = await observe(clock, member, this.#directory, this.#callOptions(callMsMax))
-    this.#answeredMs = clock.monotonicMs()
-    this.#isSilenceSaid = false
+    const { directory } = this.#options
+    this.#status = await observe(clock, member, directory, this.#callOptions(callMsMax))
+    this.#noteAnswer()
     this.#tellAlarms()
     await onLook(this.#status)
     await this.#defragmentIfDue()

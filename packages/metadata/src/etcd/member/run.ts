@@ -15,6 +15,8 @@ export interface EtcdRun {
   raisePriority(): void
   /** Asks it to end; after a while it must. */
   stop(): Promise<void>
+  /** SIGKILL. */
+  kill(): void
 }
 
 export interface RunDeps {
@@ -56,6 +58,7 @@ export async function runEtcd(
     tail,
     ended,
     raisePriority: () => raisePriorityOf(pid),
+    kill: () => void child.kill('SIGKILL'),
     stop: async () => {
       const stopped = new AbortController()
       const waited = sleep(clock, stopMsMax, stopped.signal).then(

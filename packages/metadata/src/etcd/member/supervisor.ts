@@ -108,6 +108,11 @@ export class Supervisor {
     await this.#run?.stop()
   }
 
+  /** Ends one that hangs, so that it is started again. Does nothing while it does not run. */
+  replace(): void {
+    if (this.#state.kind === 'running') this.#run?.kill()
+  }
+
   async close(): Promise<void> {
     this.#closing.abort(new CloudlessError('cancelled', 'the member of etcd is closed'))
     await this.#run?.stop()
