@@ -95,6 +95,16 @@ for (const inTransaction of [true, false]) {
   })
 }
 
+test('a repeated answer has the version of what was stored with it', async () => {
+  const { store, run, request } = setUp()
+  await run('before', request('other'))
+  const { id } = await run('k', request('web'))
+  await run('after', request('another'))
+  const again = await run('k', request('web'))
+  const stored = await store.get(`workloads/${id}`)
+  assert.equal(again.resourceVersion, BigInt(stored!.modRevision))
+})
+
 test('refuses the key for another request', async () => {
   const { run, request } = setUp()
   await run('k', request('web'))

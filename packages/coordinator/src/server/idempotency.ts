@@ -12,13 +12,17 @@ import { createHash } from 'node:crypto'
 import {
   create,
   fromBinary,
+  ScalarType,
   toBinary,
   toJson,
+  type DescMessage,
   type DescMethod,
   type JsonValue,
+  type Message,
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf'
+import { reflect } from '@bufbuild/protobuf/reflect'
 import {
   idempotencyKeyHeader,
   IdempotencyRecordSchema,
@@ -52,6 +56,7 @@ export const idempotencyRetentionMs = 86_400_000
 
 const prefix = 'idempotency/'
 const keyLengthMax = 128
+const versionField = 'resource_version'
 /** Each takes a precondition and a write of one transaction, which may have 128. */
 const sweepPageSize = 64
 
@@ -93,7 +98,11 @@ export class Idempotency {
     const requestDigest = digestOf(call)
     const entry = await this.#deps.store.get(storeKey)
     const known = entry === undefined ? undefined : fromBinary(IdempotencyRecordSchema, entry.value)
-    if (known !== undefined && !hasExpired(known, nowMs)) return replay(call, known, requestDigest)
+    if (known !== undefined && !hasExpired(known, nowMs)) {
+      const answer = replay(call, known, requestDigest)
+      fillVersion(call.method.output, answer, BigInt(entry!.modRevision))
+      return answer as MessageInitShape<Method['output']>
+    }
     const preconditions = [preconditionOf(storeKey, entry)]
     let used = false
     const writes = (answer: MessageInitShape<Method['output']>): Write[] => {
@@ -154,7 +163,7 @@ function replay<Method extends DescMethod>(
   call: IdempotentCall<Method>,
   known: IdempotencyRecord,
   requestDigest: string,
-): MessageInitShape<Method['output']> {
+): Message {
   if (known.requestDigest !== requestDigest) {
     throw new CloudlessError(
       'failed_precondition',
@@ -162,7 +171,24 @@ function replay<Method extends DescMethod>(
       { details: { field: 'idempotency_key' } },
     )
   }
-  return fromBinary(call.method.output, known.response) as never
+  return fromBinary(call.method.output, known.response)
+}
+
+/**
+ * What was stored together with its answer has the answer's revision, which nobody knew when that was written. Without it a
+ * later change on the strength of this answer would overwrite whatever came between.
+ */
+function fillVersion(schema: DescMessage, answer: Message, revision: bigint): void {
+  const fields = reflect(schema, answer)
+  for (const field of schema.fields) {
+    if (field.name === versionField && field.scalar === ScalarType.INT64) {
+      if (fields.get(field) === 0n) fields.set(field, revision)
+    } else if (field.fieldKind === 'message' && fields.isSet(field)) {
+      const version = field.message.fields.find(({ name }) => name === versionField)
+      const inner = fields.get(field)
+      if (version !== undefined && inner.get(version) === 0n) inner.set(version, revision)
+    }
+  }
 }
 
 function storeKeyOf(call: IdempotentCall<DescMethod>): string {
