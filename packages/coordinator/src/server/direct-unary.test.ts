@@ -142,12 +142,12 @@ test('a body that is no message of the method is refused', async (t) => {
   const { fixture, operator } = await setUp(t, 'direct', named)
   const session = connect(`https://127.0.0.1:${fixture.port}`, clientOptions(fixture.ca, operator))
   t.after(() => session.destroy())
-  const post = async (body: Uint8Array) => {
-    const stream = session.request({
-      ...headers,
-      ':path': '/cloudless.api.v1.CoordinatorService/GetNode',
-    })
-    stream.end(body)
+  const post = async (body?: Uint8Array) => {
+    const stream = session.request(
+      { ...headers, ':path': '/cloudless.api.v1.CoordinatorService/GetNode' },
+      { endStream: body === undefined },
+    )
+    if (body !== undefined) stream.end(body)
     const [answer] = await new Promise<[IncomingHttpHeaders]>((resolve) =>
       stream.once('response', (given) => resolve([given])),
     )
@@ -159,6 +159,7 @@ test('a body that is no message of the method is refused', async (t) => {
   assert.match(refused.text, /"invalid_argument".*is not a message of this method/)
   const request = toBinary(GetNodeRequestSchema, create(GetNodeRequestSchema, { nodeId: 'a' }))
   assert.equal((await post(request)).status, 200)
+  assert.equal((await post()).status, 200, 'an empty message, without a body')
 })
 
 const headers = {
