@@ -15,6 +15,7 @@ export const faultKinds = [
   'cut from one other',
   'cut from the others',
   'loses packets',
+  'has a slow link',
   'disk full',
   'clock moved',
   'wiped and joined anew',
@@ -30,7 +31,7 @@ export interface CoordinatorFault {
   /** Which follower, 0 or 1; of a leader that is cut from one other: from which. */
   readonly which: number
   readonly holdMs: number
-  /** Of the packets that are lost. */
+  /** Of the packets that are lost; of a slow link, how many tens of kilobits a second pass. */
   readonly percent: number
   /** From the beginning, or the end of the one before it, when that is not healed first. */
   readonly afterMs: number
@@ -66,9 +67,14 @@ function drawFault(random: Random): CoordinatorFault {
 
 export function describeFault({ kind, who, holdMs, percent, beside }: CoordinatorFault): string {
   const whom = kind.startsWith('all') || kind === 'restarted in turn' ? '' : `${who} `
-  const part = kind === 'loses packets' ? ` (${percent} %)` : ''
+  const part = degreeOf(kind, percent)
   const lasted = instant.includes(kind) ? '' : ` for ${(holdMs / 1_000).toFixed(1)} s`
   return `${beside ? '+ ' : ''}${whom}${kind}${part}${lasted}`
+}
+
+function degreeOf(kind: FaultKind, percent: number): string {
+  if (kind === 'loses packets') return ` (${percent} %)`
+  return kind === 'has a slow link' ? ` (${10 * percent} kbit/s)` : ''
 }
 
 const instant: readonly FaultKind[] = [

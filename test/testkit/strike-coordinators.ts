@@ -103,6 +103,10 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
       case 'loses packets':
         await link.loss(fault.percent)
         return () => link.loss(0)
+      case 'has a slow link':
+        // What does not fit waits in a queue for up to 200 ms, and is lost behind that.
+        await link.bandwidth(10_000 * fault.percent)
+        return () => link.bandwidth(undefined)
       case 'disk full':
         return full === undefined ? nothing : fillDisk(full, fault)
       case 'clock moved':
@@ -212,6 +216,7 @@ export function createStrikes(cluster: Coordinators, full?: StruckDisk): Strikes
       one.signalWithRaftMember('SIGCONT')
       await one.host.link.heal()
       await one.host.link.loss(0)
+      await one.host.link.bandwidth(undefined)
       await begin(one)
     }
   }
