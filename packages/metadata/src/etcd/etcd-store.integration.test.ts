@@ -111,6 +111,35 @@ describe('the etcd store', { timeout }, () => {
     },
   )
 
+  onMembers(
+    'knows that a write was not done which no leader could take',
+    { members: 3 },
+    async (store, { members, endpoints }) => {
+      await store.get('a')
+      for (const { process } of members.slice(1)) process.kill('SIGSTOP')
+      const alone = createEtcdStore(
+        { clock: systemClock },
+        { endpoints: endpoints.slice(0, 1), callMsMax: 700 },
+      )
+      const write = async (key: string): Promise<unknown> =>
+        CloudlessError.from(
+          await alone.transact({ writes: [put(key)] }).catch((reason: unknown) => reason),
+        ).details['outcome']
+      let key = ''
+      // Until it knows that it has lost the others it may give the write to one of them.
+      for (let n = 0, outcome: unknown = 'unknown'; outcome === 'unknown'; n++) {
+        key = `written-${n}`
+        outcome = await write(key)
+      }
+      for (const { process } of members.slice(1)) process.kill('SIGCONT')
+      await alone.close()
+      const again = createEtcdStore({ clock: systemClock }, { endpoints: endpoints.slice(0, 1) })
+      await again.transact({ writes: [put('after')] })
+      assert.equal(await again.get(key), undefined)
+      await again.close()
+    },
+  )
+
   onMembers('leaves no timer behind that keeps the process from ending', {}, async (store) => {
     const leaseId = await store.grantLease(30_000)
     const timers = (): number =>

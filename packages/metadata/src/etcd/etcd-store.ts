@@ -166,9 +166,8 @@ class EtcdStore implements MetadataStore {
       async function* once() {
         yield { ID }
       }
-      const options = { ...call, headers: requireLeader }
       // To its end: a stream that is left before has its time limit, and keeps the process from ending, until that is over.
-      const [kept] = await Array.fromAsync(lease.leaseKeepAlive(once(), options))
+      const [kept] = await Array.fromAsync(lease.leaseKeepAlive(once(), call))
       if (kept === undefined || kept.TTL <= 0n) return false
       // RAFT's leader keeps leases by its own word, also when it has lost the others and does not know it yet. A majority
       // that answers a read after that, in the same term, says that it was the leader.
@@ -203,8 +202,9 @@ class EtcdStore implements MetadataStore {
 
   async status(): Promise<StoreStatus> {
     return this.#read('asking', async (member, call) => {
-      const { header, dbSize } = await member.maintenance.status({}, call)
-      const { signal } = call
+      const { signal, timeoutMs } = call
+      // Of the member itself: it needs no leader for that.
+      const { header, dbSize } = await member.maintenance.status({}, { signal, timeoutMs })
       return {
         engine: 'etcd',
         revision: Number(header!.revision),
@@ -261,8 +261,8 @@ class EtcdStore implements MetadataStore {
     const { signal } = this.#givingUp
     try {
       return await (isChange
-        ? members.change(call, { timeoutMs, signal })
-        : members.read(call, { timeoutMs, signal }))
+        ? members.change(call, { timeoutMs, signal, headers: requireLeader })
+        : members.read(call, { timeoutMs, signal, headers: requireLeader }))
     } catch (reason) {
       if (isChange && leavesOutcomeUnknown(reason)) throw outcomeUnknown(reason, failed)
       throw explainFailure(reason, failed)

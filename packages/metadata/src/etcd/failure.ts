@@ -8,10 +8,17 @@ import { Code, ConnectError } from '@connectrpc/connect'
  * What etcd refuses it has not done; a member that could not be reached has not heard of it.
  */
 export function leavesOutcomeUnknown(reason: unknown): boolean {
-  if (wasNeverSent(reason)) return false
+  if (wasNotTaken(reason)) return false
   const { code } = ConnectError.from(reason)
   return passing.has(code) || code === Code.Unknown
 }
+
+/** Nobody heard it, or who heard it had no leader to give it to (`requireLeader`). */
+export function wasNotTaken(reason: unknown): boolean {
+  return wasNeverSent(reason) || ConnectError.from(reason).rawMessage === noLeader
+}
+
+const noLeader = 'etcdserver: no leader'
 
 /** Nobody listened, or nobody who could be believed. */
 export function wasNeverSent(reason: unknown): boolean {

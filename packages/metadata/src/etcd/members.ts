@@ -15,7 +15,7 @@ import {
   Maintenance,
   Watch,
 } from '../gen/etcd/etcdserver/etcdserverpb/rpc_pb.ts'
-import { isPassing, wasNeverSent } from './failure.ts'
+import { isPassing, wasNotTaken } from './failure.ts'
 
 export interface MemberClients {
   /** "host:port". */
@@ -41,6 +41,7 @@ interface Member extends MemberClients {
 export interface CallOptions {
   readonly timeoutMs: number
   readonly signal: AbortSignal
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** A connection that does not answer this long after a ping is dead. */
@@ -48,7 +49,10 @@ const pingIntervalMs = 2_000
 const pingTimeoutMs = 3_000
 const pauseMs = 50
 
-/** A member that has lost its leader says so, in place of serving what may be old. */
+/**
+ * A member that has lost its leader says so at once, in place of serving what may be old, or of taking what would be lost in it
+ * and answered after seconds.
+ */
 export const requireLeader = { hasleader: 'true' }
 
 export class Members {
@@ -83,12 +87,12 @@ export class Members {
     return this.#call(call, options, isPassing)
   }
 
-  /** Repeated only while nobody has heard it. */
+  /** Repeated only while nobody has heard it, or taken it. */
   async change<T>(
     call: (member: MemberClients, options: CallOptions) => Promise<T>,
     options: CallOptions,
   ): Promise<T> {
-    return this.#call(call, options, wasNeverSent)
+    return this.#call(call, options, wasNotTaken)
   }
 
   close(): void {
@@ -97,7 +101,7 @@ export class Members {
 
   async #call<T>(
     call: (member: MemberClients, options: CallOptions) => Promise<T>,
-    { timeoutMs: wholeMs, signal }: CallOptions,
+    { timeoutMs: wholeMs, signal, headers = {} }: CallOptions,
     mayRepeat: (reason: unknown) => boolean,
   ): Promise<T> {
     const clock = this.#clock
@@ -112,7 +116,7 @@ export class Members {
         return await within(
           clock,
           timeoutMs + overdueMs,
-          call(member, { timeoutMs, signal }),
+          call(member, { timeoutMs, signal, headers }),
           () => new ConnectError('the member did not answer in time', Code.DeadlineExceeded),
         )
       } catch (reason) {
