@@ -8,6 +8,7 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node'
+import { FakeClock } from '../testing/fake-clock.ts'
 import { callContextOf } from './call-context.ts'
 import { LeaderLink } from './leader-link.ts'
 import { encodeCaller, onBehalfHeader } from './on-behalf.ts'
@@ -239,6 +240,33 @@ test('a leader whose port is closed is dead; one that is back is connected to ag
   assert.equal(link.isConnected, false)
   const silentMs = systemClock.monotonicMs() - link.heardUntilMs
   assert.ok(silentMs > 0 && silentMs < 5_000, `heard ${silentMs} ms ago`)
+})
+
+test('it can be closed while it waits for its certificate', async (t) => {
+  const ca = await openTestCa(t)
+  const leader = await startTestServer(t, { ca })
+  const own = await credentialsFor(ca, 'controller', 'coordinator-2')
+  const issued = Promise.withResolvers<typeof own>()
+  const link = new LeaderLink(
+    {
+      ...{ clock: systemClock, trustDomain: 'cloudless', credentials: () => issued.promise },
+      ...{ onDead: () => undefined, onProblem: () => undefined },
+    },
+    { leaderId: 'coordinator-1', addresses: [`127.0.0.1:${leader.port}`] },
+  )
+  const closed = link.close()
+  issued.resolve(own)
+  await closed
+  assert.equal(leader.server.connectionCount(), 0)
+})
+
+test('a connection that was just given up is not asked whether it still is one', async (t) => {
+  const clock = new FakeClock()
+  const { link } = await setUp(t, {}, clock)
+  await until('the first answer to a ping', () => clock.timerCount === 2)
+  const closed = link.close()
+  clock.advance(1_000)
+  await closed
 })
 
 test('a leader that is another coordinator than it should be is not believed', async (t) => {

@@ -133,7 +133,10 @@ export class LeaderLink {
   /** Resolves when the connection that was made has ended; rejects when none could be made. */
   async #connectTo(address: string): Promise<void> {
     const { clock, trustDomain, credentials } = this.#deps
+    const { signal } = this.#closing
     const own = await credentials()
+    // An end that came meanwhile is told to nobody who begins to listen for it now.
+    signal.throwIfAborted()
     const session = connect(`https://${address}`, {
       ...tlsClientOptions({
         caPem: own.caPem,
@@ -145,7 +148,6 @@ export class LeaderLink {
       settings: { enablePush: false },
     })
     const ended = Promise.withResolvers<void>()
-    const { signal } = this.#closing
     const stop = (): void => session.destroy()
     signal.addEventListener('abort', stop, { once: true })
     session.once('close', () => {
@@ -189,6 +191,8 @@ export class LeaderLink {
     const { clock } = this.#deps
     let cancel: () => void = () => undefined
     const ask = (): void => {
+      // Given up already, and its close is about to be told: a session like that throws when it is asked.
+      if (session.destroyed) return
       cancel = clock.after(pingMsMax, () => session.destroy())
       session.ping((error) => {
         cancel()
