@@ -77,9 +77,10 @@ test('nothing acknowledged is lost, nothing is done twice, and every answer fits
     reports.push(report)
   }
   console.log(sayAll(reports))
-  const violations = reports.flatMap((report) =>
-    report.violations.map(({ kind, what }) => `seed ${report.seed}: ${kind}: ${what}`),
-  )
+  const violations = reports.flatMap(({ seed, violations: found, ended }) => [
+    ...found.map(({ kind, what }) => `seed ${seed}: ${kind}: ${what}`),
+    ...ended.map((what) => `seed ${seed}: ended by itself: ${what}`),
+  ])
   assert.equal(violations.join('\n'), '')
   await waitForReady(cluster, web.name, web.replicas)
   assert.deepEqual(await containersThatRun(), before, 'what runs was touched')

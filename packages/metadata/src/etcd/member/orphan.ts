@@ -34,7 +34,8 @@ export interface OrphanOptions {
   readonly binaryPath: string
 }
 
-const politeMsMax = 5_000
+/** With its peers there it hands over and stops in one; without them it would look for somebody for ten. */
+const politeMsMax = 2_000
 const killedMsMax = 5_000
 const lookMs = 50
 
