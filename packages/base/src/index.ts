@@ -47,6 +47,7 @@ export {
   type SecurityModule,
 } from './host-policy.ts'
 export { problemWithLabel, problemWithSubdomain } from './names.ts'
+export { onAbort } from './on-abort.ts'
 export { isPublicAddress } from './public-address.ts'
 export { between, pick, randomId, seededRandom, systemRandom, type Random } from './random.ts'
 export { KeyedSerialQueue, Semaphore } from './serial-queue.ts'

@@ -123,4 +123,22 @@ describe('an exec check', () => {
     assert.equal((await run(exec, 30)).message, 'no answer in time')
     assert.ok(closed > 0)
   })
+
+  it('is closed when its time is over before its command has started', async () => {
+    const started = Promise.withResolvers<void>()
+    const over = Promise.withResolvers<number>()
+    const late = new FakeRuntime()
+    late.gates.set('exec replica-1 check it', started.promise)
+    late.exec_ = () => ({
+      ...oneShot('', 0),
+      exitCode: over.promise,
+      close: async () => over.resolve(137),
+    })
+    const deadline = new AbortController()
+    const target = { containerId: 'replica-1', address: '127.0.0.1' }
+    const outcome = runCheck(late, target, exec, deadline.signal)
+    deadline.abort()
+    started.resolve()
+    assert.equal((await outcome).message, 'no answer in time')
+  })
 })

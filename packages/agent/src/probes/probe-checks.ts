@@ -2,7 +2,7 @@
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import type { ExecCheck, HealthCheck, HttpCheck, TcpCheck } from '@cloudless/api'
-import { messageOf } from '@cloudless/base'
+import { messageOf, onAbort } from '@cloudless/base'
 import type { Runtime } from '@cloudless/runtime'
 
 export interface ProbeTarget {
@@ -102,8 +102,8 @@ async function checkExec(
     tty: false,
     stdin: false,
   })
-  const onAbort = (): void => void session.close().catch(() => undefined) // The deadline is the answer.
-  signal.addEventListener('abort', onAbort, { once: true })
+  // The deadline is the answer.
+  const forget = onAbort(signal, () => void session.close().catch(() => undefined))
   try {
     let output = ''
     for await (const { data } of session.output) {
@@ -116,7 +116,7 @@ async function checkExec(
     const command = check.command.join(' ')
     return failed(`\`${command}\` ended with exit code ${exitCode}${said ? `: ${said}` : ''}`)
   } finally {
-    signal.removeEventListener('abort', onAbort)
+    forget()
     await session.close()
   }
 }

@@ -9,7 +9,7 @@ import {
   type ExecOutput,
   type ExecStart,
 } from '@cloudless/api'
-import { CloudlessError, type Clock } from '@cloudless/base'
+import { CloudlessError, onAbort, type Clock } from '@cloudless/base'
 import type { ExecSession, Runtime } from '@cloudless/runtime'
 
 export interface ExecDeps {
@@ -41,7 +41,7 @@ export async function runCommand(
     timedOut = true
     end()
   })
-  signal.addEventListener('abort', end, { once: true })
+  const forget = onAbort(signal, end)
   try {
     const output = await collect(session)
     if (timedOut) {
@@ -51,7 +51,7 @@ export async function runCommand(
     return create(ExecCommandResponseSchema, { ...output, exitCode: await session.exitCode })
   } finally {
     cancel()
-    signal.removeEventListener('abort', end)
+    forget()
     await session.close()
   }
 }
@@ -93,7 +93,7 @@ export async function* converse(
     execRequestOf(start.value),
   )
   const end = (): void => void session.close().catch(() => undefined) // Closed again below.
-  signal.addEventListener('abort', end, { once: true })
+  const forget = onAbort(signal, end)
   try {
     yield outputOf({ case: 'started', value: true })
     void feed(session, iterator).catch(end)
@@ -102,7 +102,7 @@ export async function* converse(
     }
     yield outputOf({ case: 'exitCode', value: await session.exitCode })
   } finally {
-    signal.removeEventListener('abort', end)
+    forget()
     await session.close()
   }
 }

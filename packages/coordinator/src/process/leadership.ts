@@ -1,7 +1,7 @@
 /** Whether this coordinator leads: begins and ends its terms of office, and follows whoever leads meanwhile. */
 import { AgentService, CoordinatorService, type Coordinator } from '@cloudless/api'
 import { NetworkService, SecretsService, StorageService } from '@cloudless/api/services'
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, onAbort } from '@cloudless/base'
 import { Election } from '../leadership/election.ts'
 import type { KnownLeader } from '../leadership/leader-record.ts'
 import { leadsNoLonger, type Term } from '../leadership/term.ts'
@@ -204,6 +204,5 @@ function notLeadingServices(
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  return new Promise((resolve) => void onAbort(signal, resolve))
 }

@@ -5,7 +5,7 @@
  * watch has seen; a member that has lost its leader ends a watch that asks for one.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { CloudlessError, sleep, type Clock } from '@cloudless/base'
+import { CloudlessError, onAbort, sleep, type Clock } from '@cloudless/base'
 import {
   type WatchRequestSchema,
   type WatchResponse,
@@ -82,12 +82,11 @@ async function* responsesOf(
     await over.promise
   }
   const ending = new AbortController()
-  const onAbort = (): void => ending.abort()
-  signal.addEventListener('abort', onAbort, { once: true })
+  const forget = onAbort(signal, () => ending.abort())
   try {
     yield* member.watch.watch(requests(), { signal: ending.signal, headers: requireLeader })
   } finally {
-    signal.removeEventListener('abort', onAbort)
+    forget()
     over.resolve()
     ending.abort()
   }
