@@ -40,7 +40,6 @@ async function setUp(t: TestContext, httpVersion: '1.1' | '2') {
     nodeOptions: clientOptions(ca, await credentialsFor(ca, 'operator', 'me'), [
       httpVersion === '2' ? 'h2' : 'http/1.1',
     ]),
-    idleConnectionTimeoutMs: 1,
   } as Parameters<typeof createConnectTransport>[0])
   const client = createClient(CoordinatorService, transport)
   return { client, route, counts: () => ({ taken, left, served }) }

@@ -43,6 +43,12 @@ export function requireAdmission(
   requireRate(limiter, clientName, method)
 }
 
+/** Calls `act` when all of the request has been read: an empty one may have been, while its call waited to be served. */
+export function onRequestEnd(stream: ServerHttp2Stream, act: () => void): void {
+  if (stream.readableEnded) act()
+  else stream.once('end', act)
+}
+
 /** `invalid_argument` when it is none. */
 export function parseMessage(schema: DescMessage, content: Uint8Array): Message {
   try {

@@ -26,6 +26,7 @@ import { endStreamToJson } from '@connectrpc/connect/protocol-connect'
 import { createOutcomeReporter } from './call-observer.ts'
 import {
   DirectContext,
+  onRequestEnd,
   parseMessage,
   requireAdmission,
   type DirectCall,
@@ -138,7 +139,7 @@ function receive(
       fail(reason)
     }
   })
-  stream.once('end', () => {
+  onRequestEnd(stream, () => {
     if (reader.isWithin) fail(new CloudlessError('invalid_argument', 'ended within a message'))
     inbox.end()
   })

@@ -1,10 +1,10 @@
 /** Unary calls served straight on their streams and those that go the library's way look the same to their callers. */
 import assert from 'node:assert/strict'
-import { connect, type IncomingHttpHeaders } from 'node:http2'
+import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
 import { test, type TestContext } from 'node:test'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { CoordinatorService, GetNodeRequestSchema, requestIdHeader } from '@cloudless/api'
-import { CloudlessError } from '@cloudless/base'
+import { CloudlessError, systemClock } from '@cloudless/base'
 import { Code, createClient } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
 import { isDirectUnary } from './direct-unary.ts'
@@ -138,29 +138,50 @@ for (const kind of ['direct', 'library'] as const) {
   })
 }
 
+test('a call that had to wait before it was served is read to its end, whatever has come meanwhile', async (t) => {
+  const fixture = await startTestServer(t, {
+    coordinator: named,
+    deps: {
+      forward: ({ serveHere }) => {
+        // Nobody reads it meanwhile, so nothing tells that it is there.
+        systemClock.after(100, serveHere)
+        return true
+      },
+    },
+  })
+  const operator = await credentialsFor(fixture.ca, 'operator', 'admin')
+  const session = connect(`https://127.0.0.1:${fixture.port}`, clientOptions(fixture.ca, operator))
+  t.after(() => session.destroy())
+  const request = toBinary(GetNodeRequestSchema, create(GetNodeRequestSchema, { nodeId: 'a' }))
+  for (const body of [undefined, new Uint8Array(), request]) {
+    assert.equal((await post(session, body)).status, 200)
+  }
+})
+
 test('a body that is no message of the method is refused', async (t) => {
   const { fixture, operator } = await setUp(t, 'direct', named)
   const session = connect(`https://127.0.0.1:${fixture.port}`, clientOptions(fixture.ca, operator))
   t.after(() => session.destroy())
-  const post = async (body?: Uint8Array) => {
-    const stream = session.request(
-      { ...headers, ':path': '/cloudless.api.v1.CoordinatorService/GetNode' },
-      { endStream: body === undefined },
-    )
-    if (body !== undefined) stream.end(body)
-    const [answer] = await new Promise<[IncomingHttpHeaders]>((resolve) =>
-      stream.once('response', (given) => resolve([given])),
-    )
-    const text = Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>)).toString()
-    return { status: answer[':status'], text }
-  }
-  const refused = await post(Buffer.from('ffffff', 'hex'))
+  const refused = await post(session, Buffer.from('ffffff', 'hex'))
   assert.equal(refused.status, 400)
   assert.match(refused.text, /"invalid_argument".*is not a message of this method/)
   const request = toBinary(GetNodeRequestSchema, create(GetNodeRequestSchema, { nodeId: 'a' }))
-  assert.equal((await post(request)).status, 200)
-  assert.equal((await post()).status, 200, 'an empty message, without a body')
+  assert.equal((await post(session, request)).status, 200)
+  assert.equal((await post(session)).status, 200, 'an empty message, without a body')
 })
+
+async function post(session: ClientHttp2Session, body?: Uint8Array) {
+  const stream = session.request(
+    { ...headers, ':path': '/cloudless.api.v1.CoordinatorService/GetNode' },
+    { endStream: body === undefined },
+  )
+  if (body !== undefined) stream.end(body)
+  const [answer] = await new Promise<[IncomingHttpHeaders]>((resolve) =>
+    stream.once('response', (given) => resolve([given])),
+  )
+  const text = Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>)).toString()
+  return { status: answer[':status'], text }
+}
 
 const headers = {
   ':method': 'POST',

@@ -16,6 +16,7 @@ import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol
 import { createOutcomeReporter } from './call-observer.ts'
 import {
   DirectContext,
+  onRequestEnd,
   parseMessage,
   requireAdmission,
   type DirectCall,
@@ -112,7 +113,7 @@ function readBody({ stream }: DirectCall, { messageBytesMax }: DirectMethod): Pr
       const message = `the request is larger than the ${messageBytesMax} bytes that a message may have`
       reject(new CloudlessError('resource_exhausted', message))
     })
-    stream.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+    onRequestEnd(stream, () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
   })
 }
 

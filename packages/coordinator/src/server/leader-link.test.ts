@@ -75,7 +75,6 @@ async function clientOf(
     httpVersion: '2',
     baseUrl: `https://127.0.0.1:${port}`,
     nodeOptions: clientOptions(ca, operator),
-    idleConnectionTimeoutMs: 1,
   })
   return createClient(CoordinatorService, transport)
 }
