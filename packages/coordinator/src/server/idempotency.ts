@@ -26,6 +26,7 @@ import { reflect } from '@bufbuild/protobuf/reflect'
 import {
   idempotencyKeyHeader,
   IdempotencyRecordSchema,
+  WorkloadSchema,
   type IdempotencyRecord,
 } from '@cloudless/api'
 import { CloudlessError, KeyedSerialQueue, type Clock } from '@cloudless/base'
@@ -57,6 +58,8 @@ export const idempotencyRetentionMs = 86_400_000
 const prefix = 'idempotency/'
 const keyLengthMax = 128
 const versionField = 'resource_version'
+/** What an answer has inside, and its caller may change next. */
+const changeable = WorkloadSchema.typeName
 /** Each takes a precondition and a write of one transaction, which may have 128. */
 const sweepPageSize = 64
 
@@ -183,10 +186,8 @@ function fillVersion(schema: DescMessage, answer: Message, revision: bigint): vo
   for (const field of schema.fields) {
     if (field.name === versionField && field.scalar === ScalarType.INT64) {
       if (fields.get(field) === 0n) fields.set(field, revision)
-    } else if (field.fieldKind === 'message' && fields.isSet(field)) {
-      const version = field.message.fields.find(({ name }) => name === versionField)
-      const inner = fields.get(field)
-      if (version !== undefined && inner.get(version) === 0n) inner.set(version, revision)
+    } else if (field.fieldKind === 'message' && field.message.typeName === changeable) {
+      if (fields.isSet(field)) fillVersion(field.message, fields.get(field).message, revision)
     }
   }
 }
