@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
-import { CloudlessError, messageOf } from '@cloudless/base'
+import { CloudlessError, messageOf, onAbort } from '@cloudless/base'
 import type { Command, CommandContext, CommandInput } from '../command.ts'
 
 export const clusterRestore: Command = {
@@ -75,8 +75,7 @@ export const clusterRestore: Command = {
     const args = ['restore', ...argumentsFor(context, input)]
     const { io, signal, workingDirectory } = context
     const child = spawn(program, args, { cwd: workingDirectory, stdio: ['ignore', 'pipe', 'pipe'] })
-    const onAbort = (): void => void child.kill('SIGTERM')
-    signal.addEventListener('abort', onAbort, { once: true })
+    onAbort(signal, () => child.kill('SIGTERM'))
     child.stdout.on('data', (chunk: Buffer) => io.out(chunk))
     child.stderr.on('data', (chunk: Buffer) => io.err(chunk))
     return new Promise((done, fail) => {

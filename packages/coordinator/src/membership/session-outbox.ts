@@ -17,7 +17,7 @@ import {
   type ReplicaRecord,
   type ReplicaStop,
 } from '@cloudless/api'
-import { CloudlessError, type Clock } from '@cloudless/base'
+import { CloudlessError, onAbort, type Clock } from '@cloudless/base'
 
 export interface OutboxDeps {
   readonly nodeId: string
@@ -77,9 +77,7 @@ export class SessionOutbox {
 
   /** Everything the agent is to be told, until the outbox is closed. */
   async *messages(signal: AbortSignal): AsyncIterable<CoordinatorMessage> {
-    const onAbort = (): void => this.close()
-    if (signal.aborted) this.close()
-    signal.addEventListener('abort', onAbort, { once: true })
+    const forget = onAbort(signal, () => this.close())
     try {
       for (;;) {
         for (let next = this.#direct.shift(); next; next = this.#direct.shift()) {
@@ -95,7 +93,7 @@ export class SessionOutbox {
         await new Promise<void>((resolve) => (this.#wake = resolve))
       }
     } finally {
-      signal.removeEventListener('abort', onAbort)
+      forget()
       this.#cancelHold?.()
     }
   }
